@@ -1,0 +1,94 @@
+//! **channel** — floor 1: one file per messenger.
+//!
+//! Knows: a messenger's settings, message → its wire shape, send call, what each answer means, its
+//! callbacks' signature and content, its platform's policy as data.
+//! Must not know: Redis, the web framework, where orders come from, routes, other channels.
+//! May use: domain
+//! How to add one: `src/channel/acme.rs` (module doc with the vendor's documents and the date read,
+//! `Settings`, `capabilities`, `shape`, `send`, `judge`, `admit`, `hear`, `KIND`), then `mod acme;` and
+//! `&acme::KIND,` below, then `tests/golden/channel/acme/<case>/`. Everything else is free of charge.
+
+mod wire;
+
+use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
+use crate::domain::ids::ChannelId;
+use crate::domain::person::{Address, Heard};
+use crate::domain::settings::Mistake;
+use crate::domain::verdict::{Answer, Verdict};
+use crate::domain::webhook::{Admission, RawWebhook, Refusal};
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A kind of channel. Plain data and functions; the list is [`ALL`].
+pub struct Kind {
+    /// The word in `[[channel]] kind`, and the name of its section in template files.
+    pub name: &'static str,
+    /// A documented `[[channel]]` table for `orderwire example`, commented out.
+    pub example: &'static str,
+    /// JSON Schema of its settings.
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+    /// Settings (secrets resolved) → a live account, or every mistake in them.
+    pub open: fn(ChannelId, Value) -> Result<Box<dyn Channel>, Vec<Mistake>>,
+    /// What an answer of the vendor means: pure, so that every documented answer is a golden test.
+    pub judge: fn(&Answer) -> Verdict,
+}
+
+/// A configured account of a kind.
+pub trait Channel: Send + Sync {
+    /// What it can and may do, lowered by its settings where they say so.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Whether the words' section for this kind names what a [`crate::domain::channel::Form::Template`]
+    /// needs.
+    fn names_template(&self, section: &BTreeMap<String, Value>) -> bool {
+        let _ = section;
+        false
+    }
+
+    /// A raw address of its scheme in normal form; `None`: it cannot be one.
+    fn address(&self, raw: &str) -> Option<Address>;
+
+    /// Words → the vendor's shape.
+    ///
+    /// # Errors
+    /// What does not fit, by name; never cut silently where meaning would be lost.
+    fn shape(&self, message: &Message, errand: &Errand<'_>) -> Result<Envelope, ShapeFault>;
+
+    /// Hands the envelope over, once. Never longer than the capabilities' time-out.
+    fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict>;
+
+    /// Is this callback genuine? Over the raw bytes, before any of them is read.
+    fn admit(&self, raw: &RawWebhook) -> Admission {
+        let _ = raw;
+        Admission::Refuse(Refusal::Unsigned)
+    }
+
+    /// What an admitted callback told.
+    fn hear(&self, raw: &RawWebhook) -> Heard {
+        let _ = raw;
+        Heard::default()
+    }
+
+    /// What is left of the account's quota, where the vendor can be asked.
+    fn quota(&self) -> Option<BoxFuture<'_, Option<Quota>>> {
+        None
+    }
+}
+
+/// A vendor's monthly quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Messages allowed; `None`: no limit.
+    pub limit: Option<u64>,
+    /// Messages used.
+    pub used: u64,
+}
+
+/// Every kind, in the order in which they are documented.
+pub static ALL: &[&Kind] = &[];
+
+/// The kind of this name.
+pub fn find(name: &str) -> Option<&'static Kind> {
+    ALL.iter().copied().find(|k| k.name == name)
+}

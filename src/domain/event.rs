@@ -1,0 +1,156 @@
+//! What a webhook told us about an order.
+
+use super::clock::Timestamp;
+use super::ids::OrderId;
+use super::order::{
+    Edit, Head, Hold, Note, ParcelState, PayHow, PaymentState, PickupStore, Refund, ReturnLabel, ReturnState, Stage,
+    Tracking, Transaction,
+};
+use serde::{Deserialize, Serialize};
+
+/// Which order an event is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum About {
+    /// The webhook carried the order's id.
+    Order(OrderId),
+    /// It carried only another thing's id (a fulfilment order, a return): to be joined.
+    Join(JoinKey),
+}
+
+/// The id of a thing that belongs to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JoinKey {
+    /// What kind of thing (`fulfillment_order`, `return`, `fulfillment`).
+    pub kind: String,
+    /// The platform's id of it, without decoration (the number of a `gid://`).
+    pub id: String,
+}
+
+/// One webhook's meaning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderEvent {
+    /// The order.
+    pub about: About,
+    /// When the shop says this was true: the body's own time where it has one, else when it was received.
+    pub at: Timestamp,
+    /// The time stands in the signed body. An event without one can not be told from its own replay, so
+    /// its content is not used as a dedupe key.
+    pub dated: bool,
+    /// What it told.
+    pub patch: Patch,
+    /// Ids of things that belong to this order, for later joins.
+    #[serde(default)]
+    pub joins: Vec<JoinKey>,
+    /// The event says that something changed but not what (`order_status_changed` with an id): the order
+    /// must be asked for where the shop's API is configured.
+    #[serde(default)]
+    pub refetch: bool,
+    /// What it was, in the platform's word, for the ledger (`orders/paid`).
+    pub topic: String,
+}
+
+/// What is to be done with a webhook that was genuine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// It told something about orders.
+    Events(Vec<OrderEvent>),
+    /// Genuine and none of our business (a draft cart, a product, an unknown topic); the word says which.
+    NoInterest(&'static str),
+    /// A connectivity check (Shopify's sample notification): recorded, never told to anybody.
+    Check(&'static str),
+    /// The shop reports its own fault in a signed body (WooCommerce's error objects): counted, alerted.
+    ShopFault(String),
+    /// Genuine, of a topic we know, and not readable: kept for a person.
+    Unreadable(String),
+}
+
+/// A partial order: what one webhook knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
+pub struct Patch {
+    /// The order itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Box<Head>>,
+    /// Payment states, each with its own time where the body dates it (else the event's).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payment: Vec<(PaymentState, Option<Timestamp>)>,
+    /// Order states, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stage: Vec<(Stage, Option<Timestamp>)>,
+    /// Why it was cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_reason: Option<String>,
+    /// It was deleted or moved to the bin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// How to pay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay: Option<PayHow>,
+    /// Where it waits for pickup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pickup: Option<PickupStore>,
+    /// Parcels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parcels: Vec<ParcelPatch>,
+    /// Payments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transactions: Vec<Transaction>,
+    /// Refunds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<Refund>,
+    /// Returns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<ReturnPatch>,
+    /// Holds put on or lifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// Edits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
+    /// Notes for the customer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+}
+
+/// What one webhook knows of a parcel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
+pub struct ParcelPatch {
+    /// Its id.
+    pub id: String,
+    /// States, each with its own time where the body dates it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<(ParcelState, Option<Timestamp>)>,
+    /// Tracking numbers carried (their `at` is the event's time).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tracking: Vec<Tracking>,
+    /// Expected arrival.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Timestamp>,
+    /// Last day for pickup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pickup_until: Option<Timestamp>,
+    /// Holds only a part of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<bool>,
+    /// Nothing to carry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub digital: bool,
+}
+
+/// What one webhook knows of a return.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
+pub struct ReturnPatch {
+    /// Its id.
+    pub id: String,
+    /// As the shop writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// States, each with its own time where the body dates it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<(ReturnState, Option<Timestamp>)>,
+    /// The shop's words when it declined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decline_note: Option<String>,
+    /// A label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<ReturnLabel>,
+}

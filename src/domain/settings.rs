@@ -1,0 +1,115 @@
+//! Types that settings of every part share.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, de::Error};
+use std::borrow::Cow;
+use std::fmt;
+
+/// The key under which `config` hands a resolved secret to a part; nobody writes it by hand.
+pub const SECRET_KEY: &str = "\u{0}secret";
+
+/// A secret. In a settings file it is `{ env = "NAME" }`, `{ file = "PATH" }` or `{ value = "…" }`;
+/// `config` resolves it before the part sees it, so a bare string is refused.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Wraps a secret that did not come from settings (generated, or of a test).
+    pub fn new(value: impl Into<String>) -> Secret {
+        Secret(SecretString::from(value.into()))
+    }
+
+    /// The secret itself: only at the very place of use.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(d)?;
+        match value.as_object().and_then(|o| o.get(SECRET_KEY)).and_then(|v| v.as_str()) {
+            Some(secret) => Ok(Secret::new(secret)),
+            None => Err(D::Error::custom(
+                "a secret is written { env = \"NAME\" }, { file = \"PATH\" } or, for trying out, { value = \"…\" }",
+            )),
+        }
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Where a secret comes from.",
+            "oneOf": [
+                { "type": "object", "required": ["env"], "additionalProperties": false, "properties": { "env": { "type": "string", "description": "name of an environment variable" } } },
+                { "type": "object", "required": ["file"], "additionalProperties": false, "properties": { "file": { "type": "string", "description": "path of a file; one line end is cut" } } },
+                { "type": "object", "required": ["value"], "additionalProperties": false, "properties": { "value": { "type": "string", "description": "the secret itself: for trying out only" } } }
+            ]
+        })
+    }
+}
+
+/// A length of time in settings: `"20s"`, `"60m"`, `"12h"`, `"5d"`, kept in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub i64);
+
+impl Span {
+    /// Reads `"60m"`.
+    pub fn parse(text: &str) -> Option<Span> {
+        let text = text.trim();
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at_checked(digits)?;
+        let scale = match unit.trim() {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        number.parse::<i64>().ok()?.checked_mul(scale).map(Span)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        Span::parse(&text)
+            .ok_or_else(|| D::Error::custom(format!("{text:?} is not a length of time; write 20s, 60m, 12h or 5d")))
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+ *[smhd]$", "description": "a length of time: 20s, 60m, 12h, 5d" })
+    }
+}
+
+/// One mistake in a part's settings, found by the part itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Key within the part (`secrets[0]`, `api_url`); empty: the part as a whole.
+    pub key: String,
+    /// What is wrong and how to put it right, in one sentence.
+    pub message: String,
+}
+
+impl Mistake {
+    /// A mistake at `key`.
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Mistake {
+        Mistake { key: key.into(), message: message.into() }
+    }
+}

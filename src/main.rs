@@ -1,0 +1,3 @@
+//! orderwire: the binary.
+
+fn main() {}
