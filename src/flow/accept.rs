@@ -1,0 +1,245 @@
+//! accept: a shop's webhook → the order it is about → what is owed → one commit → the answer.
+//!
+//! Dies before the commit: nothing was stored, the shop got no answer and repeats (or, where its platform
+//! never repeats, has lost the delivery, as it would with any receiver). Dies after the commit: all is
+//! stored, the repeat is a duplicate. There is no middle: the commit is one script.
+
+use super::App;
+use super::live::Shop;
+use crate::domain::clock::{Timestamp, plus_secs};
+use crate::domain::event::{About, OrderEvent, Told};
+use crate::domain::ids::{Digest8, OrderId, ShopId};
+use crate::domain::ledger::{Entry, LedgerEntry};
+use crate::domain::order::{ORDER_VERSION, Order};
+use crate::domain::owed::Owed;
+use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
+use crate::milestone;
+use crate::plan::owe::owe;
+use crate::store::{Commit, Committed, Record, StoreError, Unit};
+use std::sync::Arc;
+
+/// Tries at a commit whose order was changed by somebody else meanwhile.
+const CONFLICTS: usize = 5;
+/// Digests of webhooks are kept longer than any sender repeats (Shopify: 4 h of repeats, a day late).
+const SEEN_SECS: i64 = 8 * 86_400;
+
+/// What the shop is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Stored, or recorded as duplicate or of no interest: 200.
+    Taken(&'static str),
+    /// The platform's own handshake.
+    Reply(Reply),
+    /// Not signed by this shop: 401.
+    Refused(Refusal),
+    /// No such shop: 404.
+    UnknownShop,
+    /// Could not be stored in time: 503.
+    Unavailable,
+}
+
+/// Why a webhook could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// Redis could not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The order was changed by others at every try.
+    #[error("the order changed under every one of {CONFLICTS} tries")]
+    Contended,
+    /// The order was written by a newer version of orderwire.
+    #[error("the order is kept in a form of a newer version ({0})")]
+    NewerForm(u16),
+    /// What is kept cannot be read.
+    #[error("the kept order cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// Takes a webhook in. Everything that needs Redis comes after the signature holds.
+pub async fn accept(app: &App, platform: &str, shop: &str, raw: RawWebhook) -> Answer {
+    let live = app.live();
+    let known = live.shops.get(&ShopId::from(shop)).filter(|s| s.platform.name == platform);
+    let Some(shop) = known else {
+        app.metrics.webhook("unknown", platform, "unknown_shop");
+        return Answer::UnknownShop;
+    };
+    let started = std::time::Instant::now();
+    let answer = take(app, shop, &raw).await;
+    let outcome = match &answer {
+        Answer::Taken(word) => word,
+        Answer::Reply(_) => "handshake",
+        Answer::Refused(why) => why.as_str(),
+        Answer::UnknownShop => "unknown_shop",
+        Answer::Unavailable => "unavailable",
+    };
+    app.metrics.webhook(shop.rules.id.as_str(), platform, outcome);
+    app.metrics.accept_seconds(started.elapsed());
+    answer
+}
+
+async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
+    let dedupe = match (shop.platform.admit)(&shop.access, raw) {
+        Admission::Reply(reply) => return Answer::Reply(reply),
+        Admission::Refuse(why) => {
+            app.metrics.signature_failure(shop.rules.id.as_str());
+            tracing::warn!(shop = %shop.rules.id, why = why.as_str(), "webhook refused");
+            return Answer::Refused(why);
+        }
+        Admission::Take { dedupe, secret_index } => {
+            app.metrics.signature(shop.rules.id.as_str(), secret_index);
+            dedupe
+        }
+    };
+    let stored = match (shop.platform.normalise)(&shop.access, raw) {
+        Told::NoInterest(_) => return Answer::Taken("no_interest"),
+        Told::Check(what) => {
+            tracing::info!(shop = %shop.rules.id, what, "connectivity check received: the webhook works");
+            return Answer::Taken("check");
+        }
+        Told::ShopFault(code) => {
+            tracing::error!(shop = %shop.rules.id, code, "the shop sends errors instead of orders: check the webhook's owner and API version in the shop");
+            return Answer::Taken("shop_fault");
+        }
+        Told::Unreadable(why) => keep_unreadable(app, shop, raw, &why).await,
+        Told::Events(events) => take_events(app, shop, raw, &dedupe, events).await,
+    };
+    stored.unwrap_or_else(|error| {
+        let lost = if shop.platform.repeats { "the shop will repeat it" } else { "this platform never repeats: the delivery is lost unless the order changes again" };
+        tracing::error!(shop = %shop.rules.id, %error, "webhook answered 503: {lost}");
+        Answer::Unavailable
+    })
+}
+
+async fn keep_unreadable(app: &App, shop: &Shop, raw: &RawWebhook, why: &str) -> Result<Answer, AcceptError> {
+    app.store.keep_odd(&shop.rules.id, raw, why).await?;
+    tracing::error!(shop = %shop.rules.id, why, "signed webhook could not be read; kept for a person");
+    Ok(Answer::Taken("unreadable"))
+}
+
+async fn take_events(
+    app: &App,
+    shop: &Arc<Shop>,
+    raw: &RawWebhook,
+    dedupe: &str,
+    events: Vec<OrderEvent>,
+) -> Result<Answer, AcceptError> {
+    let mut word = "duplicate";
+    for (i, event) in events.iter().enumerate() {
+        let seen = seen_digests(&shop.rules.id, dedupe, raw, i, event.dated);
+        let outcome = match &event.about {
+            About::Order(id) if !event.refetch => fold(app, shop, id, event, &seen).await?,
+            _ => super::join::point(app, shop, raw, event, &seen).await?,
+        };
+        if outcome != "duplicate" {
+            word = outcome;
+        }
+    }
+    Ok(Answer::Taken(word))
+}
+
+/// The sender's own mark, and, where the body carries a signed time, the content itself: delivery ids are
+/// outside the signature and can be changed at will. An undated body (`{"id":25}` deleted, restored,
+/// deleted) can not be told from its replay, so there only the order's state decides.
+fn seen_digests(shop: &ShopId, dedupe: &str, raw: &RawWebhook, index: usize, dated: bool) -> Vec<Digest8> {
+    let index = (index as u64).to_be_bytes();
+    let mut seen = vec![Digest8::of(&[b"delivery", shop.as_str().as_bytes(), dedupe.as_bytes(), &index])];
+    if dated {
+        seen.push(Digest8::of(&[b"content", shop.as_str().as_bytes(), &raw.body, &index]));
+    }
+    seen
+}
+
+/// Folds one event into its order and commits what is now owed.
+pub async fn fold(
+    app: &App,
+    shop: &Shop,
+    id: &OrderId,
+    event: &OrderEvent,
+    seen: &[Digest8],
+) -> Result<&'static str, AcceptError> {
+    let unit = Unit::order(shop.rules.id.clone(), id);
+    let member = app.store.member(&unit);
+    if !event.joins.is_empty() {
+        // Before the commit: a join that points at an order not yet stored is harmless, the other way
+        // round a crash would leave things that cannot be joined.
+        let woken = app.store.put_joins(&shop.rules.id, &event.joins, id).await?;
+        app.store.wake(&woken).await?;
+    }
+    let _one_at_a_time = app.stripe(&unit.id).lock().await;
+    for _ in 0..CONFLICTS {
+        let now = app.clock.now();
+        let record = app.store.read(&member).await?;
+        if record.seen.iter().any(|(digest, _)| seen.contains(digest)) {
+            return Ok("duplicate");
+        }
+        let (commit, owed) = next_state(app, shop, id, event, seen, record, now)?;
+        match app.store.commit(&member, commit).await? {
+            Committed::Stored { .. } => {
+                if owed {
+                    app.nudge.notify_one();
+                }
+                return Ok("taken");
+            }
+            Committed::Duplicate => return Ok("duplicate"),
+            Committed::Conflict => app.metrics.conflict(),
+        }
+    }
+    Err(AcceptError::Contended)
+}
+
+/// The order as it is after the event, and all that must be written for it.
+fn next_state(
+    app: &App,
+    shop: &Shop,
+    id: &OrderId,
+    event: &OrderEvent,
+    seen: &[Digest8],
+    record: Record,
+    now: Timestamp,
+) -> Result<(Commit, bool), AcceptError> {
+    let live = app.live();
+    let mut order = match &record.snapshot {
+        Some(bytes) => read_order(bytes)?,
+        None => Order::new(shop.rules.id.clone(), id.clone(), now),
+    };
+    order.absorb(event);
+    let next_no = record.items.iter().map(|i| i.no).max().unwrap_or(0) + 1;
+    let owing = owe(&order, &shop.rules, &live.routes, milestone::ALL, now, next_no);
+    order.told.extend(owing.told.iter().copied());
+    let mut ledger = vec![LedgerEntry { at: now, what: Entry::Webhook { topic: event.topic.clone(), happened: event.at } }];
+    ledger.extend(owing.ledger.into_iter().map(|what| LedgerEntry { at: now, what }));
+    for item in &owing.items {
+        app.metrics.owed(milestone::by_tag(item.milestone).map_or("unknown", |m| m.id));
+    }
+    let expired = |at: &i64| *at < now.as_millisecond();
+    let commit = Commit {
+        expected: record.revision,
+        parked: record.parked,
+        seen: seen.to_vec(),
+        seen_until: plus_secs(now, SEEN_SECS),
+        drop_seen: record.seen.iter().filter(|(_, at)| expired(at)).map(|(digest, _)| *digest).collect(),
+        snapshot: write_order(&order)?,
+        due: owing.items.iter().map(|i: &Owed| i.not_before).min(),
+        ledger,
+        owed: owing.items,
+    };
+    let owed = !commit.owed.is_empty();
+    Ok((commit, owed))
+}
+
+/// The kept form of an order → the order. A newer form is an error: it must be left alone.
+///
+/// # Errors
+/// A newer version, or bytes that are not an order.
+pub fn read_order(bytes: &[u8]) -> Result<Order, AcceptError> {
+    let order: Order = serde_json::from_slice(bytes).map_err(|e| AcceptError::Unreadable(e.to_string()))?;
+    if order.version > ORDER_VERSION { Err(AcceptError::NewerForm(order.version)) } else { Ok(order) }
+}
+
+/// The order → its kept form.
+///
+/// # Errors
+/// Never for an order that this binary made.
+pub fn write_order(order: &Order) -> Result<Vec<u8>, AcceptError> {
+    serde_json::to_vec(order).map_err(|e| AcceptError::Unreadable(e.to_string()))
+}

@@ -1,0 +1,322 @@
+//! batch: leased orders, from what Redis keeps to messages that may go, one Redis flight a step.
+
+use super::App;
+use super::accept::read_order;
+use super::account::{Account, Permit};
+use super::inhand::InHand;
+use crate::domain::channel::{Envelope, Form};
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::{Decision, Go, Reason};
+use crate::domain::ids::ChannelId;
+use crate::domain::milestone::Purpose;
+use crate::domain::owed::State;
+use crate::domain::person::{Address, PersonFacts};
+use crate::plan::recipient;
+use crate::store::{BeginAsk, Begun, Leased, Record, Settle, StoreError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Facts older than this are read again before anything is begun.
+const FRESH: Duration = Duration::from_millis(50);
+
+/// What became of a leased order.
+pub enum Ready {
+    /// Nothing to send: write this.
+    Settle(Box<Settle>),
+    /// Untouched: give the lease back.
+    GiveBack(Leased),
+    /// A webhook that waits for its order.
+    Join(Box<(Leased, Record)>),
+    /// Begun: send, then settle.
+    Send(Box<InHand>),
+}
+
+/// A message that may go.
+pub struct Sending {
+    /// The leading item.
+    pub lead: u16,
+    /// The decision.
+    pub go: Go,
+    /// On which account.
+    pub account: Arc<Account>,
+    /// What the vendor gets.
+    pub envelope: Envelope,
+    /// Our reference of it.
+    pub reference: String,
+    /// Language of the words.
+    pub locale: String,
+    /// Purpose of the leading milestone.
+    pub purpose: Purpose,
+    /// It may have been told before.
+    pub again: bool,
+    /// Not after.
+    pub expires: Timestamp,
+    /// Place to send; given back when the send is over.
+    pub permit: Permit,
+}
+
+/// What is known of people, by channel and address.
+pub type People = HashMap<(ChannelId, Address), PersonFacts>;
+
+/// Carries leased orders up to `begin`.
+pub async fn prepare(app: &App, leased: Vec<Leased>, asked: Instant) -> Vec<Ready> {
+    let members: Vec<_> = leased.iter().map(|l| l.member.clone()).collect();
+    let records = match app.store.read_many(&members).await {
+        Ok(records) => records,
+        Err(error) => {
+            tracing::warn!(%error, "leased orders could not be read");
+            return leased.into_iter().map(Ready::GiveBack).collect();
+        }
+    };
+    let mut out = Vec::new();
+    let mut orders = Vec::new();
+    for (leased, record) in leased.into_iter().zip(records) {
+        match open(app, leased, record, asked).await {
+            Ok(order) => orders.push(order),
+            Err(ready) => out.push(ready),
+        }
+    }
+    decide_all(app, &mut orders).await;
+    if asked.elapsed() > FRESH && orders.iter().any(|o| !o.sends.is_empty()) {
+        // What is true about people is read at the last moment before anything is begun.
+        for order in &mut orders {
+            order.reconsider();
+        }
+        decide_all(app, &mut orders).await;
+    }
+    begin_all(app, orders, &mut out).await;
+    out
+}
+
+/// A leased unit as an order in hand, or what else is to be done with it.
+async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Result<InHand, Ready> {
+    let live = app.live();
+    if leased.member.is_join() {
+        return Err(Ready::Join(Box::new((leased, record))));
+    }
+    let now = app.clock.now();
+    let order = match record.snapshot.as_deref().map(read_order) {
+        Some(Ok(order)) => order,
+        // Erased, or written by a newer version: left alone, looked at again later, never dropped.
+        Some(Err(error)) => {
+            tracing::warn!(order = %leased.member, %error, "an order is left alone");
+            return Err(Ready::Settle(Box::new(InHand::left_alone(leased, record, now))));
+        }
+        None => return Err(Ready::Settle(Box::new(InHand::left_alone(leased, record, now)))),
+    };
+    let Some(shop) = live.shops.get(&order.shop).cloned() else {
+        tracing::warn!(shop = %order.shop, "an order's shop is no longer configured; it is left alone");
+        return Err(Ready::Settle(Box::new(InHand::left_alone(leased, record, now))));
+    };
+    let mut order = InHand::new(leased, record, order, shop, live, asked);
+    order.take_receipts(now);
+    if order.items.iter().any(|i| matches!(i.state, State::Begun | State::Again)) {
+        // What may have been told goes again as the very same envelope.
+        match app.store.envelopes(&order.leased.member).await {
+            Ok(kept) => order.keep_envelopes(kept),
+            Err(error) => {
+                tracing::warn!(%error, "envelopes of an order could not be read");
+                return Err(Ready::GiveBack(order.leased));
+            }
+        }
+    }
+    order.take_over(now);
+    Ok(order)
+}
+
+/// What is known of everybody whom these orders may be told to, in one flight.
+///
+/// # Errors
+/// Redis away.
+pub async fn people(app: &App, orders: &[InHand]) -> Result<People, StoreError> {
+    let mut wanted: HashSet<(ChannelId, Address)> = HashSet::new();
+    for order in orders {
+        wanted.extend(candidates(order));
+    }
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    if wanted.is_empty() {
+        return Ok(People::new());
+    }
+    let facts = app.store.facts(&wanted).await?;
+    Ok(wanted.into_iter().zip(facts).collect())
+}
+
+/// Reads facts, then decides and shapes.
+async fn decide_all(app: &App, orders: &mut [InHand]) {
+    let people = match people(app, orders).await {
+        Ok(people) => people,
+        Err(error) => {
+            // Without facts nothing may be sent: everything waits a moment.
+            tracing::warn!(%error, "facts about recipients could not be read");
+            orders.iter_mut().for_each(|o| o.again_now = true);
+            return;
+        }
+    };
+    let now = app.clock.now();
+    refill(app, orders, now).await;
+    for order in orders {
+        decide(app, order, &people, now).await;
+        if let Err(error) = watch(app, order).await {
+            tracing::warn!(%error, "the order could not be tied to its people");
+            order.again_now = true;
+        }
+    }
+}
+
+/// Everybody the open items of an order may be told to: (channel, address in normal form).
+fn candidates(order: &InHand) -> Vec<(ChannelId, Address)> {
+    let mut found = Vec::new();
+    let mut channels: HashSet<&ChannelId> = HashSet::new();
+    for item in order.items.iter().filter(|i| i.state.is_open()) {
+        if let Some(route) = order.live.route_by_tag(item.route) {
+            channels.extend(route.channels.iter().chain(&route.also));
+        }
+    }
+    for id in channels {
+        let Some(account) = order.live.channels.get(id) else { continue };
+        for raw in recipient::addresses_for(&order.order, &order.shop.rules, account.caps.scheme) {
+            if let Some(address) = account.channel.address(&raw) {
+                found.push((id.clone(), address));
+            }
+        }
+    }
+    found
+}
+
+/// Asks the budget shared over pods for what this batch may send on each account in this second.
+async fn refill(app: &App, orders: &[InHand], now: Timestamp) {
+    let mut want: HashMap<ChannelId, (Arc<Account>, u32)> = HashMap::new();
+    for order in orders {
+        for item in order.items.iter().filter(|i| i.state.is_open()) {
+            let Some(route) = order.live.route_by_tag(item.route) else { continue };
+            for id in route.channels.iter().chain(&route.also) {
+                if let Some(account) = order.live.channels.get(id) {
+                    want.entry(id.clone()).or_insert_with(|| (Arc::clone(account), 0)).1 += 1;
+                }
+            }
+        }
+    }
+    for (account, count) in want.into_values() {
+        let missing = account.slice_missing(now, count);
+        if missing == 0 {
+            continue;
+        }
+        match app.store.pace_slice(account.tag, missing, account.caps.pace.per_second, now).await {
+            Ok(granted) => account.add_slice(now, granted),
+            Err(error) => tracing::warn!(%error, channel = %account.id, "the shared budget could not be asked"),
+        }
+    }
+}
+
+/// Decides over all that the order owes, and shapes what may go.
+async fn decide(app: &App, order: &mut InHand, people: &People, now: Timestamp) {
+    let decisions = super::situation::decide(order, people, now, false);
+    for (no, decision) in decisions {
+        match decision {
+            Decision::End { state, reason, by } => order.end(no, state, reason, by, now),
+            Decision::Wait { until, reason, watch } => order.wait(no, until, reason, watch, now),
+            Decision::Park { channel, reason, until } => order.park(no, &channel, reason, until, now),
+            Decision::Go(go) => shape(app, order, no, go, people, now).await,
+        }
+    }
+}
+
+async fn shape(app: &App, order: &mut InHand, lead: u16, go: Go, people: &People, now: Timestamp) {
+    let Some(account) = order.live.channels.get(&go.channel).cloned() else { return };
+    let permit = match account.take(now) {
+        Ok(permit) => permit,
+        Err(slot) => {
+            app.metrics.rate_limit_wait(account.id.as_str());
+            return order.wait_for_slot(lead, &go.joined, slot, now);
+        }
+    };
+    let mut token = None;
+    if go.form == Form::Reply
+        && let Some(person) = &go.address
+    {
+        // One GETDEL: the first taker answers free, the rest push or wait.
+        token = app.store.take_reply_token(&account.id, person).await.ok().flatten();
+        if token.is_none() {
+            order.again_now = true;
+            return;
+        }
+    }
+    match super::wording::envelope(app, order, lead, &go, &account, token.as_deref(), now) {
+        Ok(worded) => order.sends.push(Sending {
+            lead,
+            envelope: worded.envelope,
+            reference: worded.reference,
+            locale: worded.locale,
+            purpose: worded.purpose,
+            again: order.item(lead).is_some_and(|i| i.state == State::Again),
+            expires: order.item(lead).map_or(now, |i| i.expires),
+            go,
+            account,
+            permit,
+        }),
+        Err(fault) => {
+            tracing::error!(order = %order.leased.member, item = lead, channel = %account.id, %fault, "the words do not fit the channel");
+            order.end(lead, State::Dead, fault.reason(), None, now);
+        }
+    }
+}
+
+/// Ties waiting orders to the people whose next word may release them; before the settle, so that a word
+/// that comes in between finds the tie.
+async fn watch(app: &App, order: &InHand) -> Result<(), StoreError> {
+    for (channel, address, until) in &order.watches {
+        app.store.watch(channel, address, &order.leased.member, *until).await?;
+    }
+    Ok(())
+}
+
+/// Records, durably and in one flight, that these sends are about to be handed over.
+async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<Ready>) {
+    let now = app.clock.now();
+    let mut asks = Vec::new();
+    let mut places = Vec::new();
+    for (o, order) in orders.iter_mut().enumerate() {
+        order.mark_begun(now);
+        for (s, sending) in order.sends.iter().enumerate() {
+            places.push((o, s));
+            asks.push(BeginAsk {
+                leased: order.leased.clone(),
+                items: order.begun_items(sending),
+                revision: order.revision,
+                expires: sending.expires,
+                channel: sending.account.tag,
+                envelope: serde_json::to_vec(&sending.envelope).ok().map(|bytes| (sending.lead, bytes)),
+            });
+        }
+    }
+    let answers = match asks.is_empty() {
+        true => Ok(Vec::new()),
+        false => app.store.begin(&asks).await,
+    };
+    drop(asks);
+    let mut refused: HashMap<usize, Vec<(usize, Option<Begun>)>> = HashMap::new();
+    match answers {
+        Ok(answers) => {
+            for ((o, s), answer) in places.into_iter().zip(answers) {
+                if answer != Begun::Go {
+                    refused.entry(o).or_default().push((s, Some(answer)));
+                }
+            }
+        }
+        Err(error) => {
+            // It may have been executed: the items stand as begun, and are settled back to what they were.
+            tracing::warn!(%error, "sends could not be begun");
+            for (o, s) in places {
+                refused.entry(o).or_default().push((s, None));
+            }
+        }
+    }
+    for (o, mut order) in orders.into_iter().enumerate() {
+        for (s, answer) in refused.remove(&o).unwrap_or_default().into_iter().rev() {
+            let sending = order.sends.remove(s);
+            order.not_begun(&sending, answer, now);
+        }
+        out.push(if order.sends.is_empty() { Ready::Settle(Box::new(order.settle(now))) } else { Ready::Send(Box::new(order)) });
+    }
+}

@@ -1,0 +1,217 @@
+//! explain: what was told, what was not, why, and what would change it. Reads only.
+
+use super::App;
+use super::inhand::InHand;
+use super::wording::about;
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::{Decision, Reason};
+use crate::domain::ids::{OrderId, ShopId, Tag};
+use crate::domain::ledger::{Entry, LedgerEntry};
+use crate::domain::order::Order;
+use crate::domain::owed::Owed;
+use crate::milestone;
+use crate::store::{Leased, Record, Unit};
+use serde::Serialize;
+
+/// An order as an operator sees it. No addresses, no message texts.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrderView {
+    /// Shop.
+    pub shop: String,
+    /// The platform's id.
+    pub id: String,
+    /// As the shop writes it.
+    pub name: Option<String>,
+    /// When orderwire first heard of it.
+    pub first_seen: Timestamp,
+    /// Payment state now.
+    pub payment: Option<String>,
+    /// Order state now.
+    pub stage: Option<String>,
+    /// Parcels and their states.
+    pub parcels: Vec<(String, Option<String>)>,
+    /// Where it came from.
+    pub source: Option<String>,
+    /// Items.
+    pub items: Vec<ItemView>,
+    /// Ledger, oldest first.
+    pub ledger: Vec<LedgerEntry>,
+}
+
+/// An owed item as an operator sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ItemView {
+    /// Number within the order.
+    pub item: u16,
+    /// Milestone.
+    pub milestone: String,
+    /// Of what.
+    pub subject: String,
+    /// Route.
+    pub route: String,
+    /// `main` or `also:<channel>`.
+    pub slot: String,
+    /// Where it stands.
+    pub state: String,
+    /// Channel it went by.
+    pub channel: Option<String>,
+    /// Sends begun.
+    pub attempts: u8,
+    /// When the thing happened.
+    pub happened: Timestamp,
+    /// Not before.
+    pub not_before: Timestamp,
+    /// Not after.
+    pub expires: Timestamp,
+    /// The item whose message told it too.
+    pub told_with: Option<u16>,
+    /// Why it stands there, in a word.
+    pub reason: Option<String>,
+    /// Why, in a sentence.
+    pub why: Option<String>,
+    /// What would change it.
+    pub remedy: Option<String>,
+    /// What would be done now, for open items.
+    pub now: Option<String>,
+}
+
+/// What could not be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Nothing is known of it.
+    #[error("nothing is known of this order: no webhook of it was taken, or its time of keeping is over")]
+    Unknown,
+    /// The shop is not configured.
+    #[error("no such shop in the settings")]
+    UnknownShop,
+    /// Redis.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// What is kept cannot be read.
+    #[error(transparent)]
+    Kept(#[from] super::accept::AcceptError),
+}
+
+/// An order, its items, its ledger.
+///
+/// # Errors
+/// Unknown order or shop, or Redis away.
+pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> {
+    let live = app.live();
+    let shop = live.shops.get(&ShopId::from(shop)).ok_or(Fault::UnknownShop)?;
+    let member = app.store.member(&Unit::order(shop.rules.id.clone(), &OrderId::from(id)));
+    let record = app.store.read(&member).await?;
+    let snapshot = record.snapshot.as_deref().ok_or(Fault::Unknown)?;
+    let order = super::accept::read_order(snapshot)?;
+    let ledger = app.store.ledger(&member).await?;
+    let now = app.clock.now();
+    let decisions = would(app, Leased::look(member), &record, &order, false, now).await?;
+    let items = record.items.iter().map(|i| view(app, &order, i, &ledger, &decisions)).collect();
+    Ok(OrderView {
+        shop: shop.rules.id.to_string(),
+        id: id.into(),
+        name: order.head().map(|h| h.name.clone()),
+        first_seen: order.first_seen,
+        payment: order.payment.now().map(|s| word(s)),
+        stage: order.stage.now().map(|s| word(s)),
+        parcels: order.parcels.iter().map(|p| (p.id.clone(), p.state.now().map(|s| word(s)))).collect(),
+        source: order.head().map(|h| h.source.kind.as_str().to_string()),
+        items,
+        ledger,
+    })
+}
+
+fn word<T: Serialize>(state: &T) -> String {
+    serde_json::to_value(state).ok().and_then(|v| v.as_str().map(str::to_string)).unwrap_or_default()
+}
+
+/// What `decide` would do about the open items of an order now; nothing is written, nothing is sent.
+///
+/// # Errors
+/// Redis away.
+pub async fn would(
+    app: &App,
+    leased: Leased,
+    record: &Record,
+    order: &Order,
+    force: bool,
+    now: Timestamp,
+) -> Result<Vec<(u16, Decision)>, Fault> {
+    let live = app.live();
+    let Some(shop) = live.shops.get(&order.shop).cloned() else { return Err(Fault::UnknownShop) };
+    let hand = InHand::new(leased, record.clone(), order.clone(), shop, live, std::time::Instant::now());
+    let people = super::batch::people(app, std::slice::from_ref(&hand)).await?;
+    Ok(super::situation::decide(&hand, &people, now, force))
+}
+
+fn view(app: &App, order: &Order, item: &Owed, ledger: &[LedgerEntry], decisions: &[(u16, Decision)]) -> ItemView {
+    let live = app.live();
+    let rules = live.shops.get(&order.shop).map(|s| s.rules.clone());
+    let subject = rules.as_ref().and_then(|rules| about(order, rules, item)).map(|(_, r)| r.subject.label());
+    let (known, route, slot) = owed_words(item, ledger);
+    let decision = decisions.iter().find(|(no, _)| *no == item.no).map(|(_, d)| d);
+    let reason = match decision {
+        Some(Decision::Wait { reason, .. } | Decision::Park { reason, .. } | Decision::End { reason, .. }) => Some(*reason),
+        _ => item.reason,
+    };
+    let channel = live.channel_by_tag(item.channel).map(|a| a.id.to_string());
+    ItemView {
+        item: item.no,
+        milestone: milestone::by_tag(item.milestone).map_or(known, |m| m.id.into()),
+        subject: subject.unwrap_or_default(),
+        route,
+        slot,
+        state: item.state.as_str().into(),
+        channel: channel.filter(|_| item.channel != Tag::NONE),
+        attempts: item.attempts,
+        happened: item.at,
+        not_before: item.not_before,
+        expires: item.expires,
+        told_with: (item.within != 0).then_some(item.within),
+        reason: reason.map(|r| r.as_str().into()),
+        why: reason.map(|r| r.sentence().into()),
+        remedy: reason.map(|r| r.remedy().into()),
+        now: decision.map(sentence),
+    }
+}
+
+/// Names the ledger keeps, for items whose route or milestone is no longer in the settings.
+fn owed_words(item: &Owed, ledger: &[LedgerEntry]) -> (String, String, String) {
+    ledger
+        .iter()
+        .find_map(|entry| match &entry.what {
+            Entry::Owed { item: no, milestone, route, slot, .. } if *no == item.no => {
+                Some((milestone.clone(), route.clone(), slot.clone()))
+            }
+            _ => None,
+        })
+        .unwrap_or_else(|| ("unknown".into(), "unknown".into(), "main".into()))
+}
+
+/// A decision in a sentence.
+pub fn sentence(decision: &Decision) -> String {
+    match decision {
+        Decision::Go(go) => {
+            let passed: Vec<String> = go.passed.iter().map(|(c, r)| format!("{c}: {}", r.as_str())).collect();
+            let joined = if go.joined.is_empty() { String::new() } else { format!(", together with {:?}", go.joined) };
+            let after = if passed.is_empty() { String::new() } else { format!(" (passed over {})", passed.join(", ")) };
+            format!("would go by {}{after}{joined}", go.channel)
+        }
+        Decision::Wait { until, reason, .. } => format!("waits until {until} ({})", reason.as_str()),
+        Decision::Park { channel, reason, until } => {
+            format!("waits for {channel}, at most until {until} ({})", reason.as_str())
+        }
+        Decision::End { state, reason, by } => {
+            let by = by.map(|no| format!(" by item {no}")).unwrap_or_default();
+            format!("would end as {}{by} ({})", state.as_str(), reason.as_str())
+        }
+    }
+}
+
+/// The reason a decision gives, if it gives one.
+pub fn reason_of(decision: &Decision) -> Option<Reason> {
+    match decision {
+        Decision::Go(_) => None,
+        Decision::Wait { reason, .. } | Decision::Park { reason, .. } | Decision::End { reason, .. } => Some(*reason),
+    }
+}

@@ -1,0 +1,108 @@
+//! hear: a channel's callback → what each event tells → applied, each with its own dedupe key → the answer.
+//!
+//! Dies before an event is applied: the provider repeats the POST; what was applied meets its dedupe key.
+//! Dies between applying and waking: the person's record holds the orders still to wake, and the sweep wakes
+//! them. The answer is 200 only when every event of the POST is applied.
+
+use super::App;
+use super::account::Account;
+use crate::domain::clock::plus_secs;
+use crate::domain::decision::Reason;
+use crate::domain::person::{AccountSignal, Signal};
+use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
+use crate::store::StoreError;
+
+/// A stopped account is looked at again by itself after so long, in case nobody tells that it resumed.
+const STOPPED_SECS: i64 = 6 * 3600;
+
+/// What the provider is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Applied: 200, with these words in it where the platform wants some.
+    Heard(Option<String>),
+    /// A verification handshake.
+    Reply(Reply),
+    /// Not from this provider.
+    Refused(Refusal),
+    /// No such channel.
+    UnknownChannel,
+    /// Could not be applied in time: the provider repeats.
+    Unavailable,
+}
+
+/// Takes a callback in.
+pub async fn hear(app: &App, channel: &str, raw: RawWebhook) -> Answer {
+    let live = app.live();
+    let Some(account) = live.channels.get(&channel.into()) else {
+        app.metrics.callback("unknown", "unknown_channel");
+        return Answer::UnknownChannel;
+    };
+    let answer = take(app, account, &raw).await;
+    let outcome = match &answer {
+        Answer::Heard(_) => "heard",
+        Answer::Reply(_) => "handshake",
+        Answer::Refused(why) => why.as_str(),
+        Answer::UnknownChannel => "unknown_channel",
+        Answer::Unavailable => "unavailable",
+    };
+    app.metrics.callback(account.id.as_str(), outcome);
+    answer
+}
+
+async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
+    match account.channel.admit(raw) {
+        Admission::Take { .. } => {}
+        Admission::Reply(reply) => return Answer::Reply(reply),
+        Admission::Refuse(why) => {
+            tracing::warn!(channel = %account.id, why = why.as_str(), "callback refused");
+            return Answer::Refused(why);
+        }
+    }
+    let heard = account.channel.hear(raw);
+    if heard.unreadable > 0 {
+        tracing::warn!(channel = %account.id, events = heard.unreadable, "parts of a callback could not be read");
+    }
+    for signal in &heard.signals {
+        if let Err(error) = apply(app, account, signal).await {
+            tracing::error!(channel = %account.id, %error, what = signal.what, "callback answered 503: the provider repeats it");
+            return Answer::Unavailable;
+        }
+        app.metrics.callback_effect(app.clock.now().as_millisecond() - raw.received_at.as_millisecond());
+    }
+    Answer::Heard(heard.answer)
+}
+
+async fn apply(app: &App, account: &Account, signal: &Signal) -> Result<(), StoreError> {
+    let now = app.clock.now();
+    match &signal.account {
+        Some(AccountSignal::Stopped(why)) => {
+            tracing::error!(channel = %account.id, why, "the provider stopped this account; its messages stay owed");
+            let until = plus_secs(now, STOPPED_SECS);
+            account.set_pause(Some((until, Reason::ChannelPaused)));
+            app.store.pause(account.tag, until, Reason::ChannelPaused).await?;
+        }
+        Some(AccountSignal::Resumed) => {
+            account.set_pause(None);
+            app.store.resume(account.tag).await?;
+        }
+        None => {}
+    }
+    if let Some(receipt) = &signal.receipt {
+        app.store.receipt(&account.id, &receipt.of, signal.person.as_ref(), &receipt.state, signal.at).await?;
+    }
+    let Some(person) = &signal.person else { return Ok(()) };
+    let mut change = signal.change.clone();
+    if let Some(off) = signal.text.as_deref().and_then(crate::plan::consent::switch_word) {
+        change.opted_out = Some(off);
+    }
+    if change.is_empty() && !signal.wakes {
+        return Ok(());
+    }
+    let applied = app.store.apply(&account.id, person, &signal.dedupe, signal.at, &change, signal.wakes).await?;
+    if !applied.wake.is_empty() {
+        app.store.wake(&applied.wake).await?;
+        app.store.struck(&account.id, person, &applied.wake).await?;
+        app.nudge.notify_one();
+    }
+    Ok(())
+}

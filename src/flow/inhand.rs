@@ -1,0 +1,318 @@
+//! An order under lease: its working copy, and what is to be written when it comes to rest.
+
+use super::batch::Sending;
+use super::live::{Live, Shop};
+use super::outcome::{self, Sent};
+use crate::domain::channel::{Envelope, Form};
+use crate::domain::clock::{Timestamp, plus_secs};
+use crate::domain::decision::Reason;
+use crate::domain::ids::{ChannelId, Tag};
+use crate::domain::ledger::{Entry, LedgerEntry};
+use crate::domain::order::Order;
+use crate::domain::owed::{Owed, State};
+use crate::domain::person::Address;
+use crate::milestone;
+use crate::store::{Begun, Dest, Leased, Record, Settle};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// An order that cannot be read by this version is looked at again after so long.
+const LEFT_ALONE_SECS: i64 = 3600;
+
+/// An order under lease.
+pub struct InHand {
+    /// The lease.
+    pub leased: Leased,
+    /// Revision decided on.
+    pub revision: u64,
+    /// Wakes read after the lease.
+    pub wakes: u64,
+    /// Its items, working copy.
+    pub items: Vec<Owed>,
+    /// Items as they were when the lease was taken.
+    before: BTreeMap<u16, Owed>,
+    /// The order.
+    pub order: Order,
+    /// Its shop.
+    pub shop: Arc<Shop>,
+    /// Settings it is decided by.
+    pub live: Arc<Live>,
+    /// Counted from before the lease was asked for.
+    pub asked: Instant,
+    /// What may go.
+    pub sends: Vec<Sending>,
+    /// People to tie it to.
+    pub watches: Vec<(ChannelId, Address, Timestamp)>,
+    /// It must be looked at again at once.
+    pub again_now: bool,
+    waits: BTreeMap<u16, Timestamp>,
+    parks: BTreeMap<u16, (Tag, Timestamp)>,
+    ledger: Vec<LedgerEntry>,
+    receipts: Vec<(u16, crate::store::ReceiptMark)>,
+    drop_envelopes: Vec<u16>,
+    kept: BTreeMap<u16, Envelope>,
+}
+
+impl InHand {
+    /// A leased record, opened.
+    pub fn new(leased: Leased, record: Record, order: Order, shop: Arc<Shop>, live: Arc<Live>, asked: Instant) -> InHand {
+        InHand {
+            leased,
+            revision: record.revision,
+            wakes: record.wakes,
+            before: record.items.iter().map(|i| (i.no, i.clone())).collect(),
+            items: record.items,
+            order,
+            shop,
+            live,
+            asked,
+            sends: Vec::new(),
+            watches: Vec::new(),
+            again_now: false,
+            waits: BTreeMap::new(),
+            parks: BTreeMap::new(),
+            ledger: Vec::new(),
+            receipts: record.receipts,
+            drop_envelopes: Vec::new(),
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in the envelopes of what may have been told.
+    pub fn keep_envelopes(&mut self, kept: Vec<(u16, Vec<u8>)>) {
+        self.kept = kept.into_iter().filter_map(|(no, bytes)| Some((no, serde_json::from_slice(&bytes).ok()?))).collect();
+    }
+
+    /// The very envelope an item may have been told by, if it can go again as it is: a reply token cannot.
+    pub fn kept_envelope(&self, no: u16) -> Option<&Envelope> {
+        self.kept.get(&no).filter(|e| e.form != Form::Reply)
+    }
+
+    /// What is written for a unit this version cannot read: nothing but a later look.
+    pub fn left_alone(leased: Leased, record: Record, now: Timestamp) -> Settle {
+        Settle {
+            leased,
+            items: Vec::new(),
+            ledger: Vec::new(),
+            closed: 0,
+            revision: record.revision,
+            wakes: record.wakes,
+            drop_envelopes: Vec::new(),
+            drop_receipts: Vec::new(),
+            to_dead: Vec::new(),
+            dest: Dest::Wait(plus_secs(now, LEFT_ALONE_SECS)),
+        }
+    }
+
+    /// The item of this number.
+    pub fn item(&self, no: u16) -> Option<&Owed> {
+        self.items.iter().find(|i| i.no == no)
+    }
+
+    fn item_mut(&mut self, no: u16) -> Option<&mut Owed> {
+        self.items.iter_mut().find(|i| i.no == no)
+    }
+
+    fn note(&mut self, at: Timestamp, what: Entry) {
+        self.ledger.push(LedgerEntry { at, what });
+    }
+
+    /// What providers said of messages sent before; a receipt only moves its own message forward.
+    pub fn take_receipts(&mut self, now: Timestamp) {
+        for (no, mark) in self.receipts.clone() {
+            let next = mark.state;
+            let Some(item) = self.item_mut(no) else { continue };
+            // A receipt for what is still begun settles what the dead worker could not.
+            if item.state == State::Begun || item.state == State::Again {
+                item.state = State::Sent;
+            }
+            if item.state != next && !item.state.may_become(next) {
+                continue;
+            }
+            item.state = next;
+            self.note(now, Entry::Ended { item: no, state: next.as_str().into(), reason: None, by: None, passed: Vec::new() });
+        }
+    }
+
+    /// Items that a dead worker had begun: they may have been told.
+    pub fn take_over(&mut self, now: Timestamp) {
+        for i in 0..self.items.len() {
+            let item = &self.items[i];
+            if item.state != State::Begun {
+                continue;
+            }
+            let Some(account) = self.live.channel_by_tag(item.channel).cloned() else {
+                (self.items[i].state, self.items[i].reason) = (State::Unsure, Some(Reason::MaybeTold));
+                continue;
+            };
+            let purpose = milestone::by_tag(item.milestone).map_or(crate::domain::milestone::Purpose::Status, |m| m.purpose);
+            let form = self.kept.get(&item.no).map_or(Form::Free, |e| e.form);
+            let sent = Sent { account: &account, place: 0, form, purpose, again: item.attempts > 1, now };
+            let item = &mut self.items[i];
+            outcome::unsure(item, &sent);
+            item.not_before = item.not_before.min(now);
+            let (no, state) = (item.no, item.state);
+            if state == State::Unsure {
+                let reason = Some(Reason::MaybeTold.as_str().into());
+                self.note(now, Entry::Ended { item: no, state: state.as_str().into(), reason, by: None, passed: Vec::new() });
+            }
+        }
+    }
+
+    /// Forgets decisions taken on facts that are no longer fresh; permits go back.
+    pub fn reconsider(&mut self) {
+        self.sends.clear();
+        self.watches.clear();
+        self.waits.clear();
+        self.parks.clear();
+    }
+
+    /// An item ends.
+    pub fn end(&mut self, no: u16, state: State, reason: Reason, by: Option<u16>, now: Timestamp) {
+        let Some(item) = self.item_mut(no).filter(|i| i.state.may_become(state)) else { return };
+        (item.state, item.reason) = (state, Some(reason));
+        let what = Entry::Ended { item: no, state: state.as_str().into(), reason: Some(reason.as_str().into()), by, passed: Vec::new() };
+        self.note(now, what);
+    }
+
+    /// An item waits.
+    pub fn wait(&mut self, no: u16, until: Timestamp, reason: Reason, watch: Vec<(ChannelId, Address)>, now: Timestamp) {
+        self.waits.insert(no, until);
+        self.watches.extend(watch.into_iter().map(|(c, a)| (c, a, until)));
+        self.because(no, reason, until, now);
+    }
+
+    /// An item waits for a channel that stands still.
+    pub fn park(&mut self, no: u16, channel: &ChannelId, reason: Reason, until: Timestamp, now: Timestamp) {
+        self.parks.insert(no, (channel.tag(), until));
+        self.because(no, reason, until, now);
+    }
+
+    /// Items wait for a slot of their channel's pace: not before, and once.
+    pub fn wait_for_slot(&mut self, lead: u16, joined: &[u16], slot: Timestamp, now: Timestamp) {
+        for no in std::iter::once(lead).chain(joined.iter().copied()) {
+            if let Some(item) = self.item_mut(no) {
+                item.not_before = item.not_before.max(slot);
+            }
+            self.waits.insert(no, slot);
+            self.because(no, Reason::RateLimited, slot, now);
+        }
+    }
+
+    /// Remembers why an item waits; the ledger gets a line only when the reason changes, and never for the
+    /// short waits everything goes through.
+    fn because(&mut self, no: u16, reason: Reason, until: Timestamp, now: Timestamp) {
+        let passing = matches!(reason, Reason::Settling | Reason::NotDue | Reason::EarlierFirst | Reason::RateLimited);
+        let Some(item) = self.item_mut(no) else { return };
+        if passing || item.reason == Some(reason) {
+            return;
+        }
+        item.reason = Some(reason);
+        self.note(now, Entry::Waits { item: no, reason: reason.as_str().into(), until });
+    }
+
+    /// Items of a send, as `begin` writes them.
+    pub fn begun_items(&self, sending: &Sending) -> Vec<Owed> {
+        let mut nos = vec![sending.lead];
+        nos.extend(&sending.go.joined);
+        nos.iter().filter_map(|no| self.item(*no)).cloned().collect()
+    }
+
+    /// Marks what is about to be handed over.
+    pub fn mark_begun(&mut self, now: Timestamp) {
+        for i in 0..self.sends.len() {
+            let (lead, tag) = (self.sends[i].lead, self.sends[i].account.tag);
+            let address = self.sends[i].go.address.as_ref().map_or(0, |a| Tag::of(&a.value).0);
+            let joined = self.sends[i].go.joined.clone();
+            for no in std::iter::once(lead).chain(joined) {
+                let Some(item) = self.item_mut(no) else { continue };
+                item.state = State::Begun;
+                item.channel = tag;
+                item.address = address;
+                item.attempts = item.attempts.saturating_add(1);
+                item.first_attempt = item.first_attempt.or(Some(now));
+                item.within = if no == lead { 0 } else { lead };
+            }
+        }
+    }
+
+    /// `begin` said no: the items are again what they were.
+    pub fn not_begun(&mut self, sending: &Sending, answer: Option<Begun>, now: Timestamp) {
+        for no in std::iter::once(sending.lead).chain(sending.go.joined.iter().copied()) {
+            if let (Some(old), Some(item)) = (self.before.get(&no).cloned(), self.items.iter_mut().find(|i| i.no == no)) {
+                *item = old;
+                if item.state == State::Begun {
+                    item.state = State::Again;
+                }
+            }
+        }
+        match answer {
+            Some(Begun::Expired) => self.end(sending.lead, State::Expired, Reason::Stale, None, now),
+            Some(Begun::Paused) => {
+                let until = sending.account.paused(now).map_or_else(|| plus_secs(now, 5), |(until, _)| until);
+                self.park(sending.lead, &sending.account.id, Reason::ChannelPaused, until, now);
+            }
+            _ => self.again_now = true,
+        }
+    }
+
+    /// Moves the items of a send to where its verdict leaves them, with a line in the ledger.
+    pub fn judged(&mut self, sending: &Sending, entry: Entry, now: Timestamp, judge: impl Fn(&mut Owed)) {
+        for no in std::iter::once(sending.lead).chain(sending.go.joined.iter().copied()) {
+            if let Some(item) = self.item_mut(no) {
+                judge(item);
+                if item.state != State::Again {
+                    self.drop_envelopes.push(no);
+                }
+            }
+        }
+        self.note(now, entry);
+    }
+
+    /// All that is to be written.
+    pub fn settle(mut self, now: Timestamp) -> Settle {
+        let changed: Vec<Owed> = self.items.iter().filter(|i| self.before.get(&i.no) != Some(i)).cloned().collect();
+        let open = |items: &mut dyn Iterator<Item = &Owed>| items.filter(|i| i.state.is_open()).count();
+        let closed = open(&mut self.before.values()) as i64 - open(&mut self.items.iter()) as i64;
+        let to_dead = changed.iter().filter(|i| i.state == State::Dead).map(|i| i.no).collect();
+        let drop_receipts = self.receipts.iter().map(|(no, _)| *no).collect();
+        let dest = self.dest(now);
+        Settle {
+            items: changed,
+            ledger: std::mem::take(&mut self.ledger),
+            closed: i32::try_from(closed).unwrap_or(0),
+            revision: self.revision,
+            wakes: self.wakes,
+            drop_envelopes: std::mem::take(&mut self.drop_envelopes),
+            drop_receipts,
+            to_dead,
+            dest,
+            leased: self.leased,
+        }
+    }
+
+    /// Where the order rests: with nobody when nothing is open, with its one channel when all wait for that,
+    /// else until the earliest moment something may go.
+    fn dest(&self, now: Timestamp) -> Dest {
+        let open: Vec<&Owed> = self.items.iter().filter(|i| i.state.is_open()).collect();
+        if open.is_empty() {
+            return Dest::Done;
+        }
+        if self.again_now {
+            return Dest::Ready;
+        }
+        let parked: Vec<_> = open.iter().filter_map(|i| self.parks.get(&i.no)).collect();
+        if parked.len() == open.len() && parked.windows(2).all(|w| w[0].0 == w[1].0) {
+            let until = parked.iter().map(|(_, until)| *until).min().unwrap_or(now);
+            return Dest::Park(parked[0].0, until);
+        }
+        let at = outcome::earliest(open.iter().map(|item| {
+            let waits = self.waits.get(&item.no).copied();
+            // Two blocked channels: look again soon, whichever moves first.
+            let parks = self.parks.get(&item.no).map(|(_, until)| (*until).min(plus_secs(now, 30)));
+            waits.or(parks).unwrap_or(item.not_before)
+        }));
+        if at <= now { Dest::Ready } else { Dest::Wait(at) }
+    }
+}

@@ -1,0 +1,258 @@
+//! join: webhooks that name a thing but not its order wait in a unit of their own until the order is known.
+//!
+//! The waiting unit is committed like an order before the shop is answered, so nothing is lost; it is worked
+//! on under a lease like an order, so nothing is asked twice at once. Dies before the commit: the shop repeats.
+//! Dies after folding and before settle: the fold is repeated and meets its own digest, a duplicate.
+
+use super::App;
+use super::accept::{AcceptError, fold};
+use super::live::Shop;
+use crate::domain::clock::{Timestamp, plus_secs};
+use crate::domain::decision::Reason;
+use crate::domain::event::{About, OrderEvent};
+use crate::domain::ids::{Digest8, OrderId, Tag};
+use crate::domain::ledger::{Entry, LedgerEntry};
+use crate::domain::owed::{Owed, State};
+use crate::domain::webhook::RawWebhook;
+use crate::platform::{AskFault, Question};
+use crate::store::{Commit, Committed, Dest, Leased, Record, Settle, Unit};
+use serde::{Deserialize, Serialize};
+
+/// How long a webhook waits for its order to become known. Shopify's deliveries are up to a day late.
+const WAIT_SECS: i64 = 2 * 86_400;
+/// The tag under which the waiting itself is owed.
+const WAITING: &str = "join";
+/// Waiting events kept for one thing.
+const MAX_WAITING: usize = 32;
+
+/// What waits, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    version: u16,
+    shop: String,
+    about: About,
+    events: Vec<(OrderEvent, Vec<Digest8>)>,
+}
+
+/// Takes an event that names no order, or an order whose state it does not carry.
+///
+/// # Errors
+/// Redis could not take it.
+pub async fn point(
+    app: &App,
+    shop: &Shop,
+    raw: &RawWebhook,
+    event: &OrderEvent,
+    seen: &[Digest8],
+) -> Result<&'static str, AcceptError> {
+    if let About::Join(key) = &event.about
+        && !event.refetch
+        && let Some(order) = app.store.find_join(&shop.rules.id, key).await?
+    {
+        return fold(app, shop, &order, event, seen).await;
+    }
+    if event.refetch && shop.access.api.is_none() {
+        // It says that something changed, not what; the snapshot that tells it is a webhook of its own.
+        return Ok("pointer_only");
+    }
+    let unit = Unit::join(shop.rules.id.clone(), &waiting_id(&event.about));
+    let member = app.store.member(&unit);
+    let _one_at_a_time = app.stripe(&unit.id).lock().await;
+    for _ in 0..5 {
+        let now = app.clock.now();
+        let record = app.store.read(&member).await?;
+        if record.seen.iter().any(|(d, _)| seen.contains(d)) {
+            return Ok("duplicate");
+        }
+        let commit = wait_for(app, shop, event, seen, record, now)?;
+        match app.store.commit(&member, commit).await? {
+            Committed::Stored { .. } => {
+                app.nudge.notify_one();
+                return Ok("waiting");
+            }
+            Committed::Duplicate => return Ok("duplicate"),
+            Committed::Conflict => app.metrics.conflict(),
+        }
+    }
+    let _ = raw;
+    Err(AcceptError::Contended)
+}
+
+fn waiting_id(about: &About) -> String {
+    match about {
+        About::Order(id) => format!("order:{id}"),
+        About::Join(key) => format!("{}:{}", key.kind, key.id),
+    }
+}
+
+fn wait_for(
+    app: &App,
+    shop: &Shop,
+    event: &OrderEvent,
+    seen: &[Digest8],
+    record: Record,
+    now: Timestamp,
+) -> Result<Commit, AcceptError> {
+    let _ = app;
+    let mut waiting = match &record.snapshot {
+        Some(bytes) => read(bytes)?,
+        None => Waiting {
+            version: 1,
+            shop: shop.rules.id.to_string(),
+            about: event.about.clone(),
+            events: Vec::new(),
+        },
+    };
+    waiting.events.push((event.clone(), seen.to_vec()));
+    let excess = waiting.events.len().saturating_sub(MAX_WAITING);
+    waiting.events.drain(..excess);
+    // Asked at once where the shop can be asked; otherwise it waits for the webhook that tells the order.
+    let due = if shop.access.api.is_some() { now } else { plus_secs(now, WAIT_SECS) };
+    let no = record.items.iter().map(|i| i.no).max().unwrap_or(0) + 1;
+    let item = Owed {
+        no,
+        milestone: Tag::of(WAITING),
+        subject: Digest8::of(&[waiting_id(&event.about).as_bytes()]),
+        route: Tag::NONE,
+        slot: Tag::NONE,
+        state: State::Open,
+        reason: None,
+        attempts: 0,
+        at: now,
+        not_before: due,
+        expires: plus_secs(now, WAIT_SECS),
+        channel: Tag::NONE,
+        passed: 0,
+        first_attempt: None,
+        address: 0,
+        follows: 0,
+        within: 0,
+    };
+    Ok(Commit {
+        expected: record.revision,
+        parked: record.parked,
+        seen: seen.to_vec(),
+        seen_until: plus_secs(now, 8 * 86_400),
+        drop_seen: Vec::new(),
+        snapshot: serde_json::to_vec(&waiting).map_err(|e| AcceptError::Unreadable(e.to_string()))?,
+        owed: vec![item],
+        due: Some(due),
+        ledger: vec![LedgerEntry { at: now, what: Entry::Webhook { topic: event.topic.clone(), happened: event.at } }],
+    })
+}
+
+fn read(bytes: &[u8]) -> Result<Waiting, AcceptError> {
+    serde_json::from_slice(bytes).map_err(|e| AcceptError::Unreadable(e.to_string()))
+}
+
+/// What came of working on a waiting unit.
+enum Joined {
+    /// All its events are in their order.
+    Done,
+    /// Look again at.
+    Later(Timestamp),
+    /// The shop will not say.
+    Never(String),
+}
+
+/// Works on a leased waiting unit: finds the order, folds the events in, settles.
+pub async fn work(app: &App, leased: Leased, record: Record) -> Option<Settle> {
+    let now = app.clock.now();
+    let waiting = record.snapshot.as_deref().and_then(|b| read(b).ok())?;
+    let live = app.live();
+    let shop = live.shops.get(&waiting.shop.as_str().into()).cloned();
+    let joined = match &shop {
+        None => Joined::Never("the shop is no longer configured".into()),
+        Some(shop) => resolve(app, shop, &waiting, &record, now).await,
+    };
+    Some(settle(leased, record, joined, now))
+}
+
+async fn resolve(app: &App, shop: &Shop, waiting: &Waiting, record: &Record, now: Timestamp) -> Joined {
+    let known = match &waiting.about {
+        About::Order(id) => Some(id.clone()),
+        About::Join(key) => app.store.find_join(&shop.rules.id, key).await.ok().flatten(),
+    };
+    let refetch = waiting.events.iter().any(|(e, _)| e.refetch);
+    let order = match (known, refetch) {
+        (Some(order), false) => order,
+        (known, _) => match ask(app, shop, waiting, known).await {
+            Ok(Some(order)) => order,
+            Ok(None) => return Joined::Later(record.items.iter().map(|i| i.expires).max().unwrap_or(now)),
+            Err(AskFault::Later(why, after)) => {
+                tracing::warn!(shop = %shop.rules.id, why, "the shop's API could not be asked; trying again");
+                return Joined::Later(plus_secs(now, i64::try_from(after.unwrap_or(60)).unwrap_or(60)));
+            }
+            Err(AskFault::Refused(why)) => return Joined::Never(why),
+        },
+    };
+    for (event, seen) in waiting.events.iter().filter(|(e, _)| !e.refetch) {
+        if let Err(error) = fold(app, shop, &order, event, seen).await {
+            tracing::warn!(shop = %shop.rules.id, %error, "a joined webhook could not be folded in yet");
+            return Joined::Later(plus_secs(now, 5));
+        }
+    }
+    Joined::Done
+}
+
+/// Asks the shop; what it answers is folded in like a webhook.
+async fn ask(app: &App, shop: &Shop, waiting: &Waiting, known: Option<OrderId>) -> Result<Option<OrderId>, AskFault> {
+    if shop.access.api.is_none() {
+        return Ok(known);
+    }
+    let question = match (&waiting.about, known) {
+        (_, Some(order)) => Question::Order(order),
+        (About::Join(key), None) => Question::OrderOf(key.clone()),
+        (About::Order(id), None) => Question::Order(id.clone()),
+    };
+    let Some(event) = (shop.platform.ask)(&shop.access, &app.asking, question).await? else {
+        return Err(AskFault::Refused("the shop does not know it".into()));
+    };
+    let About::Order(order) = event.about.clone() else {
+        return Err(AskFault::Refused("the shop's answer names no order".into()));
+    };
+    let content = serde_json::to_vec(&event).unwrap_or_default();
+    let seen = [Digest8::of(&[b"asked", shop.rules.id.as_str().as_bytes(), &content])];
+    fold(app, shop, &order, &event, &seen).await.map_err(|e| AskFault::Later(e.to_string(), Some(5)))?;
+    Ok(Some(order))
+}
+
+fn settle(leased: Leased, record: Record, joined: Joined, now: Timestamp) -> Settle {
+    let mut items: Vec<Owed> = record.items.into_iter().filter(|i| i.state.is_open()).collect();
+    let mut ledger = Vec::new();
+    let mut dest = Dest::Done;
+    let expired = items.iter().all(|i| i.expires <= now);
+    let end = |items: &mut Vec<Owed>, state: State, reason: Option<Reason>, ledger: &mut Vec<LedgerEntry>| {
+        for item in items {
+            (item.state, item.reason) = (state, reason);
+            let word = reason.map(|r| r.as_str().to_string());
+            let what = Entry::Ended { item: item.no, state: state.as_str().into(), reason: word, by: None, passed: vec![] };
+            ledger.push(LedgerEntry { at: now, what });
+        }
+    };
+    match joined {
+        Joined::Done => end(&mut items, State::Sent, None, &mut ledger),
+        Joined::Never(why) => {
+            tracing::error!(why, "a webhook that names no order could not be joined: {}", Reason::Unjoinable.remedy());
+            end(&mut items, State::Skipped, Some(Reason::Unjoinable), &mut ledger);
+        }
+        Joined::Later(_) if expired => {
+            tracing::error!("a webhook that names no order was never joined: {}", Reason::Unjoinable.remedy());
+            end(&mut items, State::Skipped, Some(Reason::Unjoinable), &mut ledger);
+        }
+        Joined::Later(at) => dest = Dest::Wait(at),
+    }
+    let closed = if matches!(dest, Dest::Done) { items.len() } else { 0 };
+    Settle {
+        leased,
+        items,
+        ledger,
+        closed: i32::try_from(closed).unwrap_or(i32::MAX),
+        revision: record.revision,
+        wakes: record.wakes,
+        drop_envelopes: Vec::new(),
+        drop_receipts: Vec::new(),
+        to_dead: Vec::new(),
+        dest,
+    }
+}

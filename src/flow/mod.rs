@@ -1,0 +1,109 @@
+//! **flow** — floor 2: the order of steps.
+//!
+//! Knows: `accept deliver hear sweep`, pacing, worker loops, operators' questions (`replay explain`).
+//! Must not know: Redis commands, vendor JSON, web types; it takes no decision about *meaning*.
+//! May use: domain, seal, platform, milestone, plan, words, channel, store, telemetry
+//! How to add one: a step is one function that reads top to bottom; before it is written, its comment says
+//! what happens when the process dies before, in the middle and after it.
+
+pub mod accept;
+pub mod account;
+pub mod batch;
+pub mod deliver;
+pub mod explain;
+pub mod hear;
+pub mod inhand;
+pub mod join;
+pub mod live;
+pub mod outcome;
+pub mod queue;
+pub mod replay;
+pub mod send;
+pub mod settle;
+pub mod situation;
+pub mod sweep;
+pub mod wording;
+
+use crate::domain::clock::Clock;
+use crate::store::Store;
+pub use crate::store::StoreError;
+use crate::telemetry::metrics::Metrics;
+use live::Live;
+use std::sync::{Arc, RwLock};
+use tokio::sync::{Mutex, Notify};
+
+/// Orders of one process queue on as many stripes, so that two webhooks of one order do not fight over its
+/// revision.
+const STRIPES: usize = 256;
+
+/// Everything a step needs, introduced once at start.
+pub struct App {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Redis.
+    pub store: Store,
+    /// Measures.
+    pub metrics: Arc<Metrics>,
+    /// Name of this worker among all pods.
+    pub worker: String,
+    /// Lease length, milliseconds.
+    pub lease_ms: u64,
+    /// Client for questions to shops' APIs.
+    pub asking: reqwest::Client,
+    live: RwLock<Arc<Live>>,
+    stripes: Vec<Mutex<()>>,
+    /// Something became due in this process: look now, do not wait for the next poll.
+    pub nudge: Notify,
+}
+
+impl App {
+    /// Introduces the rooms to each other.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        store: Store,
+        metrics: Arc<Metrics>,
+        live: Live,
+        worker: String,
+        lease_ms: u64,
+        asking: reqwest::Client,
+    ) -> App {
+        App {
+            clock,
+            store,
+            metrics,
+            worker,
+            lease_ms,
+            asking,
+            live: RwLock::new(Arc::new(live)),
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+            nudge: Notify::new(),
+        }
+    }
+
+    /// The settings in force.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Puts newly loaded settings in force.
+    pub fn reload(&self, live: Live) {
+        *self.live.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(live);
+    }
+
+    /// Longest body this shop's platform sends; `None`: no such shop on that platform.
+    pub fn body_limit(&self, platform: &str, shop: &str) -> Option<usize> {
+        let live = self.live();
+        let shop = live.shops.get(&crate::domain::ids::ShopId::from(shop))?;
+        (shop.platform.name == platform).then_some(shop.platform.max_body)
+    }
+
+    /// Such a channel is configured.
+    pub fn has_channel(&self, channel: &str) -> bool {
+        self.live().channels.contains_key(&crate::domain::ids::ChannelId::from(channel))
+    }
+
+    fn stripe(&self, key: &str) -> &Mutex<()> {
+        let tag = crate::domain::ids::Tag::of(key).0 as usize;
+        &self.stripes[tag % STRIPES]
+    }
+}

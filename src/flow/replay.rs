@@ -1,0 +1,350 @@
+//! replay: makes owed again what was not delivered. Dry by default.
+//!
+//! A replayed message is a new item that names the old one, added by a commit like any other, so it passes
+//! every rule again when its time comes. A run has an id and a cursor in Redis: it can be interrupted and
+//! resumed. Dies between commit and strike-off: the dead item is met again, has a follower, and is struck off.
+
+use super::App;
+use super::accept::{read_order, write_order};
+use super::explain::{self, Fault};
+use super::wording::about;
+use crate::domain::clock::{Timestamp, from_millis};
+use crate::domain::decision::{Decision, Reason};
+use crate::domain::ids::{Digest8, OrderId, ShopId, Tag};
+use crate::domain::ledger::{Entry, LedgerEntry};
+use crate::domain::order::Order;
+use crate::domain::owed::{Owed, State};
+use crate::milestone;
+use crate::store::{Commit, Committed, Leased, Member, Record, Unit};
+use serde::{Deserialize, Serialize};
+
+/// Items looked at in one call.
+const PAGE: usize = 100;
+
+/// Which items.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filter {
+    /// Shop.
+    pub shop: Option<String>,
+    /// The platform's id of one order of that shop.
+    pub order: Option<String>,
+    /// Channel it was last tried on.
+    pub channel: Option<String>,
+    /// Milestone.
+    pub milestone: Option<String>,
+    /// `dead`, `unsure`, `undelivered`, `expired`, `skipped`.
+    pub outcome: Option<String>,
+    /// Reason it ended for (`attempts_spent`).
+    pub error: Option<String>,
+    /// Happened at or after.
+    pub since: Option<Timestamp>,
+    /// Happened before.
+    pub until: Option<Timestamp>,
+}
+
+/// A run, or one page of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Request {
+    /// Which items.
+    pub filter: Filter,
+    /// Do it; otherwise only say what would be done.
+    pub execute: bool,
+    /// Why, for the record; needed to execute.
+    pub reason: Option<String>,
+    /// Send although it was told, or is stale.
+    pub force: bool,
+    /// Messages a second at most; 0: ten.
+    pub rate: f64,
+    /// Items at most; 0: no limit.
+    pub limit: u64,
+    /// Go on with this run.
+    pub run: Option<String>,
+    /// Where the last page of a dry run ended.
+    pub cursor: Option<String>,
+}
+
+/// What a run knows of itself, kept in Redis.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// Who started it.
+    pub who: String,
+    /// Why.
+    pub reason: String,
+    /// Which items.
+    pub filter: Filter,
+    /// Forced.
+    pub force: bool,
+    /// Messages a second.
+    pub rate: f64,
+    /// Items at most; 0: no limit.
+    pub limit: u64,
+    /// When it began.
+    pub started: Timestamp,
+    /// Where it is.
+    pub cursor: String,
+    /// Items made owed again.
+    pub replayed: u64,
+    /// Items passed over.
+    pub skipped: u64,
+    /// It is over.
+    pub done: bool,
+}
+
+/// What is, or would be, done about one item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// Shop.
+    pub shop: String,
+    /// The platform's id of the order.
+    pub order: String,
+    /// As the shop writes it.
+    pub name: String,
+    /// The item.
+    pub item: u16,
+    /// Milestone.
+    pub milestone: String,
+    /// `send`, `again` (told a second time), `wait` or `skip`.
+    pub action: String,
+    /// In words.
+    pub what: String,
+    /// Reason in a word, if it is not sent.
+    pub reason: Option<String>,
+}
+
+/// A page of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Page {
+    /// The run, when it executes.
+    pub run: Option<Run>,
+    /// Item by item.
+    pub lines: Vec<Line>,
+    /// Where to go on; `None`: it is over.
+    pub cursor: Option<String>,
+}
+
+/// One page of a replay.
+///
+/// # Errors
+/// Redis away, an unknown run, order or shop.
+pub async fn page(app: &App, request: &Request, who: &str) -> Result<Page, Fault> {
+    let now = app.clock.now();
+    let mut run = match (&request.run, request.execute) {
+        (Some(id), _) => Some(load(app, id).await?),
+        (None, true) => Some(begin(request, who, now)),
+        (None, false) => None,
+    };
+    let filter = run.as_ref().map_or(&request.filter, |r| &r.filter).clone();
+    let cursor = run.as_ref().map(|r| r.cursor.clone()).or_else(|| request.cursor.clone());
+    let (found, next) = candidates(app, &filter, cursor.as_deref()).await?;
+    let limit = run.as_ref().map_or(request.limit, |r| r.limit);
+    let mut lines = Vec::new();
+    let mut reached_limit = false;
+    for (member, no) in found {
+        let done_so_far = run.as_ref().map_or(lines.len() as u64, |r| r.replayed + r.skipped);
+        if limit > 0 && done_so_far >= limit {
+            reached_limit = true;
+            break;
+        }
+        let force = run.as_ref().map_or(request.force, |r| r.force);
+        let Some(line) = one(app, &member, no, &filter, force, run.as_mut(), now).await? else { continue };
+        lines.push(line);
+    }
+    let cursor = next.filter(|_| !reached_limit);
+    if let Some(run) = &mut run {
+        run.cursor = cursor.clone().unwrap_or_default();
+        run.done = cursor.is_none();
+        let bytes = serde_json::to_vec(run).unwrap_or_default();
+        app.store.run_put(&run.id, &bytes).await?;
+    }
+    Ok(Page { run, lines, cursor })
+}
+
+async fn load(app: &App, id: &str) -> Result<Run, Fault> {
+    let bytes = app.store.run_get(id).await?.ok_or(Fault::Unknown)?;
+    serde_json::from_slice(&bytes).map_err(|_| Fault::Unknown)
+}
+
+fn begin(request: &Request, who: &str, now: Timestamp) -> Run {
+    Run {
+        id: format!("r{:x}", now.as_millisecond()),
+        who: who.into(),
+        reason: request.reason.clone().unwrap_or_default(),
+        filter: request.filter.clone(),
+        force: request.force,
+        rate: if request.rate > 0.0 { request.rate } else { 10.0 },
+        limit: request.limit,
+        started: now,
+        cursor: String::new(),
+        replayed: 0,
+        skipped: 0,
+        done: false,
+    }
+}
+
+/// Items that may be meant: of one order, or of the list of what was not delivered.
+async fn candidates(app: &App, filter: &Filter, cursor: Option<&str>) -> Result<(Vec<(Member, u16)>, Option<String>), Fault> {
+    if let (Some(shop), Some(order)) = (&filter.shop, &filter.order) {
+        let member = app.store.member(&Unit::order(ShopId::from(shop.as_str()), &OrderId::from(order.as_str())));
+        let record = app.store.read(&member).await?;
+        if record.snapshot.is_none() {
+            return Err(Fault::Unknown);
+        }
+        let nos = record.items.iter().filter(|i| ended(i)).map(|i| (member.clone(), i.no)).collect();
+        return Ok((nos, None));
+    }
+    let (dead, next) = app.store.dead(cursor.filter(|c| !c.is_empty()), PAGE).await?;
+    Ok((dead.into_iter().map(|d| (d.member, d.item)).collect(), next))
+}
+
+/// Ended without having been told for certain.
+fn ended(item: &Owed) -> bool {
+    matches!(item.state, State::Dead | State::Unsure | State::Undelivered | State::Expired | State::Skipped)
+}
+
+async fn one(
+    app: &App,
+    member: &Member,
+    no: u16,
+    filter: &Filter,
+    force: bool,
+    run: Option<&mut Run>,
+    now: Timestamp,
+) -> Result<Option<Line>, Fault> {
+    let record = app.store.read(member).await?;
+    let Some(order) = record.snapshot.as_deref().and_then(|s| read_order(s).ok()) else { return Ok(None) };
+    let Some(item) = record.items.iter().find(|i| i.no == no).cloned() else { return Ok(None) };
+    if !matches(app, filter, &order, &item) {
+        return Ok(None);
+    }
+    let follower = Owed { not_before: due(run.as_deref(), now), ..again(app, &order, &record, &item, force, now) };
+    let (action, what, reason) = judge(app, member, &record, &order, &follower, force, now).await?;
+    let line = Line {
+        shop: order.shop.to_string(),
+        order: order.id.to_string(),
+        name: order.head().map(|h| h.name.clone()).unwrap_or_default(),
+        item: no,
+        milestone: milestone::by_tag(item.milestone).map_or("unknown", |m| m.id).into(),
+        action: action.into(),
+        what,
+        reason: reason.map(|r| r.as_str().into()),
+    };
+    let Some(run) = run else { return Ok(Some(line)) };
+    if action == "skip" {
+        run.skipped += 1;
+        return Ok(Some(line));
+    }
+    make_owed(app, member, record, &order, follower, run, now).await?;
+    app.store.undead(member, no).await?;
+    run.replayed += 1;
+    Ok(Some(line))
+}
+
+fn matches(app: &App, filter: &Filter, order: &Order, item: &Owed) -> bool {
+    let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|w| w == found);
+    let channel = app.live().channel_by_tag(item.channel).map(|a| a.id.to_string()).unwrap_or_default();
+    is(&filter.shop, order.shop.as_str())
+        && is(&filter.order, order.id.as_str())
+        && is(&filter.channel, &channel)
+        && is(&filter.milestone, milestone::by_tag(item.milestone).map_or("unknown", |m| m.id))
+        && is(&filter.outcome, item.state.as_str())
+        && is(&filter.error, item.reason.map_or("", Reason::as_str))
+        && filter.since.is_none_or(|t| item.at >= t)
+        && filter.until.is_none_or(|t| item.at < t)
+}
+
+fn due(run: Option<&Run>, now: Timestamp) -> Timestamp {
+    // Spaced through waiting instead of flooding what is live.
+    let ahead = run.map_or(0.0, |r| r.replayed as f64 / r.rate.max(0.01) * 1000.0);
+    from_millis(now.as_millisecond() + ahead as i64)
+}
+
+/// The new item that stands for an old one.
+fn again(app: &App, order: &Order, record: &Record, item: &Owed, force: bool, now: Timestamp) -> Owed {
+    let live = app.live();
+    let fresh = live.shops.get(&order.shop).and_then(|shop| {
+        let (milestone, mut reached) = about(order, &shop.rules, item)?;
+        (reached.at, reached.not_before, reached.until) = (now, None, None);
+        Some(milestone.expires(&reached, &shop.rules))
+    });
+    Owed {
+        no: record.items.iter().map(|i| i.no).max().unwrap_or(0) + 1,
+        state: State::Open,
+        reason: None,
+        attempts: 0,
+        expires: if force { fresh.unwrap_or(item.expires) } else { item.expires },
+        channel: Tag::NONE,
+        passed: 0,
+        first_attempt: None,
+        address: 0,
+        // Unsure inside the key's life: the same key, so that the provider itself refuses a double.
+        follows: item.no,
+        within: 0,
+        ..item.clone()
+    }
+}
+
+async fn judge(
+    app: &App,
+    member: &Member,
+    record: &Record,
+    order: &Order,
+    follower: &Owed,
+    force: bool,
+    now: Timestamp,
+) -> Result<(&'static str, String, Option<Reason>), Fault> {
+    let same = |i: &&Owed| {
+        (i.milestone, i.subject, i.route, i.slot) == (follower.milestone, follower.subject, follower.route, follower.slot)
+    };
+    if let Some(other) = record.items.iter().filter(same).find(|i| i.follows == follower.follows && i.no != follower.no) {
+        return Ok(("skip", format!("was replayed before, as item {}", other.no), Some(Reason::AlreadyTold)));
+    }
+    let told = record.items.iter().filter(same).any(|i| i.state.is_told());
+    if told && !force {
+        return Ok(("skip", "was told, or may have been; --force tells it a second time".into(), Some(Reason::AlreadyTold)));
+    }
+    let mut with = record.clone();
+    with.items.push(Owed { not_before: now, ..follower.clone() });
+    let decisions = explain::would(app, Leased::look(member.clone()), &with, order, force, now).await?;
+    let decision = decisions.into_iter().find(|(no, _)| *no == follower.no).map(|(_, d)| d);
+    Ok(match decision {
+        Some(decision @ Decision::Go(_)) => (if told { "again" } else { "send" }, explain::sentence(&decision), None),
+        Some(decision @ Decision::End { .. }) => ("skip", explain::sentence(&decision), explain::reason_of(&decision)),
+        Some(decision) => ("wait", explain::sentence(&decision), explain::reason_of(&decision)),
+        None => ("send", "goes together with another message of the order".into(), None),
+    })
+}
+
+async fn make_owed(
+    app: &App,
+    member: &Member,
+    record: Record,
+    order: &Order,
+    follower: Owed,
+    run: &Run,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let mark = Digest8::of(&[b"replay", run.id.as_bytes(), &follower.follows.to_be_bytes()]);
+    let note = format!("{} by {}: {}", run.id, run.who, run.reason);
+    let commit = Commit {
+        expected: record.revision,
+        parked: record.parked,
+        seen: vec![mark],
+        seen_until: crate::domain::clock::plus_secs(now, 86_400),
+        drop_seen: Vec::new(),
+        snapshot: write_order(order)?,
+        due: Some(follower.not_before),
+        owed: vec![follower],
+        ledger: vec![LedgerEntry { at: now, what: Entry::Operator { action: "replay".into(), note } }],
+    };
+    match app.store.commit(member, commit).await? {
+        Committed::Stored { .. } | Committed::Duplicate => {
+            app.nudge.notify_one();
+            Ok(())
+        }
+        Committed::Conflict => Err(Fault::Kept(super::accept::AcceptError::Contended)),
+    }
+}

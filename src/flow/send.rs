@@ -1,0 +1,146 @@
+//! send: hands begun messages over, each once, and reads what the provider's answer means.
+
+use super::App;
+use super::batch::Sending;
+use super::inhand::InHand;
+use super::outcome::{self, Sent};
+use crate::domain::channel::Form;
+use crate::domain::ids::ChannelId;
+use crate::domain::ledger::Entry;
+use crate::domain::person::{Address, PersonChange};
+use crate::domain::verdict::Verdict;
+use crate::milestone;
+use crate::store::Settle;
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+/// Left of the lease, beside the channel's own time-out, for a send to be worth beginning.
+const MARGIN: Duration = Duration::from_secs(2);
+/// Characters of a provider's words kept in the ledger.
+const DETAIL: usize = 200;
+
+/// Sends all of an order's begun messages side by side, and settles.
+pub async fn send_all(app: &App, mut order: InHand) -> Settle {
+    let sends = std::mem::take(&mut order.sends);
+    let lease = Duration::from_millis(app.lease_ms);
+    let deadline = order.asked + lease;
+    let member = order.leased.member.clone();
+    let verdicts = join_all(sends.iter().map(|sending| hand_over(app, sending, deadline))).await;
+    let now = app.clock.now();
+    for (sending, (verdict, took)) in sends.iter().zip(verdicts) {
+        let account = &sending.account;
+        app.metrics.attempt(account.id.as_str(), verdict.as_str(), took);
+        if matches!(verdict, Verdict::Accepted { .. })
+            && let Some(item) = order.item(sending.lead)
+        {
+            app.metrics.told_after(now.as_millisecond() - item.at.as_millisecond());
+        }
+        let sent = Sent {
+            account,
+            place: sending.go.place,
+            form: sending.go.form,
+            purpose: sending.purpose,
+            again: sending.again,
+            now,
+        };
+        let mut consequence = outcome::Consequence::default();
+        let entry = entry(&order, sending, &verdict);
+        let moved = std::cell::RefCell::new(&mut consequence);
+        order.judged(sending, entry, now, |item| {
+            let one = outcome::apply(item, &verdict, &sent);
+            let mut all = moved.borrow_mut();
+            all.again_now |= one.again_now;
+            all.pause = all.pause.or(one.pause);
+        });
+        order.again_now |= consequence.again_now;
+        outcome::teach(app, account, &verdict, consequence.pause, took).await;
+        learn(app, sending, &verdict, &member).await;
+    }
+    drop(sends);
+    order.settle(now)
+}
+
+/// One send. A panic inside a channel is caught: it may have been told, and harms nobody else.
+async fn hand_over(app: &App, sending: &Sending, deadline: Instant) -> (Verdict, Duration) {
+    let started = Instant::now();
+    let timeout = Duration::from_secs(u64::from(sending.account.caps.timeout_secs));
+    if deadline.saturating_duration_since(started) < timeout + MARGIN {
+        // Too little of the lease is left: another worker may hold the order before an answer comes.
+        let detail = "the lease was nearly over before the send".to_string();
+        let verdict = Verdict::TryLater {
+            reason: crate::domain::decision::Reason::RateLimited,
+            after_secs: Some(1),
+            scope: crate::domain::verdict::Scope::Message,
+            detail,
+        };
+        return (verdict, Duration::ZERO);
+    }
+    let send = AssertUnwindSafe(sending.account.channel.send(&sending.envelope)).catch_unwind();
+    let verdict = match tokio::time::timeout(timeout + Duration::from_secs(1), send).await {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(_)) => Verdict::Unsure { detail: "the channel's code panicked".into() },
+        Err(_) => Verdict::Unsure { detail: "the send outlived its time-out".into() },
+    };
+    (verdict, started.elapsed())
+}
+
+fn entry(order: &InHand, sending: &Sending, verdict: &Verdict) -> Entry {
+    let detail = match verdict {
+        Verdict::Accepted { ids, again } => {
+            format!("{}{}", if *again { "taken before; " } else { "" }, ids.join(" "))
+        }
+        Verdict::TryLater { detail, reason, .. } | Verdict::Unreachable { detail, reason, .. } => {
+            format!("{}: {detail}", reason.as_str())
+        }
+        Verdict::Refused { detail } | Verdict::Unsure { detail } => detail.clone(),
+    };
+    Entry::Attempt {
+        item: sending.lead,
+        attempt: order.item(sending.lead).map_or(1, |i| i.attempts),
+        channel: sending.account.id.to_string(),
+        form: form_word(sending.go.form).into(),
+        locale: sending.locale.clone(),
+        verdict: verdict.as_str().into(),
+        detail: detail.chars().filter(|c| !c.is_control()).take(DETAIL).collect(),
+        passed: sending.go.passed.iter().map(|(c, r)| (c.to_string(), r.as_str().to_string())).collect(),
+        joined: sending.go.joined.clone(),
+    }
+}
+
+fn form_word(form: Form) -> &'static str {
+    match form {
+        Form::Free => "free",
+        Form::Template => "template",
+        Form::Reply => "reply",
+    }
+}
+
+/// Keeps what the answer teaches about the person, and where receipts will find the item.
+async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &crate::store::Member) {
+    let now = app.clock.now();
+    let channel: &ChannelId = &sending.account.id;
+    let address: Option<&Address> = sending.go.address.as_ref();
+    match (verdict, address) {
+        (Verdict::Accepted { ids, .. }, _) if sending.account.caps.receipts != "none" => {
+            let noted =
+                app.store.note_sent(channel, ids, &sending.reference, address, member, sending.lead, now).await;
+            if let Err(error) = noted {
+                tracing::warn!(%error, "receipts of a message will not find it");
+            }
+        }
+        (Verdict::Unreachable { change, .. }, Some(person)) if *change != PersonChange::default() => {
+            let dedupe = format!("verdict:{}:{}", member, now.as_millisecond());
+            if let Err(error) = app.store.apply(channel, person, &dedupe, now, change, false).await {
+                tracing::warn!(%error, "what the provider said of a recipient could not be kept");
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The milestone's name behind an item, for logs.
+pub fn milestone_word(item: &crate::domain::owed::Owed) -> &'static str {
+    milestone::by_tag(item.milestone).map_or("unknown", |m| m.id)
+}

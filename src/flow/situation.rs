@@ -1,0 +1,59 @@
+//! situation: introduces the order in hand to `plan`: channels as they stand, people as they are known,
+//! conditions and templates as the words have them.
+
+use super::batch::People;
+use super::inhand::InHand;
+use crate::domain::channel::Audience;
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::Decision;
+use crate::domain::ids::ChannelId;
+use crate::domain::milestone::{Milestone, Reached};
+use crate::domain::person::{Address, PersonFacts};
+use crate::milestone;
+use crate::plan::decide::{ChannelView, Situation};
+use crate::plan::route::Route;
+
+/// What is to be done about each open item of the order now. The same function at send, on retry, on replay
+/// and on a dry run.
+pub fn decide(hand: &InHand, people: &People, now: Timestamp, force: bool) -> Vec<(u16, Decision)> {
+    let live = &hand.live;
+    let channels = |id: &ChannelId| {
+        live.channels.get(id).map(|account| ChannelView {
+            id: &account.id,
+            caps: &account.caps,
+            paused: account.paused(now),
+            reserve: account.reserve(),
+            slot_at: None,
+        })
+    };
+    let facts = |channel: &ChannelId, address: &Address| -> PersonFacts {
+        people.get(&(channel.clone(), address.clone())).cloned().unwrap_or_default()
+    };
+    let address = |channel: &ChannelId, raw: &str| live.channels.get(channel).and_then(|a| a.channel.address(raw));
+    let condition = |route: &Route, milestone: &Milestone, reached: &Reached| match live.conditions.get(&route.tag) {
+        None => Ok(true),
+        Some(condition) => condition.holds(&hand.order, &hand.shop.rules, milestone.id, &reached.subject, now),
+    };
+    let templates = |channel: &ChannelId, milestone: &str| {
+        let Some(account) = live.channels.get(channel) else { return false };
+        let wishes = super::wording::wishes(&hand.order, &hand.shop.rules, Audience::Customer);
+        let locale = live.words.locale(&wishes);
+        account.channel.names_template(&live.words.section(milestone, locale, account.kind.name))
+    };
+    let muted = |channel: &ChannelId| hand.muted.contains(&channel.tag());
+    crate::plan::decide::decide(&Situation {
+        now,
+        rules: &hand.shop.rules,
+        order: &hand.order,
+        items: &hand.items,
+        routes: &live.routes,
+        milestones: milestone::ALL,
+        channels: &channels,
+        people: &facts,
+        address: &address,
+        condition: &condition,
+        templates: &templates,
+        muted: &muted,
+        force,
+    })
+}

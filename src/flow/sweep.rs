@@ -1,0 +1,123 @@
+//! sweep: what must happen without a webhook: due waits, ended leases, woken orders a crash left asleep,
+//! pauses of other pods, quotas, the figures of the gauges.
+//!
+//! Every sweep is safe to repeat and to run in every pod at once; there is no leader.
+
+use super::App;
+use crate::domain::clock::plus_secs;
+use crate::domain::decision::Reason;
+use crate::domain::ids::Tag;
+use crate::store::PARTITIONS;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Moves between fixed keys in one call.
+const MOVES: usize = 1000;
+/// Calls for one partition in one round while there is more.
+const ROUNDS: usize = 20;
+/// Rounds between two looks at quotas (10 minutes at 0.7 s a round).
+const QUOTA_EVERY: u64 = 850;
+/// Rounds between two looks at the figures.
+const STATS_EVERY: u64 = 7;
+
+/// The loop of this process, until told to stop.
+pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut round = 0_u64;
+    while !*stop.borrow() {
+        once(&app).await;
+        if round.is_multiple_of(STATS_EVERY) {
+            figures(&app).await;
+        }
+        if round.is_multiple_of(QUOTA_EVERY) {
+            quotas(&app).await;
+        }
+        round += 1;
+        // 0.5 to 1 s, so that pods do not sweep in step.
+        let rest = Duration::from_millis(500 + rand::random_range(0..500));
+        tokio::select! {
+            () = tokio::time::sleep(rest) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// One round over all partitions. Returns how many orders it moved.
+pub async fn once(app: &App) -> usize {
+    let mut moved = 0;
+    for partition in 0..PARTITIONS {
+        let partition = u8::try_from(partition).unwrap_or(0);
+        for _ in 0..ROUNDS {
+            match app.store.tick(partition, MOVES).await {
+                Ok(ticked) => {
+                    moved += ticked.promoted + ticked.reaped;
+                    app.metrics.redeliveries(ticked.reaped);
+                    if !ticked.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a sweep of due orders failed");
+                    break;
+                }
+            }
+        }
+    }
+    if let Err(error) = app.store.sweep_wakes().await {
+        tracing::warn!(%error, "a sweep of people to wake for failed");
+    }
+    pauses(app).await;
+    if moved > 0 {
+        app.nudge.notify_one();
+    }
+    moved
+}
+
+/// What other pods or a person did to channels.
+async fn pauses(app: &App) {
+    let live = app.live();
+    match app.store.channel_states().await {
+        Ok(states) => {
+            for account in live.channels.values() {
+                let state = states.iter().find(|(tag, ..)| *tag == account.tag);
+                account.set_pause(state.map(|(_, until, reason)| (*until, *reason)));
+            }
+        }
+        Err(error) => tracing::warn!(%error, "channels' states could not be read"),
+    }
+}
+
+async fn figures(app: &App) {
+    let live = app.live();
+    let name = |tag: Tag| live.channel_by_tag(tag).map_or_else(|| "unknown".into(), |a| a.id.to_string());
+    match app.store.stats().await {
+        Ok(stats) => {
+            let now = app.clock.now();
+            app.metrics.queue(stats.ready, stats.wait, stats.leased, stats.dead);
+            let oldest = stats.oldest_due.map_or(0, |at| (now.as_millisecond() - at.as_millisecond()).max(0));
+            app.metrics.oldest_owed(oldest);
+            for (tag, count) in &stats.parked {
+                app.metrics.parked(&name(*tag), *count);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the queue's figures could not be read"),
+    }
+}
+
+/// Asks providers what is left of their monthly quotas. The provider's own "limit reached" stays the truth;
+/// this only keeps the reserve for what is formal or needs the customer.
+async fn quotas(app: &App) {
+    for account in app.live().channels.values() {
+        let Some(asked) = account.channel.quota() else { continue };
+        let Some(quota) = asked.await else { continue };
+        let left = quota.limit.map(|limit| limit.saturating_sub(quota.used));
+        app.metrics.quota_left(account.id.as_str(), left);
+        if account.set_quota(quota.limit, quota.used) {
+            let until = plus_secs(app.clock.now(), 3600);
+            account.set_pause(Some((until, Reason::QuotaSpent)));
+            if let Err(error) = app.store.pause(account.tag, until, Reason::QuotaSpent).await {
+                tracing::warn!(%error, "a spent quota could not be shared with other pods");
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! wording: a decision to go → words → the vendor's shape.
+
+use super::App;
+use super::account::Account;
+use super::inhand::InHand;
+use crate::domain::channel::{Audience, Envelope, Errand, Reference, ShapeFault};
+use crate::domain::clock::Timestamp;
+use crate::domain::decision::{Go, Reason};
+use crate::domain::milestone::{Milestone, Purpose, Reached};
+use crate::domain::order::Order;
+use crate::domain::owed::Owed;
+use crate::domain::shop::ShopRules;
+use crate::milestone;
+use crate::words::{ExtraLinks, Telling, WordsFault};
+use uuid::Uuid;
+
+/// Namespace of our derived keys (random, fixed for ever: changing it would make every retry a new message).
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f72_6465_7277_6972_8e5a_3c1d_9b40_2f77);
+
+/// A message in the vendor's shape, with what the ledger says of it.
+pub struct Worded {
+    /// The vendor's shape.
+    pub envelope: Envelope,
+    /// Our reference of it.
+    pub reference: String,
+    /// Language of the words.
+    pub locale: String,
+    /// Purpose of the leading milestone.
+    pub purpose: Purpose,
+}
+
+/// Why there are no words.
+#[derive(Debug, thiserror::Error)]
+pub enum WordingFault {
+    /// The words could not be rendered.
+    #[error(transparent)]
+    Words(#[from] WordsFault),
+    /// They do not fit the channel.
+    #[error(transparent)]
+    Shape(#[from] ShapeFault),
+    /// The milestone is gone from the order.
+    #[error("the order no longer knows what was to be told")]
+    Gone,
+}
+
+impl WordingFault {
+    /// The reason the item dies for.
+    pub fn reason(&self) -> Reason {
+        match self {
+            WordingFault::Shape(ShapeFault::NoTemplate { .. }) => Reason::TemplateMissing,
+            WordingFault::Shape(ShapeFault::TooLong { .. }) => Reason::TooLong,
+            WordingFault::Shape(ShapeFault::Unfit(_)) | WordingFault::Words(_) => Reason::Refused,
+            WordingFault::Gone => Reason::MovedOn,
+        }
+    }
+}
+
+/// What an item is about: its milestone, and the subject as the order now has it.
+pub fn about(order: &Order, rules: &ShopRules, item: &Owed) -> Option<(&'static Milestone, Reached)> {
+    let milestone = milestone::by_tag(item.milestone)?;
+    let reached = (milestone.reached)(order, rules).into_iter().find(|r| r.subject.digest(milestone.id) == item.subject)?;
+    Some((milestone, reached))
+}
+
+/// The language wishes of an order, the customer's first.
+pub fn wishes<'a>(order: &'a Order, rules: &'a ShopRules, audience: Audience) -> Vec<&'a str> {
+    let own = order.head().and_then(|h| h.locale.as_deref());
+    let country = order.head().and_then(|h| h.country.as_deref()).and_then(|country| match country {
+        "TW" | "HK" | "MO" => Some("zh-TW"),
+        "CN" => Some("zh-CN"),
+        "VN" => Some("vi"),
+        _ => None,
+    });
+    match audience {
+        Audience::Customer => own.into_iter().chain(country).chain([rules.locale.as_str()]).collect(),
+        Audience::Staff => vec![rules.locale.as_str()],
+    }
+}
+
+/// Words for a decision to go, shaped for its channel.
+///
+/// # Errors
+/// Words that do not render or fit: the item dies with the reason, a person corrects them and replays.
+pub fn envelope(
+    app: &App,
+    hand: &InHand,
+    lead: u16,
+    go: &Go,
+    account: &Account,
+    reply_token: Option<&str>,
+    now: Timestamp,
+) -> Result<Worded, WordingFault> {
+    let item = hand.item(lead).ok_or(WordingFault::Gone)?;
+    let (milestone, reached) = about(&hand.order, &hand.shop.rules, item).ok_or(WordingFault::Gone)?;
+    let live = &hand.live;
+    let audience = account.caps.audience;
+    let locale = live.words.locale(&wishes(&hand.order, &hand.shop.rules, audience));
+    let address = go.address.as_ref();
+    let reference = app.store.reference(&hand.leased.member, lead);
+    let worded = |envelope| Worded { envelope, reference: reference.clone(), locale: locale.into(), purpose: milestone.purpose };
+    if let Some(kept) = hand.kept_envelope(lead).filter(|k| k.channel == account.id) {
+        return Ok(worded(kept.clone()));
+    }
+    let joined: Vec<&str> = go
+        .joined
+        .iter()
+        .filter_map(|no| milestone::by_tag(hand.item(*no)?.milestone).map(|m| m.id))
+        .collect();
+    let telling = Telling {
+        milestone: milestone.id,
+        joined: &joined,
+        subject: &reached.subject,
+        order: &hand.order,
+        rules: &hand.shop.rules,
+        locale,
+        section: account.kind.name,
+        audience,
+        now,
+        links: ExtraLinks { status: None },
+    };
+    let message = live.words.render(&telling)?;
+    let unit = format!("{}/{}", hand.order.shop, hand.order.id);
+    let to = address.map_or("", |a| a.value.as_str());
+    let name = format!("{unit}/{}/{}/{to}/{}", item.no, account.id, item.follows);
+    let off = address.and_then(|a| live.off_link(&account.id, a));
+    let errand = Errand {
+        address,
+        form: go.form,
+        key: Uuid::new_v5(&NAMESPACE, name.as_bytes()),
+        thread: Uuid::new_v5(&NAMESPACE, unit.as_bytes()),
+        reference: &Reference(reference.clone()),
+        reply_token,
+        unsubscribe_url: off.as_deref(),
+        quiet: milestone.purpose == Purpose::Status,
+        now,
+    };
+    Ok(worded(account.channel.shape(&message, &errand)?))
+}

@@ -1,0 +1,73 @@
+//! Health and metrics.
+
+use super::Status;
+use super::api::Problem;
+use super::auth::Guard;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Redis must answer a readiness question within.
+const PATIENCE: Duration = Duration::from_millis(800);
+/// Clock difference to Redis beyond which this pod is not ready, milliseconds.
+const SKEW_LIMIT: i64 = 30_000;
+
+/// Health and metrics; free of the Host check, which the kubelet cannot pass.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/livez", web::get().to(live))
+        .route("/readyz", web::get().to(ready))
+        .route("/startupz", web::get().to(started))
+        .route("/metrics", web::get().to(metrics));
+}
+
+/// Never depends on Redis: a Redis outage must not restart every pod.
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().body("ok\n")
+}
+
+async fn started(status: Data<Status>) -> HttpResponse {
+    if status.started.load(Ordering::Acquire) { HttpResponse::Ok().body("ok\n") } else { HttpResponse::ServiceUnavailable().body("starting\n") }
+}
+
+async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
+    let leaving = status.leaving.load(Ordering::Acquire);
+    let health = tokio::time::timeout(PATIENCE, status.app.store.health()).await.ok().and_then(Result::ok);
+    let redis = health.is_some();
+    let clock = health.as_ref().is_none_or(|h| h.skew_ms.abs() < SKEW_LIMIT);
+    let ready = redis && clock && !leaving && status.started.load(Ordering::Acquire);
+    let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    if !request.query_string().contains("verbose") {
+        return answer.body(if ready { "ok\n" } else { "not ready\n" });
+    }
+    let now = status.app.clock.now();
+    let live = status.app.live();
+    let channels: serde_json::Map<String, serde_json::Value> = live
+        .channels
+        .values()
+        .map(|a| {
+            let state = a.paused(now).map(|(until, why)| json!({ "paused": why.as_str(), "until": until.to_string() }));
+            (a.id.to_string(), state.unwrap_or_else(|| json!("ok")))
+        })
+        .collect();
+    answer.json(json!({
+        "ready": ready,
+        "leaving": leaving,
+        "redis": health.as_ref().map(|h| json!({
+            "version": h.version, "durability": h.durability, "memory_ratio": h.memory_ratio,
+            "skew_ms": h.skew_ms, "answer_ms": h.answer_ms,
+        })),
+        "channels": channels,
+        "shops": live.shops.len(),
+        "routes": live.routes.len(),
+    }))
+}
+
+async fn metrics(request: HttpRequest, status: Data<Status>, guard: Data<Guard>) -> Result<HttpResponse, Problem> {
+    guard.metrics(&request)?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(status.app.metrics.encode()))
+}

@@ -1,0 +1,111 @@
+//! Who may use the admin door: Host names on a list, bearer tokens with scopes.
+
+use super::api::Problem;
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Look.
+    Read,
+    /// Replay, discard, pause, resume.
+    Operate,
+    /// Erase, import, export.
+    Admin,
+}
+
+/// A token, kept as its SHA-256 only.
+#[derive(Clone)]
+pub struct Token {
+    /// Who, for the audit.
+    pub name: String,
+    /// What it allows.
+    pub scopes: Vec<Scope>,
+    hash: [u8; 32],
+}
+
+impl Token {
+    /// Takes a token in; the text itself is not kept.
+    pub fn new(name: &str, scopes: Vec<Scope>, token: &str) -> Token {
+        Token { name: name.into(), scopes, hash: Sha256::digest(token.as_bytes()).into() }
+    }
+}
+
+/// The door's keeper.
+#[derive(Clone)]
+pub struct Guard {
+    /// Host names accepted, without port: a page of another site cannot reach us through DNS.
+    pub hosts: Vec<String>,
+    /// Tokens of the API.
+    pub tokens: Vec<Token>,
+    /// Token of `/metrics`; `None`: open.
+    pub metrics: Option<Token>,
+}
+
+impl Guard {
+    /// The request's Host is one of ours.
+    ///
+    /// # Errors
+    /// 421 with the remedy.
+    pub fn host(&self, request: &HttpRequest) -> Result<(), Problem> {
+        let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        if self.hosts.iter().any(|h| h.eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        Err(Problem::new(421, "host not accepted", "add the name to [admin] hosts"))
+    }
+
+    /// The request carries a token with this scope; returns who it is.
+    ///
+    /// # Errors
+    /// 401 without or with a wrong token, 403 without the scope.
+    pub fn allow(&self, request: &HttpRequest, scope: Scope) -> Result<String, Problem> {
+        self.host(request)?;
+        let token = self.bearer(request).ok_or_else(|| {
+            Problem::new(401, "a token is needed", "send Authorization: Bearer TOKEN with one of [admin] tokens")
+        })?;
+        if token.scopes.contains(&scope) {
+            return Ok(token.name.clone());
+        }
+        Err(Problem::new(403, "the token lacks the scope", "use a token with the scope this call needs"))
+    }
+
+    /// `/metrics` may be read.
+    ///
+    /// # Errors
+    /// 401.
+    pub fn metrics(&self, request: &HttpRequest) -> Result<(), Problem> {
+        match &self.metrics {
+            None => Ok(()),
+            Some(token) if presented(request).is_some_and(|hash| bool::from(hash.ct_eq(&token.hash))) => Ok(()),
+            Some(_) => Err(Problem::new(401, "a token is needed", "send Authorization: Bearer with [admin] metrics_token")),
+        }
+    }
+
+    /// All tokens are compared, each in constant time.
+    fn bearer(&self, request: &HttpRequest) -> Option<&Token> {
+        let hash = presented(request)?;
+        let mut found = None;
+        for token in &self.tokens {
+            if bool::from(hash.ct_eq(&token.hash)) {
+                found = Some(token);
+            }
+        }
+        found
+    }
+}
+
+fn presented(request: &HttpRequest) -> Option<[u8; 32]> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Sha256::digest(token.trim().as_bytes()).into())
+}

@@ -1,0 +1,89 @@
+//! **http** — floor 3: the doors.
+//!
+//! Knows: routes, limits, auth of the admin API, error → status.
+//! Must not know: Redis, vendors, rules.
+//! May use: domain, flow, telemetry
+//! How to add one: a route is a function here and a line in `public` or `admin`; whatever it decides belongs
+//! to `flow`.
+
+mod admin;
+mod api;
+pub mod auth;
+mod body;
+mod callbacks;
+mod hooks;
+pub mod settings;
+
+use crate::flow::App;
+use actix_web::dev::Server;
+use actix_web::{HttpResponse, HttpServer, web};
+use auth::Guard;
+use body::Budget;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Connections at one time at the public door.
+const CONNECTIONS: usize = 2_000;
+/// The head of a request must be there within.
+const HEAD: Duration = Duration::from_secs(5);
+
+/// What the admin door shows of the process beside the app.
+pub struct Status {
+    /// Start-up is over.
+    pub started: AtomicBool,
+    /// The process is leaving: readiness is false, webhooks are still taken.
+    pub leaving: AtomicBool,
+    /// What Redis, the fence and the channels are like, for `readyz?verbose`.
+    pub app: Arc<App>,
+}
+
+/// The public door: shops' webhooks and channels' callbacks, nothing else.
+///
+/// # Errors
+/// The listener could not be used.
+pub fn public(app: Arc<App>, listener: TcpListener, workers: usize, grace: u64) -> std::io::Result<Server> {
+    let budget = web::Data::new(Budget::default());
+    let app = web::Data::from(app);
+    let server = HttpServer::new(move || {
+        actix_web::App::new()
+            .app_data(app.clone())
+            .app_data(budget.clone())
+            .route("/hooks/{platform}/{shop}", web::route().to(hooks::hook))
+            .route("/callbacks/{channel}", web::route().to(callbacks::callback))
+            .default_service(web::route().to(nothing_here))
+    });
+    Ok(server
+        .workers(workers)
+        .max_connections(CONNECTIONS)
+        .client_request_timeout(HEAD)
+        .shutdown_timeout(grace)
+        .disable_signals()
+        .listen(listener)?
+        .run())
+}
+
+/// The admin door: health, metrics, the operator's API. Never public.
+///
+/// # Errors
+/// The listener could not be used.
+pub fn admin(status: Arc<Status>, guard: Guard, listener: TcpListener) -> std::io::Result<Server> {
+    let status = web::Data::from(status);
+    let guard = web::Data::new(guard);
+    let server = HttpServer::new(move || {
+        actix_web::App::new()
+            .app_data(status.clone())
+            .app_data(guard.clone())
+            .app_data(web::JsonConfig::default().limit(64 * 1024).error_handler(api::bad_json))
+            .app_data(web::QueryConfig::default().error_handler(api::bad_query))
+            .configure(admin::routes)
+            .configure(api::routes)
+            .default_service(web::route().to(nothing_here))
+    });
+    Ok(server.workers(1).client_request_timeout(HEAD).shutdown_timeout(3).disable_signals().listen(listener)?.run())
+}
+
+async fn nothing_here() -> HttpResponse {
+    HttpResponse::NotFound().json(serde_json::json!({ "error": "nothing here" }))
+}

@@ -1,0 +1,70 @@
+//! `[server]` and `[admin]`.
+
+use super::auth::Scope;
+use crate::domain::settings::Secret;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::net::SocketAddr;
+
+/// The public door.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSettings {
+    /// Address to listen on.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// Address under which shops and providers reach this door (`https://notify.example.com`).
+    pub public_url: Option<String>,
+    /// Threads that serve requests; 0: one for each processor.
+    pub workers: usize,
+    /// Seconds for what is under way when the process is told to stop.
+    pub grace_secs: u64,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: None, workers: 0, grace_secs: 25 }
+    }
+}
+
+/// The admin door: never public.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminSettings {
+    /// Address to listen on.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// Host names accepted in requests (probes excepted).
+    pub hosts: Vec<String>,
+    /// Tokens of the admin API.
+    pub tokens: Vec<TokenSettings>,
+    /// Token that `/metrics` asks for; left out: open.
+    pub metrics_token: Option<Secret>,
+    /// Listen on an address that is not loopback, although this door speaks no TLS (a mesh or an ingress
+    /// must keep it private).
+    pub allow_remote: bool,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            hosts: vec!["localhost".into(), "127.0.0.1".into(), "::1".into()],
+            tokens: Vec::new(),
+            metrics_token: None,
+            allow_remote: false,
+        }
+    }
+}
+
+/// A token of the admin API.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSettings {
+    /// Who it belongs to, for the audit.
+    pub name: String,
+    /// What it allows: `read`, `operate`, `admin`.
+    pub scopes: Vec<Scope>,
+    /// The token: at least 32 random characters.
+    pub token: Secret,
+}
