@@ -1,0 +1,2 @@
+//! Demands.
+pub(super) const RISKS: &[&str] = &[];

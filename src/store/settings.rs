@@ -1,0 +1,154 @@
+//! `[store]` of the settings file.
+
+use super::{Durability, Retention, StoreOptions};
+use crate::domain::settings::{Mistake, Secret, Span};
+use crate::seal::Seal;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// An address that may hold a password: `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RedisUrl(pub String);
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisUrl(…)")
+    }
+}
+
+/// Where state is kept, and how safely.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSettings {
+    /// Address of Redis or Valkey: `redis://`, `rediss://` or `unix://`, with `user:password@` where it asks
+    /// for one. Left out: a private redis-server is started under `dir`.
+    pub url: Option<RedisUrl>,
+    /// Directory of the private redis-server's data.
+    pub dir: PathBuf,
+    /// `local` (nothing acknowledged is lost short of losing the disk) or `relaxed` (up to two seconds may be
+    /// lost at a power cut: for managed services that only offer everysec).
+    pub durability: Durability,
+    /// Keys for encryption at rest, 32 random bytes each in base64 or hexadecimal. The first encrypts, all
+    /// decrypt; a new one goes in front, the oldest stays last.
+    pub encryption_keys: Vec<Secret>,
+    /// First part of every key name, for a Redis shared with others.
+    pub prefix: String,
+    /// Dangers accepted knowingly, by the name the refusal gave.
+    pub accept_risk: Vec<String>,
+    /// Path of the redis-server program, where it is not on PATH.
+    pub redis_server: Option<PathBuf>,
+    /// Longest wait for an answer of Redis.
+    pub deadline_ms: u64,
+    /// How long an order is kept after its last event.
+    pub keep_orders: Span,
+    /// How long an order's ledger is kept, without contents.
+    pub keep_ledger: Span,
+    /// How long unreadable webhooks are kept.
+    pub keep_unreadable: Span,
+    /// How long dead items are kept.
+    pub keep_dead: Span,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        let o = StoreOptions::default();
+        StoreSettings {
+            url: None,
+            dir: o.dir,
+            durability: o.durability,
+            encryption_keys: Vec::new(),
+            prefix: o.prefix,
+            accept_risk: o.accept_risk,
+            redis_server: None,
+            deadline_ms: o.deadline_ms,
+            keep_orders: Span(o.retention.order_secs),
+            keep_ledger: Span(o.retention.ledger_secs),
+            keep_unreadable: Span(o.retention.odd_secs),
+            keep_dead: Span(o.retention.dead_secs),
+        }
+    }
+}
+
+impl StoreSettings {
+    /// The options for [`super::Store::open`].
+    pub fn options(&self) -> StoreOptions {
+        StoreOptions {
+            url: self.url.as_ref().map(|u| u.0.clone()),
+            dir: self.dir.clone(),
+            prefix: self.prefix.clone(),
+            durability: self.durability,
+            accept_risk: self.accept_risk.clone(),
+            redis_server: self.redis_server.clone(),
+            deadline_ms: self.deadline_ms,
+            retention: Retention {
+                order_secs: self.keep_orders.0,
+                ledger_secs: self.keep_ledger.0,
+                odd_secs: self.keep_unreadable.0,
+                dead_secs: self.keep_dead.0,
+            },
+        }
+    }
+
+    /// The seal made of `encryption_keys`.
+    ///
+    /// # Errors
+    /// The mistakes in the keys; none of them shows a key.
+    pub fn seal(&self) -> Result<Seal, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let mut keys = Vec::new();
+        for (i, text) in self.encryption_keys.iter().enumerate() {
+            match Seal::key_from_text(text.expose()) {
+                Ok(key) => keys.push(key),
+                Err(e) => mistakes.push(Mistake::new(format!("encryption_keys[{i}]"), e.to_string())),
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Seal::new(&keys).map_err(|e| vec![Mistake::new("encryption_keys", e.to_string())])
+    }
+
+    /// What is wrong with these settings, as far as can be seen without a server.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut out = self.seal().err().unwrap_or_default();
+        if let Some(url) = &self.url
+            && let Err(e) = super::link::address(&url.0)
+        {
+            out.push(Mistake::new("url", e));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.prefix.is_empty() || self.prefix.len() > 32 || !self.prefix.chars().all(plain) {
+            out.push(Mistake::new("prefix", "write 1 to 32 letters, digits, - or _"));
+        }
+        if !(100..=10_000).contains(&self.deadline_ms) {
+            out.push(Mistake::new("deadline_ms", "write 100 to 10000; 1500 leaves time to answer a shop"));
+        }
+        for risk in &self.accept_risk {
+            if !super::check::RISKS.contains(&risk.as_str()) {
+                let known = super::check::RISKS.join(", ");
+                out.push(Mistake::new("accept_risk", format!("{risk:?} is no risk orderwire knows; they are {known}")));
+            }
+        }
+        let day = 86_400;
+        for (key, span, least) in [
+            ("keep_orders", self.keep_orders, 14 * day),
+            ("keep_ledger", self.keep_ledger, 14 * day),
+            ("keep_unreadable", self.keep_unreadable, day),
+            ("keep_dead", self.keep_dead, day),
+        ] {
+            if span.0 < least {
+                out.push(Mistake::new(key, format!("write {}d or more", least / day)));
+            }
+        }
+        if self.keep_ledger < self.keep_orders {
+            out.push(Mistake::new(
+                "keep_ledger",
+                "must not be shorter than keep_orders: the ledger explains the order",
+            ));
+        }
+        out
+    }
+}
