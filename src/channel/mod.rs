@@ -8,6 +8,10 @@
 //! `Settings`, `capabilities`, `shape`, `send`, `judge`, `admit`, `hear`, `KIND`), then `mod acme;` and
 //! `&acme::KIND,` below, then `tests/golden/channel/acme/<case>/`. Everything else is free of charge.
 
+mod account;
+mod line;
+mod slack;
+mod text;
 mod wire;
 
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
@@ -20,6 +24,9 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// A live account, or every mistake in its settings.
+pub type Opened = Result<Box<dyn Channel>, Vec<Mistake>>;
+
 /// A kind of channel. Plain data and functions; the list is [`ALL`].
 pub struct Kind {
     /// The word in `[[channel]] kind`, and the name of its section in template files.
@@ -29,7 +36,7 @@ pub struct Kind {
     /// JSON Schema of its settings.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
     /// Settings (secrets resolved) → a live account, or every mistake in them.
-    pub open: fn(ChannelId, Value) -> Result<Box<dyn Channel>, Vec<Mistake>>,
+    pub open: fn(ChannelId, Value) -> Opened,
     /// What an answer of the vendor means: pure, so that every documented answer is a golden test.
     pub judge: fn(&Answer) -> Verdict,
 }
@@ -86,7 +93,7 @@ pub struct Quota {
 }
 
 /// Every kind, in the order in which they are documented.
-pub static ALL: &[&Kind] = &[];
+pub static ALL: &[&Kind] = &[&line::KIND, &slack::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {
