@@ -8,6 +8,8 @@
 //! `Settings`, `capabilities`, `shape`, `send`, `judge`, `admit`, `hear`, `KIND`), then `mod acme;` and
 //! `&acme::KIND,` below, then `tests/golden/channel/acme/<case>/`. Everything else is free of charge.
 
+mod messenger;
+mod meta;
 mod wire;
 
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
@@ -86,7 +88,7 @@ pub struct Quota {
 }
 
 /// Every kind, in the order in which they are documented.
-pub static ALL: &[&Kind] = &[];
+pub static ALL: &[&Kind] = &[&messenger::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {
