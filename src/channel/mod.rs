@@ -10,6 +10,8 @@
 
 mod account;
 mod line;
+mod messenger;
+mod meta;
 mod slack;
 mod text;
 mod wire;
@@ -93,7 +95,7 @@ pub struct Quota {
 }
 
 /// Every kind, in the order in which they are documented.
-pub static ALL: &[&Kind] = &[&line::KIND, &slack::KIND];
+pub static ALL: &[&Kind] = &[&line::KIND, &messenger::KIND, &slack::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {

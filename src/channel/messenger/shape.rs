@@ -1,0 +1,255 @@
+//! Words → the Send API's document.
+//!
+//! Inside the window: `UPDATE` with text, buttons or picture, whichever form takes all of the words. Outside:
+//! `UTILITY` with an approved template. There is no third way: message tags ended on 2026-04-27, and
+//! `HUMAN_AGENT` is for people who answer; neither can be expressed here. (Messenger "Send messages",
+//! 2026-09-11; "Utility messages", 2026-03-13.)
+
+use super::TEXT_LIMIT;
+use crate::domain::channel::{Button, Errand, Message, ShapeFault};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Buttons of one message.
+pub(super) const BUTTONS: usize = 3;
+/// Text of a button template, in characters.
+const BUTTON_TEXT: usize = 640;
+/// Label of a button, in characters.
+const LABEL: usize = 20;
+/// Title and subtitle of a generic template, in characters each.
+const CARD_LINE: usize = 80;
+/// `message.metadata`, in characters; it comes back in the echo.
+const METADATA: usize = 1000;
+/// A template's parameter, in characters. Not documented; WhatsApp's whole body ends here.
+const PARAM: usize = 1024;
+/// Data of a button that posts back, in characters.
+const PAYLOAD: usize = 1000;
+
+/// Whether the words' `[messenger]` section names a template.
+pub(super) fn names_template(section: &BTreeMap<String, Value>) -> bool {
+    section.get("utility_template").and_then(Value::as_str).is_some_and(|name| !name.trim().is_empty())
+}
+
+/// Free words: valid inside the window only.
+///
+/// # Errors
+/// No title, or a reference longer than the vendor carries.
+pub(super) fn free(psid: &str, message: &Message, errand: &Errand<'_>) -> Result<Value, ShapeFault> {
+    let mut content = words(message)?;
+    let reference = &errand.reference.0;
+    if reference.chars().count() >= METADATA {
+        let length = reference.chars().count();
+        return Err(ShapeFault::TooLong { what: "the reference", length, limit: METADATA - 1 });
+    }
+    content.insert("metadata".into(), json!(reference));
+    let mut document = json!({"recipient": {"id": psid}, "messaging_type": "UPDATE", "message": content});
+    if errand.quiet {
+        document["notification_type"] = json!("SILENT_PUSH");
+    }
+    Ok(document)
+}
+
+/// The richest form that takes all of the words: a card with the picture, a text with buttons, a text with
+/// the links written out.
+fn words(message: &Message) -> Result<Map<String, Value>, ShapeFault> {
+    let (title, body) = (line(&message.title), lines(&message.body));
+    if title.is_empty() {
+        return Err(ShapeFault::Unfit("a Messenger message needs a title".into()));
+    }
+    let buttons: Vec<&Button> = message.buttons.iter().filter(|b| usable(b)).take(BUTTONS).collect();
+    let shown: Vec<Value> = buttons.iter().map(|b| button(b)).collect();
+    let image = message.image.as_deref().filter(|url| is_https(url));
+    let fits_card = title.chars().count() <= CARD_LINE && body.chars().count() <= CARD_LINE;
+    let whole = if body.is_empty() { title.clone() } else { format!("{title}\n{body}") };
+    let content = if let Some(url) = image.filter(|_| fits_card) {
+        let mut card = json!({"title": title, "image_url": url});
+        if !body.is_empty() {
+            card["subtitle"] = json!(body);
+        }
+        if !shown.is_empty() {
+            card["buttons"] = json!(shown);
+        }
+        template(&json!({"template_type": "generic", "elements": [card]}))
+    } else if !shown.is_empty() && whole.chars().count() <= BUTTON_TEXT {
+        template(&json!({"template_type": "button", "text": whole, "buttons": shown}))
+    } else {
+        json!({"text": with_links(&whole, &buttons)})
+    };
+    Ok(content.as_object().cloned().unwrap_or_default())
+}
+
+fn template(payload: &Value) -> Value {
+    json!({"attachment": {"type": "template", "payload": payload}})
+}
+
+/// A long text keeps its links as lines of their own; what is cut, visibly, is the end of the words.
+fn with_links(whole: &str, buttons: &[&Button]) -> String {
+    let mut tail = String::new();
+    for b in buttons {
+        let link = format!("\n{}: {}", cut(&line(&b.label), LABEL), b.url);
+        if tail.chars().count() + link.chars().count() <= TEXT_LIMIT / 2 {
+            tail.push_str(&link);
+        }
+    }
+    let mut text = cut(whole, TEXT_LIMIT - tail.chars().count());
+    text.push_str(&tail);
+    text
+}
+
+fn button(b: &Button) -> Value {
+    json!({"type": "web_url", "url": b.url, "title": cut(&line(&b.label), LABEL)})
+}
+
+fn usable(b: &Button) -> bool {
+    is_https(&b.url) && !line(&b.label).is_empty()
+}
+
+fn is_https(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|u| u.scheme() == "https" && u.host().is_some())
+}
+
+/// An approved template, allowed at any time. It carries no `metadata`: no page says that the API takes it
+/// beside a template, and a refusal would close the only way outside the window.
+///
+/// # Errors
+/// [`ShapeFault::NoTemplate`] where the words name none; [`ShapeFault::Unfit`] where a parameter is empty or
+/// of a kind the vendor does not take.
+pub(super) fn utility(psid: &str, message: &Message) -> Result<Value, ShapeFault> {
+    let section = &message.extra;
+    if !names_template(section) {
+        let (milestone, locale) = (message.milestone.clone(), message.locale.clone());
+        return Err(ShapeFault::NoTemplate { milestone, locale });
+    }
+    let text = |key: &str| section.get(key).and_then(Value::as_str).map(line).filter(|t| !t.is_empty());
+    let name = text("utility_template").unwrap_or_default();
+    // The code with which the template was made; Meta writes zh_TW where we write zh-TW.
+    let language = text("language").unwrap_or_else(|| message.locale.replace('-', "_"));
+    let mut components = Vec::new();
+    for (kind, key) in [("header", "header_params"), ("body", "params")] {
+        let params = section.get(key).map_or_else(|| Ok(Vec::new()), |value| parameters(key, value))?;
+        if !params.is_empty() {
+            components.push(json!({"type": kind, "parameters": params}));
+        }
+    }
+    if let Some(value) = section.get("button_params") {
+        let params = button_parameters(value)?;
+        if !params.is_empty() {
+            components.push(json!({"type": "buttons", "parameters": params}));
+        }
+    }
+    Ok(json!({
+        "recipient": {"id": psid},
+        "messaging_type": "UTILITY",
+        "message": {"template": {"name": name, "language": {"code": language}, "components": components}},
+    }))
+}
+
+/// A list is by position, a table by name.
+fn parameters(key: &str, value: &Value) -> Result<Vec<Value>, ShapeFault> {
+    match value {
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .map(|(i, v)| Ok(json!({"type": "text", "text": parameter(&format!("{key}[{i}]"), v)?})))
+            .collect(),
+        Value::Object(table) => table
+            .iter()
+            .map(|(name, v)| {
+                let text = parameter(&format!("{key}.{name}"), v)?;
+                Ok(json!({"type": "text", "parameter_name": name, "text": text}))
+            })
+            .collect(),
+        _ => Err(unfit(key, "a list or a table of texts")),
+    }
+}
+
+/// Buttons are always by position: the end of an address, or data that comes back when pressed.
+fn button_parameters(value: &Value) -> Result<Vec<Value>, ShapeFault> {
+    let Value::Array(list) = value else { return Err(unfit("button_params", "a list")) };
+    let each = |(i, v): (usize, &Value)| {
+        let place = format!("button_params[{i}]");
+        if let Some(payload) = v.get("payload") {
+            let payload = parameter(&place, payload)?;
+            let length = payload.chars().count();
+            return if length <= PAYLOAD {
+                Ok(json!({"type": "POSTBACK", "payload": payload}))
+            } else {
+                Err(ShapeFault::TooLong { what: "a button's payload", length, limit: PAYLOAD })
+            };
+        }
+        let suffix = parameter(&place, v.get("url").unwrap_or(v))?;
+        if suffix.contains(char::is_whitespace) {
+            return Err(unfit(&place, "the end of an address, without blanks"));
+        }
+        Ok(json!({"type": "URL", "url": suffix}))
+    };
+    list.iter().enumerate().map(each).collect()
+}
+
+/// A parameter's text. Line ends, tabs and runs of blanks, which Meta refuses, become one blank; an empty
+/// one would be refused after the fact and is named here.
+fn parameter(place: &str, value: &Value) -> Result<String, ShapeFault> {
+    let text = match value {
+        Value::String(s) => line(s),
+        Value::Number(n) => n.to_string(),
+        _ => return Err(unfit(place, "a text")),
+    };
+    if text.is_empty() { Err(unfit(place, "a text that is not empty")) } else { Ok(cut(&text, PARAM)) }
+}
+
+fn unfit(place: &str, wanted: &str) -> ShapeFault {
+    ShapeFault::Unfit(format!("{place} in the words' [messenger] section must be {wanted}"))
+}
+
+/// One line: blanks of all kinds become single ones.
+fn line(text: &str) -> String {
+    lines(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Composed characters, without control characters and without those that turn the writing direction: an
+/// order's texts come from strangers.
+fn lines(text: &str) -> String {
+    let kept = text.nfc().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| {
+        let turns = matches!(*c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        *c == '\n' || !(c.is_control() || turns)
+    });
+    kept.collect::<String>().trim().to_string()
+}
+
+/// At most `limit` characters, cut between characters a person sees, with a mark where it was cut.
+fn cut(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_string();
+    }
+    let mut kept = String::new();
+    let mut length = 1;
+    for grapheme in text.graphemes(true) {
+        length += grapheme.chars().count();
+        if length > limit {
+            break;
+        }
+        kept.push_str(grapheme);
+    }
+    format!("{}…", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_never_splits_what_a_person_sees() {
+        assert_eq!(cut("訂單查詢", 4), "訂單查詢");
+        assert_eq!(cut("訂單查詢頁", 4), "訂單查…");
+        assert_eq!(cut("a👩‍👩‍👧‍👦b", 4), "a…");
+        assert_eq!(cut("", 0), "");
+    }
+
+    #[test]
+    fn strangers_texts_lose_controls_and_turned_directions() {
+        assert_eq!(line(" a\u{202e}b\r\nc\t\td\u{7}e\u{85} "), "ab c de");
+        assert_eq!(lines("a\r\n\r\nb"), "a\n\nb");
+    }
+}
