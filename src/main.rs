@@ -1,3 +1,5 @@
-//! orderwire: the binary.
+//! orderwire: the binary. One image, one chart, one `--help`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    orderwire::cli::main()
+}

@@ -15,7 +15,9 @@ use crate::domain::owed::Owed;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::milestone;
 use crate::plan::owe::owe;
-use crate::store::{Commit, Committed, Record, StoreError, Unit};
+use crate::store::error::StoreError;
+use crate::store::keys::Unit;
+use crate::store::order::{Commit, Committed, Record};
 use std::sync::Arc;
 
 /// Tries at a commit whose order was changed by somebody else meanwhile.
@@ -128,7 +130,7 @@ async fn take_events(
         let seen = seen_digests(&shop.rules.id, dedupe, raw, i, event.dated);
         let outcome = match &event.about {
             About::Order(id) if !event.refetch => fold(app, shop, id, event, &seen).await?,
-            _ => super::join::point(app, shop, raw, event, &seen).await?,
+            _ => super::join::point(app, shop, event, &seen).await?,
         };
         if outcome != "duplicate" {
             word = outcome;
@@ -157,13 +159,13 @@ pub async fn fold(
     event: &OrderEvent,
     seen: &[Digest8],
 ) -> Result<&'static str, AcceptError> {
-    let unit = Unit::order(shop.rules.id.clone(), id);
+    let unit = Unit::order(&shop.rules.id, id.as_str());
     let member = app.store.member(&unit);
     if !event.joins.is_empty() {
         // Before the commit: a join that points at an order not yet stored is harmless, the other way
         // round a crash would leave things that cannot be joined.
-        let woken = app.store.put_joins(&shop.rules.id, &event.joins, id).await?;
-        app.store.wake(&woken).await?;
+        app.store.put_joins(&shop.rules.id, &event.joins, id).await?;
+        super::join::wake(app, shop, &event.joins).await?;
     }
     let _one_at_a_time = app.stripe(&unit.id).lock().await;
     for _ in 0..CONFLICTS {
@@ -203,7 +205,7 @@ fn next_state(
         None => Order::new(shop.rules.id.clone(), id.clone(), now),
     };
     order.absorb(event);
-    let next_no = record.items.iter().map(|i| i.no).max().unwrap_or(0) + 1;
+    let next_no = record.last_item + 1;
     let owing = owe(&order, &shop.rules, &live.routes, milestone::ALL, now, next_no);
     order.told.extend(owing.told.iter().copied());
     let mut ledger = vec![LedgerEntry { at: now, what: Entry::Webhook { topic: event.topic.clone(), happened: event.at } }];
@@ -211,13 +213,12 @@ fn next_state(
     for item in &owing.items {
         app.metrics.owed(milestone::by_tag(item.milestone).map_or("unknown", |m| m.id));
     }
-    let expired = |at: &i64| *at < now.as_millisecond();
     let commit = Commit {
         expected: record.revision,
         parked: record.parked,
         seen: seen.to_vec(),
         seen_until: plus_secs(now, SEEN_SECS),
-        drop_seen: record.seen.iter().filter(|(_, at)| expired(at)).map(|(digest, _)| *digest).collect(),
+        drop_seen: record.stale_seen(now),
         snapshot: write_order(&order)?,
         due: owing.items.iter().map(|i: &Owed| i.not_before).min(),
         ledger,

@@ -12,7 +12,10 @@ use crate::domain::milestone::Purpose;
 use crate::domain::owed::State;
 use crate::domain::person::{Address, PersonFacts};
 use crate::plan::recipient;
-use crate::store::{BeginAsk, Begun, Leased, Record, Settle, StoreError};
+use super::settle::Rest;
+use crate::store::error::StoreError;
+use crate::store::order::Record;
+use crate::store::work::{BeginAsk, Begun, Leased};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +26,7 @@ const FRESH: Duration = Duration::from_millis(50);
 /// What became of a leased order.
 pub enum Ready {
     /// Nothing to send: write this.
-    Settle(Box<Settle>),
+    Settle(Box<Rest>),
     /// Untouched: give the lease back.
     GiveBack(Leased),
     /// A webhook that waits for its order.
@@ -92,7 +95,7 @@ pub async fn prepare(app: &App, leased: Vec<Leased>, asked: Instant) -> Vec<Read
 /// A leased unit as an order in hand, or what else is to be done with it.
 async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Result<InHand, Ready> {
     let live = app.live();
-    if leased.member.is_join() {
+    if record.snapshot.as_deref().is_some_and(super::join::is_waiting) {
         return Err(Ready::Join(Box::new((leased, record))));
     }
     let now = app.clock.now();
@@ -100,14 +103,14 @@ async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Resu
         Some(Ok(order)) => order,
         // Erased, or written by a newer version: left alone, looked at again later, never dropped.
         Some(Err(error)) => {
-            tracing::warn!(order = %leased.member, %error, "an order is left alone");
-            return Err(Ready::Settle(Box::new(InHand::left_alone(leased, record, now))));
+            tracing::warn!(order = ?leased.member, %error, "an order is left alone");
+            return Err(Ready::Settle(Box::new(InHand::left_alone(leased, &record, now))));
         }
-        None => return Err(Ready::Settle(Box::new(InHand::left_alone(leased, record, now)))),
+        None => return Err(Ready::Settle(Box::new(InHand::left_alone(leased, &record, now)))),
     };
     let Some(shop) = live.shops.get(&order.shop).cloned() else {
         tracing::warn!(shop = %order.shop, "an order's shop is no longer configured; it is left alone");
-        return Err(Ready::Settle(Box::new(InHand::left_alone(leased, record, now))));
+        return Err(Ready::Settle(Box::new(InHand::left_alone(leased, &record, now))));
     };
     let mut order = InHand::new(leased, record, order, shop, live, asked);
     order.take_receipts(now);
@@ -157,9 +160,12 @@ async fn decide_all(app: &App, orders: &mut [InHand]) {
     refill(app, orders, now).await;
     for order in orders {
         decide(app, order, &people, now).await;
-        if let Err(error) = watch(app, order).await {
-            tracing::warn!(%error, "the order could not be tied to its people");
-            order.again_now = true;
+        match watch(app, order, &people).await {
+            Ok(changed) => order.again_now |= changed,
+            Err(error) => {
+                tracing::warn!(%error, "the order could not be tied to its people");
+                order.again_now = true;
+            }
         }
     }
 }
@@ -202,7 +208,7 @@ async fn refill(app: &App, orders: &[InHand], now: Timestamp) {
         if missing == 0 {
             continue;
         }
-        match app.store.pace_slice(account.tag, missing, account.caps.pace.per_second, now).await {
+        match app.store.pace_slice(account.tag, missing, account.caps.pace.per_second).await {
             Ok(granted) => account.add_slice(now, granted),
             Err(error) => tracing::warn!(%error, channel = %account.id, "the shared budget could not be asked"),
         }
@@ -242,7 +248,7 @@ async fn shape(app: &App, order: &mut InHand, lead: u16, go: Go, people: &People
             return;
         }
     }
-    match super::wording::envelope(app, order, lead, &go, &account, token.as_deref(), now) {
+    match super::wording::envelope(order, lead, &go, &account, token.as_deref(), now) {
         Ok(worded) => order.sends.push(Sending {
             lead,
             envelope: worded.envelope,
@@ -256,32 +262,34 @@ async fn shape(app: &App, order: &mut InHand, lead: u16, go: Go, people: &People
             permit,
         }),
         Err(fault) => {
-            tracing::error!(order = %order.leased.member, item = lead, channel = %account.id, %fault, "the words do not fit the channel");
+            tracing::error!(order = ?order.leased.member, item = lead, channel = %account.id, %fault, "the words do not fit the channel");
             order.end(lead, State::Dead, fault.reason(), None, now);
         }
     }
 }
 
 /// Ties waiting orders to the people whose next word may release them; before the settle, so that a word
-/// that comes in between finds the tie.
-async fn watch(app: &App, order: &InHand) -> Result<(), StoreError> {
+/// that comes in between finds the tie. `true`: a word came meanwhile, decide again.
+async fn watch(app: &App, order: &InHand, people: &People) -> Result<bool, StoreError> {
+    let mut changed = false;
     for (channel, address, until) in &order.watches {
-        app.store.watch(channel, address, &order.leased.member, *until).await?;
+        let facts = app.store.watch(channel, address, &order.leased.member, *until).await?;
+        changed |= people.get(&(channel.clone(), address.clone())).is_some_and(|known| *known != facts);
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// Records, durably and in one flight, that these sends are about to be handed over.
 async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<Ready>) {
     let now = app.clock.now();
+    orders.iter_mut().for_each(|o| o.mark_begun(now));
     let mut asks = Vec::new();
     let mut places = Vec::new();
-    for (o, order) in orders.iter_mut().enumerate() {
-        order.mark_begun(now);
+    for (o, order) in orders.iter().enumerate() {
         for (s, sending) in order.sends.iter().enumerate() {
             places.push((o, s));
             asks.push(BeginAsk {
-                leased: order.leased.clone(),
+                leased: &order.leased,
                 items: order.begun_items(sending),
                 revision: order.revision,
                 expires: sending.expires,

@@ -10,7 +10,8 @@
 use super::App;
 use super::batch::{self, Ready};
 use super::settle::{Finished, settler};
-use crate::store::{Leased, PARTITIONS};
+use crate::store::keys::PARTITIONS;
+use crate::store::work::Leased;
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

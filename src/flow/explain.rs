@@ -5,12 +5,14 @@ use super::inhand::InHand;
 use super::wording::about;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Decision, Reason};
-use crate::domain::ids::{OrderId, ShopId, Tag};
+use crate::domain::ids::{ShopId, Tag};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::order::Order;
 use crate::domain::owed::Owed;
 use crate::milestone;
-use crate::store::{Leased, Record, Unit};
+use crate::store::keys::{Member, Unit};
+use crate::store::order::Record;
+use crate::store::work::Leased;
 use serde::Serialize;
 
 /// An order as an operator sees it. No addresses, no message texts.
@@ -86,7 +88,7 @@ pub enum Fault {
     UnknownShop,
     /// Redis.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] crate::store::error::StoreError),
     /// What is kept cannot be read.
     #[error(transparent)]
     Kept(#[from] super::accept::AcceptError),
@@ -99,13 +101,13 @@ pub enum Fault {
 pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> {
     let live = app.live();
     let shop = live.shops.get(&ShopId::from(shop)).ok_or(Fault::UnknownShop)?;
-    let member = app.store.member(&Unit::order(shop.rules.id.clone(), &OrderId::from(id)));
+    let member = app.store.member(&Unit::order(&shop.rules.id, id));
     let record = app.store.read(&member).await?;
     let snapshot = record.snapshot.as_deref().ok_or(Fault::Unknown)?;
     let order = super::accept::read_order(snapshot)?;
     let ledger = app.store.ledger(&member).await?;
     let now = app.clock.now();
-    let decisions = would(app, Leased::look(member), &record, &order, false, now).await?;
+    let decisions = would(app, &member, &record, &order, false, now).await?;
     let items = record.items.iter().map(|i| view(app, &order, i, &ledger, &decisions)).collect();
     Ok(OrderView {
         shop: shop.rules.id.to_string(),
@@ -131,7 +133,7 @@ fn word<T: Serialize>(state: &T) -> String {
 /// Redis away.
 pub async fn would(
     app: &App,
-    leased: Leased,
+    member: &Member,
     record: &Record,
     order: &Order,
     force: bool,
@@ -139,6 +141,8 @@ pub async fn would(
 ) -> Result<Vec<(u16, Decision)>, Fault> {
     let live = app.live();
     let Some(shop) = live.shops.get(&order.shop).cloned() else { return Err(Fault::UnknownShop) };
+    // Nobody holds it: what is decided here is only shown.
+    let leased = Leased { member: member.clone(), token: "".into(), redeliveries: 0 };
     let hand = InHand::new(leased, record.clone(), order.clone(), shop, live, std::time::Instant::now());
     let people = super::batch::people(app, std::slice::from_ref(&hand)).await?;
     Ok(super::situation::decide(&hand, &people, now, force))

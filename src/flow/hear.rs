@@ -8,9 +8,9 @@ use super::App;
 use super::account::Account;
 use crate::domain::clock::plus_secs;
 use crate::domain::decision::Reason;
-use crate::domain::person::{AccountSignal, Signal};
+use crate::domain::person::{AccountSignal, PersonChange, Signal};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// A stopped account is looked at again by itself after so long, in case nobody tells that it resumed.
 const STOPPED_SECS: i64 = 6 * 3600;
@@ -105,4 +105,18 @@ async fn apply(app: &App, account: &Account, signal: &Signal) -> Result<(), Stor
         app.nudge.notify_one();
     }
     Ok(())
+}
+
+/// A recipient switches messages off by the link in a mail; `false`: the link is not genuine or over.
+///
+/// # Errors
+/// Redis could not take it.
+pub async fn switch_off(app: &App, token: &str) -> Result<bool, StoreError> {
+    let now = app.clock.now();
+    let Some((channel, person)) = app.live().off_of(token, now) else { return Ok(false) };
+    let change = PersonChange { opted_out: Some(true), ..PersonChange::default() };
+    let dedupe = format!("off:{}", now.as_millisecond());
+    app.store.apply(&channel, &person, &dedupe, now, &change, false).await?;
+    tracing::info!(%channel, "a recipient switched order updates off");
+    Ok(true)
 }

@@ -12,7 +12,10 @@ use crate::domain::order::Order;
 use crate::domain::owed::{Owed, State};
 use crate::domain::person::Address;
 use crate::milestone;
-use crate::store::{Begun, Dest, Leased, Record, Settle};
+use super::settle::Rest;
+use crate::domain::person::ReceiptState;
+use crate::store::order::Record;
+use crate::store::work::{Begun, Dest, Leased};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -49,7 +52,11 @@ pub struct InHand {
     waits: BTreeMap<u16, Timestamp>,
     parks: BTreeMap<u16, (Tag, Timestamp)>,
     ledger: Vec<LedgerEntry>,
-    receipts: Vec<(u16, crate::store::ReceiptMark)>,
+    receipts: Vec<(u16, ReceiptState, Timestamp)>,
+    /// Channels switched off for this order.
+    pub muted: Vec<Tag>,
+    added: Vec<Owed>,
+    last_item: u16,
     drop_envelopes: Vec<u16>,
     kept: BTreeMap<u16, Envelope>,
 }
@@ -74,6 +81,9 @@ impl InHand {
             parks: BTreeMap::new(),
             ledger: Vec::new(),
             receipts: record.receipts,
+            muted: record.muted,
+            added: Vec::new(),
+            last_item: record.last_item,
             drop_envelopes: Vec::new(),
             kept: BTreeMap::new(),
         }
@@ -90,19 +100,8 @@ impl InHand {
     }
 
     /// What is written for a unit this version cannot read: nothing but a later look.
-    pub fn left_alone(leased: Leased, record: Record, now: Timestamp) -> Settle {
-        Settle {
-            leased,
-            items: Vec::new(),
-            ledger: Vec::new(),
-            closed: 0,
-            revision: record.revision,
-            wakes: record.wakes,
-            drop_envelopes: Vec::new(),
-            drop_receipts: Vec::new(),
-            to_dead: Vec::new(),
-            dest: Dest::Wait(plus_secs(now, LEFT_ALONE_SECS)),
-        }
+    pub fn left_alone(leased: Leased, record: &Record, now: Timestamp) -> Rest {
+        Rest::unchanged(leased, record.revision, record.wakes, Dest::Wait(plus_secs(now, LEFT_ALONE_SECS)))
     }
 
     /// The item of this number.
@@ -118,21 +117,59 @@ impl InHand {
         self.ledger.push(LedgerEntry { at, what });
     }
 
-    /// What providers said of messages sent before; a receipt only moves its own message forward.
+    /// What providers said of messages sent before; a receipt only moves its own message forward, and what is
+    /// seen a second time does no harm.
     pub fn take_receipts(&mut self, now: Timestamp) {
-        for (no, mark) in self.receipts.clone() {
-            let next = mark.state;
+        for (no, receipt, _) in self.receipts.clone() {
+            let (next, code) = match &receipt {
+                ReceiptState::Accepted => (State::Sent, None),
+                ReceiptState::Delivered => (State::Delivered, None),
+                ReceiptState::Read => (State::Read, None),
+                ReceiptState::Undelivered(code) => (State::Undelivered, Some(code.clone())),
+            };
             let Some(item) = self.item_mut(no) else { continue };
-            // A receipt for what is still begun settles what the dead worker could not.
-            if item.state == State::Begun || item.state == State::Again {
+            // A receipt for what is still begun settles what a dead worker could not.
+            if matches!(item.state, State::Begun | State::Again) {
                 item.state = State::Sent;
             }
-            if item.state != next && !item.state.may_become(next) {
+            if item.state == next || !item.state.may_become(next) {
                 continue;
             }
-            item.state = next;
-            self.note(now, Entry::Ended { item: no, state: next.as_str().into(), reason: None, by: None, passed: Vec::new() });
+            (item.state, item.reason) = (next, (next == State::Undelivered).then_some(Reason::Undelivered));
+            let rest = item.clone();
+            self.note(now, Entry::Ended { item: no, state: next.as_str().into(), reason: code, by: None, passed: Vec::new() });
+            if next == State::Undelivered {
+                self.go_on_after(&rest, now);
+            }
         }
+    }
+
+    /// The rest of a chain after a message that did not arrive is owed as a new item, at most once.
+    fn go_on_after(&mut self, undelivered: &Owed, now: Timestamp) {
+        let main = undelivered.slot == Tag::NONE;
+        if !main || undelivered.expires <= now || self.items.iter().any(|i| i.follows == undelivered.no) {
+            return;
+        }
+        let place = self.live.route_by_tag(undelivered.route).and_then(|r| r.channels.iter().position(|c| c.tag() == undelivered.channel));
+        let Some(place) = place else { return };
+        self.last_item += 1;
+        let passed = undelivered.passed | (1 << place.min(15));
+        let (no, follows) = (self.last_item, undelivered.no);
+        let item = Owed {
+            no,
+            follows,
+            passed,
+            state: State::Open,
+            reason: None,
+            attempts: 0,
+            not_before: now,
+            channel: Tag::NONE,
+            first_attempt: None,
+            address: 0,
+            within: 0,
+            ..undelivered.clone()
+        };
+        self.added.push(item);
     }
 
     /// Items that a dead worker had begun: they may have been told.
@@ -271,17 +308,19 @@ impl InHand {
     }
 
     /// All that is to be written.
-    pub fn settle(mut self, now: Timestamp) -> Settle {
-        let changed: Vec<Owed> = self.items.iter().filter(|i| self.before.get(&i.no) != Some(i)).cloned().collect();
-        let open = |items: &mut dyn Iterator<Item = &Owed>| items.filter(|i| i.state.is_open()).count();
-        let closed = open(&mut self.before.values()) as i64 - open(&mut self.items.iter()) as i64;
-        let to_dead = changed.iter().filter(|i| i.state == State::Dead).map(|i| i.no).collect();
-        let drop_receipts = self.receipts.iter().map(|(no, _)| *no).collect();
+    pub fn settle(mut self, now: Timestamp) -> Rest {
+        let items: Vec<Owed> = self.items.iter().filter(|i| self.before.get(&i.no) != Some(i)).cloned().collect();
+        let was_open = |no: &u16| self.before.get(no).is_some_and(|i| i.state.is_open());
+        let closed = items.iter().filter(|i| !i.state.is_open() && was_open(&i.no)).count();
+        let lost = |s: State| matches!(s, State::Dead | State::Unsure | State::Undelivered | State::Expired);
+        let to_dead = items.iter().filter(|i| lost(i.state)).map(|i| i.no).collect();
+        let drop_receipts = self.receipts.iter().map(|(no, ..)| *no).collect();
         let dest = self.dest(now);
-        Settle {
-            items: changed,
+        Rest {
+            items,
+            added: std::mem::take(&mut self.added),
             ledger: std::mem::take(&mut self.ledger),
-            closed: i32::try_from(closed).unwrap_or(0),
+            closed: u16::try_from(closed).unwrap_or(u16::MAX),
             revision: self.revision,
             wakes: self.wakes,
             drop_envelopes: std::mem::take(&mut self.drop_envelopes),
@@ -296,10 +335,10 @@ impl InHand {
     /// else until the earliest moment something may go.
     fn dest(&self, now: Timestamp) -> Dest {
         let open: Vec<&Owed> = self.items.iter().filter(|i| i.state.is_open()).collect();
-        if open.is_empty() {
+        if open.is_empty() && self.added.is_empty() {
             return Dest::Done;
         }
-        if self.again_now {
+        if self.again_now || !self.added.is_empty() {
             return Dest::Ready;
         }
         let parked: Vec<_> = open.iter().filter_map(|i| self.parks.get(&i.no)).collect();

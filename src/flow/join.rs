@@ -9,13 +9,15 @@ use super::accept::{AcceptError, fold};
 use super::live::Shop;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
-use crate::domain::event::{About, OrderEvent};
+use crate::domain::event::{About, JoinKey, OrderEvent};
 use crate::domain::ids::{Digest8, OrderId, Tag};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::owed::{Owed, State};
-use crate::domain::webhook::RawWebhook;
 use crate::platform::{AskFault, Question};
-use crate::store::{Commit, Committed, Dest, Leased, Record, Settle, Unit};
+use crate::store::keys::{Unit, UnitKind};
+use crate::store::order::{Commit, Committed, Record};
+use crate::store::work::{Dest, Leased};
+use super::settle::Rest;
 use serde::{Deserialize, Serialize};
 
 /// How long a webhook waits for its order to become known. Shopify's deliveries are up to a day late.
@@ -41,7 +43,6 @@ struct Waiting {
 pub async fn point(
     app: &App,
     shop: &Shop,
-    raw: &RawWebhook,
     event: &OrderEvent,
     seen: &[Digest8],
 ) -> Result<&'static str, AcceptError> {
@@ -55,7 +56,7 @@ pub async fn point(
         // It says that something changed, not what; the snapshot that tells it is a webhook of its own.
         return Ok("pointer_only");
     }
-    let unit = Unit::join(shop.rules.id.clone(), &waiting_id(&event.about));
+    let unit = Unit { shop: shop.rules.id.clone(), kind: UnitKind::Join, id: waiting_id(&event.about) };
     let member = app.store.member(&unit);
     let _one_at_a_time = app.stripe(&unit.id).lock().await;
     for _ in 0..5 {
@@ -64,7 +65,7 @@ pub async fn point(
         if record.seen.iter().any(|(d, _)| seen.contains(d)) {
             return Ok("duplicate");
         }
-        let commit = wait_for(app, shop, event, seen, record, now)?;
+        let commit = wait_for(shop, event, seen, record, now)?;
         match app.store.commit(&member, commit).await? {
             Committed::Stored { .. } => {
                 app.nudge.notify_one();
@@ -74,7 +75,6 @@ pub async fn point(
             Committed::Conflict => app.metrics.conflict(),
         }
     }
-    let _ = raw;
     Err(AcceptError::Contended)
 }
 
@@ -86,14 +86,12 @@ fn waiting_id(about: &About) -> String {
 }
 
 fn wait_for(
-    app: &App,
     shop: &Shop,
     event: &OrderEvent,
     seen: &[Digest8],
     record: Record,
     now: Timestamp,
 ) -> Result<Commit, AcceptError> {
-    let _ = app;
     let mut waiting = match &record.snapshot {
         Some(bytes) => read(bytes)?,
         None => Waiting {
@@ -108,7 +106,7 @@ fn wait_for(
     waiting.events.drain(..excess);
     // Asked at once where the shop can be asked; otherwise it waits for the webhook that tells the order.
     let due = if shop.access.api.is_some() { now } else { plus_secs(now, WAIT_SECS) };
-    let no = record.items.iter().map(|i| i.no).max().unwrap_or(0) + 1;
+    let no = record.last_item + 1;
     let item = Owed {
         no,
         milestone: Tag::of(WAITING),
@@ -133,16 +131,46 @@ fn wait_for(
         parked: record.parked,
         seen: seen.to_vec(),
         seen_until: plus_secs(now, 8 * 86_400),
-        drop_seen: Vec::new(),
-        snapshot: serde_json::to_vec(&waiting).map_err(|e| AcceptError::Unreadable(e.to_string()))?,
+        drop_seen: record.stale_seen(now),
+        snapshot: write(&waiting)?,
         owed: vec![item],
         due: Some(due),
         ledger: vec![LedgerEntry { at: now, what: Entry::Webhook { topic: event.topic.clone(), happened: event.at } }],
     })
 }
 
+/// What waits begins with this letter, an order with a brace.
+const MARK: u8 = b'J';
+
+/// Whether a kept snapshot is of a waiting unit.
+pub fn is_waiting(snapshot: &[u8]) -> bool {
+    snapshot.first() == Some(&MARK)
+}
+
 fn read(bytes: &[u8]) -> Result<Waiting, AcceptError> {
-    serde_json::from_slice(bytes).map_err(|e| AcceptError::Unreadable(e.to_string()))
+    let json = bytes.strip_prefix(&[MARK]).unwrap_or_default();
+    serde_json::from_slice(json).map_err(|e| AcceptError::Unreadable(e.to_string()))
+}
+
+fn write(waiting: &Waiting) -> Result<Vec<u8>, AcceptError> {
+    let mut bytes = vec![MARK];
+    serde_json::to_writer(&mut bytes, waiting).map_err(|e| AcceptError::Unreadable(e.to_string()))?;
+    Ok(bytes)
+}
+
+/// The orders of these things are known now: whoever waits for them is looked at again.
+///
+/// # Errors
+/// Redis could not be asked.
+pub async fn wake(app: &App, shop: &Shop, keys: &[JoinKey]) -> Result<(), AcceptError> {
+    let members: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let id = waiting_id(&About::Join(key.clone()));
+            app.store.member(&Unit { shop: shop.rules.id.clone(), kind: UnitKind::Join, id })
+        })
+        .collect();
+    Ok(app.store.wake(&members).await?)
 }
 
 /// What came of working on a waiting unit.
@@ -156,7 +184,7 @@ enum Joined {
 }
 
 /// Works on a leased waiting unit: finds the order, folds the events in, settles.
-pub async fn work(app: &App, leased: Leased, record: Record) -> Option<Settle> {
+pub async fn work(app: &App, leased: Leased, record: Record) -> Option<Rest> {
     let now = app.clock.now();
     let waiting = record.snapshot.as_deref().and_then(|b| read(b).ok())?;
     let live = app.live();
@@ -217,7 +245,7 @@ async fn ask(app: &App, shop: &Shop, waiting: &Waiting, known: Option<OrderId>) 
     Ok(Some(order))
 }
 
-fn settle(leased: Leased, record: Record, joined: Joined, now: Timestamp) -> Settle {
+fn settle(leased: Leased, record: Record, joined: Joined, now: Timestamp) -> Rest {
     let mut items: Vec<Owed> = record.items.into_iter().filter(|i| i.state.is_open()).collect();
     let mut ledger = Vec::new();
     let mut dest = Dest::Done;
@@ -243,16 +271,6 @@ fn settle(leased: Leased, record: Record, joined: Joined, now: Timestamp) -> Set
         Joined::Later(at) => dest = Dest::Wait(at),
     }
     let closed = if matches!(dest, Dest::Done) { items.len() } else { 0 };
-    Settle {
-        leased,
-        items,
-        ledger,
-        closed: i32::try_from(closed).unwrap_or(i32::MAX),
-        revision: record.revision,
-        wakes: record.wakes,
-        drop_envelopes: Vec::new(),
-        drop_receipts: Vec::new(),
-        to_dead: Vec::new(),
-        dest,
-    }
+    let base = Rest::unchanged(leased, record.revision, record.wakes, dest);
+    Rest { items, ledger, closed: u16::try_from(closed).unwrap_or(u16::MAX), ..base }
 }

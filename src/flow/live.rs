@@ -1,7 +1,10 @@
 //! The settings in force, as live parts: what a reload replaces as a whole.
 
 use super::account::Account;
+use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::ids::{ChannelId, ShopId, Tag};
+use crate::domain::person::Address;
+use crate::seal::Seal;
 use crate::domain::shop::ShopRules;
 use crate::plan::route::Route;
 use crate::platform;
@@ -21,7 +24,23 @@ pub struct Live {
     pub words: Arc<Words>,
     /// Channel accounts by id.
     pub channels: BTreeMap<ChannelId, Arc<Account>>,
+    /// Makes links by which a recipient switches messages off; `None`: the relay has no public address.
+    pub off_links: Option<OffLinks>,
 }
+
+/// Makes and reads the links of RFC 8058.
+#[derive(Clone)]
+pub struct OffLinks {
+    /// Public address of this relay.
+    pub base: String,
+    /// Seals who and where.
+    pub seal: Arc<Seal>,
+}
+
+/// How long a link in a mail can be used. RFC 8058 asks for long; a mailbox keeps mail for years.
+const OFF_SECS: i64 = 400 * 86_400;
+/// What its tokens are for: a token of another purpose does not open it.
+const OFF: &str = "off";
 
 /// A shop: its rules, and what its platform needs.
 pub struct Shop {
@@ -42,6 +61,32 @@ impl Live {
     /// The channel account of this stored tag.
     pub fn channel_by_tag(&self, tag: Tag) -> Option<&Arc<Account>> {
         self.channels.values().find(|a| a.id.tag() == tag)
+    }
+
+    /// Nothing configured: stands in while settings move into the app.
+    pub fn empty() -> Live {
+        Live {
+            shops: HashMap::new(),
+            routes: Vec::new(),
+            conditions: HashMap::new(),
+            words: Arc::new(Words::none()),
+            channels: BTreeMap::new(),
+            off_links: None,
+        }
+    }
+
+    /// A link by which this person switches messages of this channel off.
+    pub fn off_link(&self, channel: &ChannelId, address: &Address, now: Timestamp) -> Option<String> {
+        let links = self.off_links.as_ref()?;
+        let who = serde_json::to_vec(&(channel, address)).ok()?;
+        let token = links.seal.token(OFF, &who, plus_secs(now, OFF_SECS));
+        Some(format!("{}/p/{token}", links.base.trim_end_matches('/')))
+    }
+
+    /// Who a link belongs to, if it is genuine and not over.
+    pub fn off_of(&self, token: &str, now: Timestamp) -> Option<(ChannelId, Address)> {
+        let who = self.off_links.as_ref()?.seal.untoken(OFF, token, now).ok()?;
+        serde_json::from_slice(&who).ok()
     }
 
     /// The route of this stored tag.

@@ -26,7 +26,7 @@ pub mod wording;
 
 use crate::domain::clock::Clock;
 use crate::store::Store;
-pub use crate::store::StoreError;
+pub use crate::store::error::StoreError;
 use crate::telemetry::metrics::Metrics;
 use live::Live;
 use std::sync::{Arc, RwLock};

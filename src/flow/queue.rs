@@ -4,10 +4,12 @@ use super::App;
 use super::explain::Fault;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Reason;
-use crate::domain::ids::{ChannelId, OrderId, ShopId, Tag};
+use crate::domain::ids::{ChannelId, ShopId, Tag};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::milestone;
-use crate::store::Unit;
+use crate::domain::owed::{Owed, State};
+use crate::store::keys::Unit;
+use crate::store::operators::Changed;
 use serde::Serialize;
 
 /// Figures of the queue.
@@ -128,15 +130,20 @@ pub async fn dead(app: &App, cursor: Option<&str>, limit: usize) -> Result<DeadP
 pub async fn discard(app: &App, shop: &str, order: &str, item: u16, note: &str) -> Result<(), Fault> {
     let live = app.live();
     let shop = live.shops.get(&ShopId::from(shop)).ok_or(Fault::UnknownShop)?;
-    let member = app.store.member(&Unit::order(shop.rules.id.clone(), &OrderId::from(order)));
+    let member = app.store.member(&Unit::order(&shop.rules.id, order));
     let record = app.store.read(&member).await?;
-    if !record.items.iter().any(|i| i.no == item) {
-        return Err(Fault::Unknown);
-    }
-    app.store.discard(&member, &[item]).await?;
-    app.store.undead(&member, item).await?;
+    let Some(read) = record.items.iter().find(|i| i.no == item) else { return Err(Fault::Unknown) };
     let what = Entry::Operator { action: format!("discard item {item}"), note: note.into() };
-    app.store.append_ledger(&member, &[LedgerEntry { at: app.clock.now(), what }]).await?;
+    let ledger = [LedgerEntry { at: app.clock.now(), what }];
+    if read.state.is_open() {
+        let ended = Owed { state: State::Skipped, reason: Some(Reason::Discarded), ..read.clone() };
+        if app.store.discard(&member, &[(read.clone(), ended)], &ledger).await? == Changed::Conflict {
+            return Err(Fault::Kept(super::accept::AcceptError::Contended));
+        }
+    } else {
+        app.store.append_ledger(&member, &ledger).await?;
+    }
+    app.store.undead(&member, item).await?;
     Ok(())
 }
 

@@ -10,12 +10,13 @@ use super::explain::{self, Fault};
 use super::wording::about;
 use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::decision::{Decision, Reason};
-use crate::domain::ids::{Digest8, OrderId, ShopId, Tag};
+use crate::domain::ids::{Digest8, ShopId, Tag};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::order::Order;
 use crate::domain::owed::{Owed, State};
 use crate::milestone;
-use crate::store::{Commit, Committed, Leased, Member, Record, Unit};
+use crate::store::keys::{Member, Unit};
+use crate::store::order::{Commit, Committed, Record};
 use serde::{Deserialize, Serialize};
 
 /// Items looked at in one call.
@@ -157,15 +158,14 @@ pub async fn page(app: &App, request: &Request, who: &str) -> Result<Page, Fault
     if let Some(run) = &mut run {
         run.cursor = cursor.clone().unwrap_or_default();
         run.done = cursor.is_none();
-        let bytes = serde_json::to_vec(run).unwrap_or_default();
-        app.store.run_put(&run.id, &bytes).await?;
+        app.store.put_run(&run.id, &serde_json::to_string(run).unwrap_or_default()).await?;
     }
     Ok(Page { run, lines, cursor })
 }
 
 async fn load(app: &App, id: &str) -> Result<Run, Fault> {
-    let bytes = app.store.run_get(id).await?.ok_or(Fault::Unknown)?;
-    serde_json::from_slice(&bytes).map_err(|_| Fault::Unknown)
+    let record = app.store.get_run(id).await?.ok_or(Fault::Unknown)?;
+    serde_json::from_str(&record).map_err(|_| Fault::Unknown)
 }
 
 fn begin(request: &Request, who: &str, now: Timestamp) -> Run {
@@ -188,7 +188,7 @@ fn begin(request: &Request, who: &str, now: Timestamp) -> Run {
 /// Items that may be meant: of one order, or of the list of what was not delivered.
 async fn candidates(app: &App, filter: &Filter, cursor: Option<&str>) -> Result<(Vec<(Member, u16)>, Option<String>), Fault> {
     if let (Some(shop), Some(order)) = (&filter.shop, &filter.order) {
-        let member = app.store.member(&Unit::order(ShopId::from(shop.as_str()), &OrderId::from(order.as_str())));
+        let member = app.store.member(&Unit::order(&ShopId::from(shop.as_str()), order));
         let record = app.store.read(&member).await?;
         if record.snapshot.is_none() {
             return Err(Fault::Unknown);
@@ -271,7 +271,7 @@ fn again(app: &App, order: &Order, record: &Record, item: &Owed, force: bool, no
         Some(milestone.expires(&reached, &shop.rules))
     });
     Owed {
-        no: record.items.iter().map(|i| i.no).max().unwrap_or(0) + 1,
+        no: record.last_item + 1,
         state: State::Open,
         reason: None,
         attempts: 0,
@@ -308,7 +308,7 @@ async fn judge(
     }
     let mut with = record.clone();
     with.items.push(Owed { not_before: now, ..follower.clone() });
-    let decisions = explain::would(app, Leased::look(member.clone()), &with, order, force, now).await?;
+    let decisions = explain::would(app, member, &with, order, force, now).await?;
     let decision = decisions.into_iter().find(|(no, _)| *no == follower.no).map(|(_, d)| d);
     Ok(match decision {
         Some(decision @ Decision::Go(_)) => (if told { "again" } else { "send" }, explain::sentence(&decision), None),
@@ -334,7 +334,7 @@ async fn make_owed(
         parked: record.parked,
         seen: vec![mark],
         seen_until: crate::domain::clock::plus_secs(now, 86_400),
-        drop_seen: Vec::new(),
+        drop_seen: record.stale_seen(now),
         snapshot: write_order(order)?,
         due: Some(follower.not_before),
         owed: vec![follower],

@@ -10,7 +10,8 @@ use crate::domain::ledger::Entry;
 use crate::domain::person::{Address, PersonChange};
 use crate::domain::verdict::Verdict;
 use crate::milestone;
-use crate::store::Settle;
+use super::settle::Rest;
+use crate::store::keys::Member;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use std::panic::AssertUnwindSafe;
@@ -22,7 +23,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 const DETAIL: usize = 200;
 
 /// Sends all of an order's begun messages side by side, and settles.
-pub async fn send_all(app: &App, mut order: InHand) -> Settle {
+pub async fn send_all(app: &App, mut order: InHand) -> Rest {
     let sends = std::mem::take(&mut order.sends);
     let lease = Duration::from_millis(app.lease_ms);
     let deadline = order.asked + lease;
@@ -118,12 +119,14 @@ fn form_word(form: Form) -> &'static str {
 }
 
 /// Keeps what the answer teaches about the person, and where receipts will find the item.
-async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &crate::store::Member) {
+async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &Member) {
     let now = app.clock.now();
     let channel: &ChannelId = &sending.account.id;
     let address: Option<&Address> = sending.go.address.as_ref();
     match (verdict, address) {
-        (Verdict::Accepted { ids, .. }, _) if sending.account.caps.receipts != "none" => {
+        (Verdict::Accepted { .. } | Verdict::Unsure { .. }, _) if sending.account.caps.receipts != "none" => {
+            // Of an unsure one only our own reference is known: an echo that carries it settles the doubt.
+            let ids: &[String] = if let Verdict::Accepted { ids, .. } = verdict { ids } else { &[] };
             let noted =
                 app.store.note_sent(channel, ids, &sending.reference, address, member, sending.lead, now).await;
             if let Err(error) = noted {
@@ -131,7 +134,7 @@ async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &crate::
             }
         }
         (Verdict::Unreachable { change, .. }, Some(person)) if *change != PersonChange::default() => {
-            let dedupe = format!("verdict:{}:{}", member, now.as_millisecond());
+            let dedupe = format!("verdict:{member:?}:{}", now.as_millisecond());
             if let Err(error) = app.store.apply(channel, person, &dedupe, now, change, false).await {
                 tracing::warn!(%error, "what the provider said of a recipient could not be kept");
             }

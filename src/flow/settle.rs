@@ -4,9 +4,10 @@
 //! doubles. A repeat of one that was executed finds another token and is told `fenced`, which means finished.
 
 use super::App;
-use crate::domain::owed::State;
+use crate::domain::ledger::LedgerEntry;
+use crate::domain::owed::{Owed, State};
 use crate::milestone;
-use crate::store::{Leased, Settle, Settled};
+use crate::store::work::{Dest, Leased, Settle, Settled};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,10 +18,72 @@ const FLIGHT: usize = 128;
 /// Between two tries at a flight that was not answered.
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// Where an order came to rest: what one settle writes.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// The lease.
+    pub leased: Leased,
+    /// Items that changed, whole.
+    pub items: Vec<Owed>,
+    /// New items: the rest of a chain after an undelivered message.
+    pub added: Vec<Owed>,
+    /// What happened.
+    pub ledger: Vec<LedgerEntry>,
+    /// How many of `items` are no longer open.
+    pub closed: u16,
+    /// The revision decided on.
+    pub revision: u64,
+    /// The wakes read after the lease.
+    pub wakes: u64,
+    /// Envelopes no longer needed.
+    pub drop_envelopes: Vec<u16>,
+    /// Receipts taken in.
+    pub drop_receipts: Vec<u16>,
+    /// Items that died or were not delivered.
+    pub to_dead: Vec<u16>,
+    /// Where the order goes.
+    pub dest: Dest,
+}
+
+impl Rest {
+    /// Nothing changed; the order goes to `dest`.
+    pub fn unchanged(leased: Leased, revision: u64, wakes: u64, dest: Dest) -> Rest {
+        Rest {
+            leased,
+            items: Vec::new(),
+            added: Vec::new(),
+            ledger: Vec::new(),
+            closed: 0,
+            revision,
+            wakes,
+            drop_envelopes: Vec::new(),
+            drop_receipts: Vec::new(),
+            to_dead: Vec::new(),
+            dest,
+        }
+    }
+
+    fn as_settle(&self) -> Settle<'_> {
+        Settle {
+            leased: &self.leased,
+            items: self.items.clone(),
+            added: self.added.clone(),
+            ledger: self.ledger.clone(),
+            closed: self.closed,
+            revision: self.revision,
+            wakes: self.wakes,
+            drop_envelopes: self.drop_envelopes.clone(),
+            drop_receipts: self.drop_receipts.clone(),
+            to_dead: self.to_dead.clone(),
+            dest: self.dest,
+        }
+    }
+}
+
 /// An order that came to rest.
 pub enum Finished {
     /// Write this.
-    Settle(Box<Settle>),
+    Settle(Box<Rest>),
     /// Nothing was begun: give the lease back without a penalty.
     GiveBack(Leased),
 }
@@ -56,17 +119,19 @@ pub async fn settler(
     }
 }
 
-async fn write(app: &App, settles: Vec<Settle>) {
-    if settles.is_empty() {
+async fn write(app: &App, rests: Vec<Rest>) {
+    if rests.is_empty() {
         return;
     }
+    let settles: Vec<Settle<'_>> = rests.iter().map(Rest::as_settle).collect();
     loop {
         match app.store.settle_many(&settles).await {
             Ok(answers) => {
-                for (settle, answer) in settles.iter().zip(answers) {
+                for (rest, answer) in rests.iter().zip(answers) {
                     match answer {
-                        Settled::Ok => count(app, settle),
-                        Settled::Fenced => tracing::debug!(order = %settle.leased.member, "settled by another holder"),
+                        Settled::Ok => count(app, rest),
+                        Settled::Fenced => tracing::debug!(order = ?rest.leased.member, "settled by another holder"),
+                        Settled::Moved => tracing::warn!(order = ?rest.leased.member, "an added item's number was taken; the next holder adds it anew"),
                     }
                 }
                 return;
@@ -80,7 +145,7 @@ async fn write(app: &App, settles: Vec<Settle>) {
 }
 
 /// Outcomes are counted where they are decided, once they are durable.
-fn count(app: &App, settle: &Settle) {
+fn count(app: &App, settle: &Rest) {
     for item in &settle.items {
         if item.state.is_open() {
             continue;
@@ -88,7 +153,7 @@ fn count(app: &App, settle: &Settle) {
         let milestone = milestone::by_tag(item.milestone).map_or("unknown", |m| m.id);
         app.metrics.outcome(milestone, item.state.as_str(), item.reason.map_or("", |r| r.as_str()));
         if item.state == State::Dead {
-            tracing::error!(order = %settle.leased.member, item = item.no, milestone, reason = item.reason.map_or("", |r| r.as_str()), "a message died: a person must look (orderwire queue dead)");
+            tracing::error!(order = ?settle.leased.member, item = item.no, milestone, reason = item.reason.map_or("", |r| r.as_str()), "a message died: a person must look (orderwire queue dead)");
         }
     }
 }

@@ -7,7 +7,7 @@ use super::App;
 use crate::domain::clock::plus_secs;
 use crate::domain::decision::Reason;
 use crate::domain::ids::Tag;
-use crate::store::PARTITIONS;
+use crate::store::keys::PARTITIONS;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,15 +21,19 @@ const QUOTA_EVERY: u64 = 850;
 /// Rounds between two looks at the figures.
 const STATS_EVERY: u64 = 7;
 
-/// The loop of this process, until told to stop.
-pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+/// The loop of this process, until told to stop; a process that does not send only looks at the figures.
+pub async fn run(app: Arc<App>, works: bool, mut stop: watch::Receiver<bool>) {
     let mut round = 0_u64;
     while !*stop.borrow() {
-        once(&app).await;
+        if works {
+            once(&app).await;
+        } else {
+            pauses(&app).await;
+        }
         if round.is_multiple_of(STATS_EVERY) {
             figures(&app).await;
         }
-        if round.is_multiple_of(QUOTA_EVERY) {
+        if works && round.is_multiple_of(QUOTA_EVERY) {
             quotas(&app).await;
         }
         round += 1;
@@ -43,14 +47,14 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 }
 
 /// One round over all partitions. Returns how many orders it moved.
-pub async fn once(app: &App) -> usize {
-    let mut moved = 0;
+pub async fn once(app: &App) -> u32 {
+    let mut moved = 0_u32;
     for partition in 0..PARTITIONS {
         let partition = u8::try_from(partition).unwrap_or(0);
         for _ in 0..ROUNDS {
             match app.store.tick(partition, MOVES).await {
                 Ok(ticked) => {
-                    moved += ticked.promoted + ticked.reaped;
+                    moved += ticked.promoted + ticked.reaped + ticked.unparked;
                     app.metrics.redeliveries(ticked.reaped);
                     if !ticked.more {
                         break;
@@ -63,7 +67,7 @@ pub async fn once(app: &App) -> usize {
             }
         }
     }
-    if let Err(error) = app.store.sweep_wakes().await {
+    if let Err(error) = app.store.sweep_wakes(MOVES).await {
         tracing::warn!(%error, "a sweep of people to wake for failed");
     }
     pauses(app).await;

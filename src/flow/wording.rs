@@ -1,6 +1,5 @@
 //! wording: a decision to go → words → the vendor's shape.
 
-use super::App;
 use super::account::Account;
 use super::inhand::InHand;
 use crate::domain::channel::{Audience, Envelope, Errand, Reference, ShapeFault};
@@ -82,7 +81,6 @@ pub fn wishes<'a>(order: &'a Order, rules: &'a ShopRules, audience: Audience) ->
 /// # Errors
 /// Words that do not render or fit: the item dies with the reason, a person corrects them and replays.
 pub fn envelope(
-    app: &App,
     hand: &InHand,
     lead: u16,
     go: &Go,
@@ -96,7 +94,8 @@ pub fn envelope(
     let audience = account.caps.audience;
     let locale = live.words.locale(&wishes(&hand.order, &hand.shop.rules, audience));
     let address = go.address.as_ref();
-    let reference = app.store.reference(&hand.leased.member, lead);
+    // Opaque: a keyed hash and a number; it says nothing about order or person.
+    let reference = format!("{}.{lead}", hand.leased.member.as_str());
     let worded = |envelope| Worded { envelope, reference: reference.clone(), locale: locale.into(), purpose: milestone.purpose };
     if let Some(kept) = hand.kept_envelope(lead).filter(|k| k.channel == account.id) {
         return Ok(worded(kept.clone()));
@@ -122,7 +121,7 @@ pub fn envelope(
     let unit = format!("{}/{}", hand.order.shop, hand.order.id);
     let to = address.map_or("", |a| a.value.as_str());
     let name = format!("{unit}/{}/{}/{to}/{}", item.no, account.id, item.follows);
-    let off = address.and_then(|a| live.off_link(&account.id, a));
+    let off = address.and_then(|a| live.off_link(&account.id, a, now));
     let errand = Errand {
         address,
         form: go.form,

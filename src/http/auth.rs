@@ -1,10 +1,14 @@
 //! Who may use the admin door: Host names on a list, bearer tokens with scopes.
 
 use super::api::Problem;
+use crate::domain::settings::Mistake;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+/// Characters of a token at least.
+const LEAST: usize = 32;
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
@@ -108,4 +112,23 @@ fn presented(request: &HttpRequest) -> Option<[u8; 32]> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| Sha256::digest(token.trim().as_bytes()).into())
+}
+
+/// What is wrong with `[admin]`.
+pub fn mistakes(admin: &super::settings::AdminSettings) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    if !admin.listen.ip().is_loopback() && !admin.allow_remote {
+        let message = "is not loopback, and this door speaks no TLS; keep it on 127.0.0.1, or set allow_remote = true where a mesh or network policy keeps it private";
+        found.push(Mistake::new("listen", message));
+    }
+    for (i, token) in admin.tokens.iter().enumerate() {
+        if token.token.expose().chars().count() < LEAST {
+            let message = format!("is shorter than {LEAST} characters; make one with: openssl rand -hex 32");
+            found.push(Mistake::new(format!("tokens[{i}].token"), message));
+        }
+        if token.scopes.is_empty() {
+            found.push(Mistake::new(format!("tokens[{i}].scopes"), "allows nothing; write [\"read\"] or [\"read\", \"operate\"]"));
+        }
+    }
+    found
 }

@@ -39,11 +39,17 @@ pub struct Status {
     pub app: Arc<App>,
 }
 
-/// The public door: shops' webhooks and channels' callbacks, nothing else.
+/// The public door: shops' webhooks, channels' callbacks, and the pages for customers.
 ///
 /// # Errors
 /// The listener could not be used.
-pub fn public(app: Arc<App>, listener: TcpListener, workers: usize, grace: u64) -> std::io::Result<Server> {
+pub fn public(
+    app: Arc<App>,
+    pages: fn(&mut web::ServiceConfig),
+    listener: TcpListener,
+    workers: usize,
+    grace: u64,
+) -> std::io::Result<Server> {
     let budget = web::Data::new(Budget::default());
     let app = web::Data::from(app);
     let server = HttpServer::new(move || {
@@ -52,6 +58,7 @@ pub fn public(app: Arc<App>, listener: TcpListener, workers: usize, grace: u64) 
             .app_data(budget.clone())
             .route("/hooks/{platform}/{shop}", web::route().to(hooks::hook))
             .route("/callbacks/{channel}", web::route().to(callbacks::callback))
+            .configure(pages)
             .default_service(web::route().to(nothing_here))
     });
     Ok(server

@@ -6,6 +6,8 @@
 //! How to add one: `src/platform/acme.rs` (`admit`, `normalise`, `KIND`), then `mod acme;` and
 //! `&acme::KIND,` below, then `tests/golden/platform/acme/<case>/`.
 
+pub mod settings;
+
 use crate::domain::event::{JoinKey, OrderEvent, Told};
 use crate::domain::ids::{OrderId, ShopId};
 use crate::domain::settings::Secret;

@@ -1,0 +1,107 @@
+//! Asking a running relay through its admin door.
+
+use super::{Status, out};
+use crate::boot;
+use anyhow::{Context as _, bail};
+use clap::Args as ClapArgs;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use std::time::Duration;
+
+/// Where the relay answers, and with what token to ask.
+#[derive(ClapArgs, Clone, Debug, Default)]
+pub struct Door {
+    /// Address of the admin door; left out: `[admin] listen` of the settings.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// File with an admin token; left out: the settings' first token, else the relay's own file in `store.dir`.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<std::path::PathBuf>,
+}
+
+/// A client of the admin API.
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Door {
+    /// A client by these arguments and the settings.
+    ///
+    /// # Errors
+    /// The settings cannot be read, or there is no token.
+    pub fn client(&self, config: Option<&Path>) -> anyhow::Result<Client> {
+        let mut base = self.url.clone();
+        let mut token = self.token_file.as_ref().map(std::fs::read_to_string).transpose().context("--token-file")?;
+        if base.is_none() || token.is_none() {
+            let reach = boot::reach(config, &crate::config::environment()).map_err(super::check::as_error)?;
+            base = base.or(Some(format!("http://{}", reach.admin)));
+            token = token.or(reach.token);
+        }
+        let Some(token) = token.map(|t| t.trim().to_string()).filter(|t| !t.is_empty()) else {
+            bail!("no admin token: set [admin] tokens, or run this beside the relay, whose own token lies in store.dir/admin.token");
+        };
+        crate::channel::prepare_tls();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        Ok(Client { http, base: base.unwrap_or_default().trim_end_matches('/').into(), token })
+    }
+}
+
+impl Client {
+    /// `GET`.
+    ///
+    /// # Errors
+    /// The relay does not answer, or says why not.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.answer(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// `POST` of a JSON body.
+    ///
+    /// # Errors
+    /// The relay does not answer, or says why not.
+    pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> anyhow::Result<T> {
+        self.answer(self.http.post(format!("{}{path}", self.base)).json(body)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
+        let response = request.bearer_auth(&self.token).send().await.map_err(|e| {
+            anyhow::anyhow!("the relay does not answer at {} ({}); is `orderwire serve` running?", self.base, e.without_url())
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response.json().await?);
+        }
+        let problem: serde_json::Value = response.json().await.unwrap_or_default();
+        let text = |key: &str| problem.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_string();
+        bail!("{} ({}): {}", text("title"), status.as_u16(), text("detail"))
+    }
+}
+
+/// `health`.
+#[derive(ClapArgs)]
+pub struct HealthArgs {
+    /// Address of the admin door; left out: `[admin] listen` of the settings.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+/// Asks `readyz`: what a container's health check calls.
+pub async fn health(args: &HealthArgs, config: Option<&Path>) -> anyhow::Result<Status> {
+    let base = match &args.url {
+        Some(url) => url.trim_end_matches('/').to_string(),
+        None => format!("http://{}", boot::reach(config, &crate::config::environment()).map_err(super::check::as_error)?.admin),
+    };
+    crate::channel::prepare_tls();
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+    match http.get(format!("{base}/readyz?verbose")).send().await {
+        Ok(response) => {
+            let ready = response.status().is_success();
+            out::line(&response.text().await.unwrap_or_default());
+            Ok(if ready { Status::Done } else { Status::Failure })
+        }
+        Err(error) => bail!("the relay does not answer at {base} ({})", error.without_url()),
+    }
+}

@@ -1,0 +1,127 @@
+//! **cli** — floor 5: the commands.
+//!
+//! Knows: subcommands, tables for people, JSON for programs, exit statuses.
+//! Must not know: the inside of rooms.
+//! May use: domain, config, telemetry, flow, boot, mock, channel, words
+//! How to add one: a command is a file here with its arguments and a function that returns a [`Status`], and
+//! a line in [`Command`].
+
+mod ask;
+mod check;
+mod demo;
+mod example;
+mod mock;
+mod order;
+mod out;
+mod queue;
+mod replay;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Done.
+    Done,
+    /// It found or met a failure.
+    Failure,
+    /// Wrong call or settings.
+    Wrong,
+}
+
+/// Tells every customer where the order stands, on the messenger they read.
+#[derive(Parser)]
+#[command(name = "orderwire", version, about, max_term_width = 100)]
+struct Cli {
+    /// Settings file.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the relay.
+    Serve(serve::Args),
+    /// Show the whole thing working, without any account: private Redis, providers' understudies, signed webhooks.
+    Demo(demo::Args),
+    /// Check settings and words, and name every mistake with its place.
+    Check(check::Args),
+    /// Print the documented settings file, or with --schema its JSON Schema.
+    Example(example::Args),
+    /// Play the providers: LINE, Messenger, Slack, SMTP.
+    Mock(mock::Args),
+    /// Show an order: its state, what is owed, its ledger.
+    Order(order::Args),
+    /// Say of an order what was told, what was not, why, and what would change it.
+    Explain(order::ExplainArgs),
+    /// Make owed again what was not delivered. Dry unless --execute.
+    Replay(replay::Args),
+    /// The queue: figures, dead messages, pause and resume channels.
+    Queue(queue::Args),
+    /// The channels as they stand.
+    Channels(queue::ChannelsArgs),
+    /// Ask a running relay whether it is ready.
+    Health(ask::HealthArgs),
+}
+
+/// Reads the command line, runs the command, and gives its exit status: 0 done, 1 a failure was found or met,
+/// 2 wrong call or settings.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            drop(error.print());
+            return ExitCode::from(if wrong { 2 } else { 0 });
+        }
+    };
+    match run(cli) {
+        Ok(Status::Done) => ExitCode::SUCCESS,
+        Ok(Status::Failure) => ExitCode::from(1),
+        Ok(Status::Wrong) => ExitCode::from(2),
+        Err(error) => {
+            out::error(&format!("{error:#}"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Status> {
+    let config = cli.config.or_else(|| {
+        let usual = PathBuf::from("config/orderwire.toml");
+        let etc = PathBuf::from("/etc/orderwire/orderwire.toml");
+        [usual, etc].into_iter().find(|p| p.is_file())
+    });
+    let config = config.as_deref();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => serve::run(&args, config).await,
+            Command::Demo(args) => demo::run(&args).await,
+            Command::Check(args) => check::run(&args, config),
+            Command::Example(args) => example::run(&args),
+            Command::Mock(args) => mock::run(&args).await,
+            Command::Order(args) => order::run(&args, config).await,
+            Command::Explain(args) => order::explain(&args, config).await,
+            Command::Replay(args) => replay::run(&args, config).await,
+            Command::Queue(args) => queue::run(&args, config).await,
+            Command::Channels(args) => queue::channels(&args, config).await,
+            Command::Health(args) => ask::health(&args, config).await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,45 @@
+//! `serve`.
+
+use super::Status;
+use super::check::as_error;
+use crate::boot;
+use crate::boot::run::{Role, start};
+use clap::{Args as ClapArgs, ValueEnum};
+use std::path::Path;
+
+/// `serve`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// What this process does.
+    #[arg(long, value_enum, default_value = "all")]
+    role: RoleArg,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleArg {
+    /// Takes webhooks and sends.
+    All,
+    /// Takes webhooks and callbacks.
+    Web,
+    /// Sends.
+    Worker,
+}
+
+/// Runs until told to stop.
+pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
+    let settings = match boot::read(config, &crate::config::environment()) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            super::out::error(&format!("{:#}", as_error(problems)));
+            return Ok(Status::Wrong);
+        }
+    };
+    crate::telemetry::init(settings.log.format, &settings.log.filter)?;
+    let role = match args.role {
+        RoleArg::All => Role::All,
+        RoleArg::Web => Role::Web,
+        RoleArg::Worker => Role::Worker,
+    };
+    start(settings, role, config.map(Path::to_path_buf)).await?.until_told().await?;
+    Ok(Status::Done)
+}

@@ -1,0 +1,56 @@
+//! **pages** — floor 3: what customers see in a browser.
+//!
+//! Knows: the page by which a recipient switches messages off (RFC 8058).
+//! Must not know: Redis, vendors, rules.
+//! May use: domain, flow
+//! How to add one: a page is a function here and a line in [`routes`]; GET changes nothing, whoever asks.
+
+use crate::flow::App;
+use crate::flow::hear::switch_off;
+use actix_web::HttpResponse;
+use actix_web::web::{self, Data, Path, ServiceConfig};
+
+/// Nothing from anywhere else, nothing inline, never in a frame.
+const POLICY: &str = "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The pages of the public door.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(web::resource("/p/{token}").route(web::get().to(show)).route(web::post().to(off)));
+}
+
+/// Asks before it does anything: mail scanners and link previews open every link.
+async fn show(token: Path<String>, app: Data<App>) -> HttpResponse {
+    let known = app.live().off_of(&token, app.clock.now()).is_some();
+    if !known {
+        return page(404, "This link is not valid any more · 連結已失效 · 链接已失效 · Liên kết không còn hiệu lực", false);
+    }
+    page(200, "Turn off order updates? · 關閉訂單通知? · 关闭订单通知? · Tắt thông báo đơn hàng?", true)
+}
+
+/// Switches off, with one click and without a cookie (RFC 8058).
+async fn off(token: Path<String>, app: Data<App>) -> HttpResponse {
+    match switch_off(&app, &token).await {
+        Ok(true) => page(200, "Order updates are off · 已關閉訂單通知 · 已关闭订单通知 · Đã tắt thông báo đơn hàng", false),
+        Ok(false) => page(404, "This link is not valid any more · 連結已失效 · 链接已失效 · Liên kết không còn hiệu lực", false),
+        Err(error) => {
+            tracing::error!(%error, "an opt-out could not be kept");
+            page(503, "Please try again in a moment · 請稍後再試 · 请稍后再试 · Vui lòng thử lại sau", true)
+        }
+    }
+}
+
+fn page(status: u16, words: &str, ask: bool) -> HttpResponse {
+    let status = actix_web::http::StatusCode::from_u16(status).unwrap_or(actix_web::http::StatusCode::OK);
+    let lines: String = words.split(" · ").map(|line| format!("<p>{line}</p>")).collect();
+    let form = if ask { "<form method=\"post\"><button>Turn off · 關閉 · 关闭 · Tắt</button></form>" } else { "" };
+    HttpResponse::build(status)
+        .insert_header(("content-security-policy", POLICY))
+        .insert_header(("referrer-policy", "no-referrer"))
+        .insert_header(("x-content-type-options", "nosniff"))
+        .insert_header(("x-robots-tag", "noindex"))
+        .insert_header(("cache-control", "no-store"))
+        .content_type("text/html; charset=utf-8")
+        .body(format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Order updates</title>{lines}{form}</html>"
+        ))
+}

@@ -1,0 +1,256 @@
+//! `[[shop]]`: a shop's settings, and what the pure parts and its platform get of them.
+
+use super::{ALL, Api, Kind, Shop, find};
+use crate::domain::settings::{Mistake, Secret, Span};
+use crate::domain::shop::{QuietHours, ShopRules};
+use jiff::tz::TimeZone;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Secrets that may live at once.
+const SECRETS: usize = 4;
+
+/// A shop.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShopSettings {
+    /// The name in the webhook's address.
+    pub id: String,
+    /// `shopify` or `woocommerce`.
+    pub platform: String,
+    /// Secrets that webhooks may be signed with; several may live at once while one is rotated.
+    pub secrets: Vec<Secret>,
+    /// Domain of the shop at its platform (`demo.myshopify.com`, `shop.example.com`): webhooks that name
+    /// another are refused.
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// The shop's name in words to customers; left out: no name is said.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Country for phone numbers of orders that name none (`TW`).
+    #[serde(default)]
+    pub country: Option<String>,
+    /// Time zone (`Asia/Taipei`): dates in words, quiet hours.
+    #[serde(default = "utc")]
+    pub timezone: String,
+    /// Language of last resort: `en`, `zh-TW`, `zh-CN`, `vi`. The customer's own comes first.
+    #[serde(default = "english")]
+    pub locale: String,
+    /// Time to pay, where the order itself carries no deadline.
+    #[serde(default)]
+    pub payment_deadline: Option<Span>,
+    /// How long before the payment deadline the reminder goes.
+    #[serde(default)]
+    pub payment_reminder: Option<Span>,
+    /// Paid and not shipped, or shipped and not moved, for so long is told as delayed.
+    #[serde(default)]
+    pub late_after: Option<Span>,
+    /// How long a parcel waits for pickup, where the shop tells no date.
+    #[serde(default)]
+    pub pickup_days: Option<Span>,
+    /// How long before the end of pickup the reminder goes.
+    #[serde(default)]
+    pub pickup_reminder: Option<Span>,
+    /// Test orders reach only these addresses.
+    #[serde(default)]
+    pub test_recipients: Vec<String>,
+    /// Time in which what happens together is gathered into one message.
+    #[serde(default)]
+    pub settle: Option<Span>,
+    /// The same for a shipment without a tracking number, which often follows within a minute.
+    #[serde(default)]
+    pub settle_untracked: Option<Span>,
+    /// An order first heard of later than this after it was made tells nothing of its past.
+    #[serde(default)]
+    pub import_guard: Option<Span>,
+    /// What happened longer ago than this is not told.
+    #[serde(default)]
+    pub max_event_age: Option<Span>,
+    /// The shop's API: for webhooks that name no order.
+    #[serde(default)]
+    pub api: Option<ApiSettings>,
+    /// Custom statuses and what they mean here (`"ry-at-cvs" = "ready_for_pickup"`).
+    #[serde(default)]
+    pub statuses: BTreeMap<String, String>,
+    /// Where orders carry messenger addresses: scheme → names of order attributes or meta keys.
+    #[serde(default)]
+    pub identify: BTreeMap<String, Vec<String>>,
+    /// Hours in which messages of progress wait.
+    #[serde(default)]
+    pub quiet: Option<QuietSettings>,
+}
+
+/// A shop's API.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiSettings {
+    /// Base address (`https://shop.example.com`).
+    pub url: String,
+    /// WooCommerce: the consumer key.
+    #[serde(default)]
+    pub key: Option<Secret>,
+    /// WooCommerce: the consumer secret; Shopify: the Admin API access token.
+    pub secret: Secret,
+}
+
+/// Quiet hours.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuietSettings {
+    /// From and to, in the customer's zone where it is known: `22:00-08:00`.
+    pub hours: String,
+    /// Milestones that wait too although they need the customer or are a record.
+    #[serde(default)]
+    pub also: Vec<String>,
+    /// Departures after the end are spread over.
+    #[serde(default)]
+    pub spread: Option<Span>,
+}
+
+fn utc() -> String {
+    "UTC".into()
+}
+
+fn english() -> String {
+    "en".into()
+}
+
+/// A shop ready for use.
+pub struct Opened {
+    /// Its rules.
+    pub rules: ShopRules,
+    /// Its platform.
+    pub kind: &'static Kind,
+    /// What its platform needs.
+    pub shop: Shop,
+}
+
+impl ShopSettings {
+    /// Settings → a shop, or every mistake in them. `milestones` and `locales` are the known names.
+    ///
+    /// # Errors
+    /// All mistakes, each with its key and remedy.
+    pub fn open(self, milestones: &[&str], locales: &[&str]) -> Result<Opened, Vec<Mistake>> {
+        let mut mistakes = self.mistakes(milestones, locales);
+        let timezone = TimeZone::get(&self.timezone).unwrap_or_else(|_| {
+            mistakes.push(Mistake::new("timezone", "is no time zone of the IANA list; write one like Asia/Taipei"));
+            TimeZone::UTC
+        });
+        let quiet = self.quiet.as_ref().and_then(|q| match hours(&q.hours) {
+            Some((from_minute, to_minute)) => {
+                let spread = q.spread.map_or(1800, |s| u32::try_from(s.0).unwrap_or(1800));
+                Some(QuietHours { from_minute, to_minute, also: q.also.clone(), spread })
+            }
+            None => {
+                mistakes.push(Mistake::new("quiet.hours", "write two times of day: 22:00-08:00"));
+                None
+            }
+        });
+        let kind = find(&self.platform);
+        let (Some(kind), true) = (kind, mistakes.is_empty()) else { return Err(mistakes) };
+        let rules = self.rules(timezone, quiet);
+        let shop = Shop {
+            id: rules.id.clone(),
+            secrets: self.secrets,
+            domain: self.domain.map(|d| d.to_ascii_lowercase()),
+            statuses: self.statuses.into_iter().map(|(k, v)| (k.to_lowercase(), v)).collect(),
+            identify: self.identify,
+            api: self.api.map(|a| Api { url: a.url.trim_end_matches('/').into(), key: a.key, secret: a.secret }),
+            payment_deadline: rules.payment_deadline,
+        };
+        Ok(Opened { rules, kind, shop })
+    }
+
+    fn rules(&self, timezone: TimeZone, quiet: Option<QuietHours>) -> ShopRules {
+        let plain = ShopRules::plain(self.id.as_str());
+        let or = |span: Option<Span>, default: i64| span.map_or(default, |s| s.0);
+        ShopRules {
+            timezone,
+            country: self.country.as_ref().map(|c| c.to_ascii_uppercase()),
+            locale: self.locale.clone(),
+            name: self.name.clone(),
+            payment_deadline: self.payment_deadline.map(|s| s.0),
+            payment_reminder: or(self.payment_reminder, plain.payment_reminder),
+            late_after: self.late_after.map(|s| s.0),
+            pickup_days: self.pickup_days.map(|s| s.0),
+            pickup_reminder: or(self.pickup_reminder, plain.pickup_reminder),
+            test_recipients: self.test_recipients.clone(),
+            quiet,
+            settle: or(self.settle, plain.settle),
+            settle_untracked: or(self.settle_untracked, plain.settle_untracked),
+            import_guard: or(self.import_guard, plain.import_guard),
+            max_event_age: or(self.max_event_age, plain.max_event_age),
+            ..plain
+        }
+    }
+
+    fn mistakes(&self, milestones: &[&str], locales: &[&str]) -> Vec<Mistake> {
+        let mut found = Vec::new();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.id.is_empty() || self.id.len() > 64 || !self.id.chars().all(plain) {
+            found.push(Mistake::new("id", "write 1 to 64 letters, digits, - or _: it stands in the webhook's address"));
+        }
+        if find(&self.platform).is_none() {
+            let known: Vec<&str> = ALL.iter().map(|k| k.name).collect();
+            found.push(Mistake::new("platform", format!("unknown platform{}", proposal(&self.platform, &known))));
+        }
+        if self.secrets.is_empty() || self.secrets.len() > SECRETS {
+            found.push(Mistake::new("secrets", format!("give 1 to {SECRETS} secrets: without one nothing can be verified")));
+        }
+        for (i, secret) in self.secrets.iter().enumerate() {
+            if secret.expose().is_empty() {
+                found.push(Mistake::new(format!("secrets[{i}]"), "is empty: an empty secret would verify anything"));
+            }
+        }
+        if !locales.contains(&self.locale.as_str()) {
+            found.push(Mistake::new("locale", format!("there are no words in it{}", proposal(&self.locale, locales))));
+        }
+        if self.country.as_ref().is_some_and(|c| c.len() != 2 || !c.chars().all(|c| c.is_ascii_alphabetic())) {
+            found.push(Mistake::new("country", "write the two letters of ISO 3166, like TW"));
+        }
+        for (status, meaning) in &self.statuses {
+            if !milestones.contains(&meaning.as_str()) {
+                let key = format!("statuses.{status}");
+                found.push(Mistake::new(key, format!("{meaning:?} is no milestone{}", proposal(meaning, milestones))));
+            }
+        }
+        for name in self.quiet.iter().flat_map(|q| &q.also) {
+            if !milestones.contains(&name.as_str()) {
+                found.push(Mistake::new("quiet.also", format!("{name:?} is no milestone{}", proposal(name, milestones))));
+            }
+        }
+        if let Some(api) = &self.api {
+            let fine = url::Url::parse(&api.url).is_ok_and(|u| {
+                let loopback = matches!(u.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+                u.scheme() == "https" || (u.scheme() == "http" && loopback)
+            });
+            if !fine {
+                found.push(Mistake::new("api.url", "write an https address (http only to this machine itself)"));
+            }
+        }
+        found
+    }
+}
+
+/// `22:00-08:00` → minutes of the day.
+fn hours(text: &str) -> Option<(u16, u16)> {
+    let minute = |t: &str| {
+        let (h, m) = t.trim().split_once(':')?;
+        let (h, m): (u16, u16) = (h.parse().ok()?, m.parse().ok()?);
+        (h < 24 && m < 60).then_some(h * 60 + m)
+    };
+    let (from, to) = text.split_once('-')?;
+    let (from, to) = (minute(from)?, minute(to)?);
+    (from != to).then_some((from, to))
+}
+
+/// The name most likely meant.
+fn proposal(given: &str, known: &[&str]) -> String {
+    known
+        .iter()
+        .map(|name| (strsim::jaro_winkler(given, name), name))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or_else(|| format!("; known: {}", known.join(", ")), |(_, name)| format!("; did you mean `{name}`?"))
+}
