@@ -1,0 +1,185 @@
+//! Recording: what may happen, each with the labels that it has.
+
+use super::{Labels, Metrics, SECRETS};
+use crate::domain::decision::Reason;
+use crate::domain::owed::State;
+use crate::domain::verdict::Verdict;
+use crate::telemetry::words::{CallbackOutcome, QueueState, ReloadResult, UNKNOWN, WebhookOutcome, Word};
+
+impl Metrics {
+    /// A request at a shop's hook.
+    pub fn webhook(&self, shop: &str, outcome: WebhookOutcome) {
+        let (shop, platform) = self.names.shop(shop);
+        let labels = [("shop", shop), ("platform", platform), ("outcome", Word::Fixed(outcome.as_str()))];
+        self.webhooks.get_or_create(&labels).inc();
+    }
+
+    /// A genuine webhook: which of the shop's secrets verified, and when it came (Unix seconds).
+    pub fn webhook_signed(&self, shop: &str, secret_index: usize, at_secs: f64) {
+        let (shop, _) = self.names.shop(shop);
+        let secret = SECRETS.get(secret_index).map_or(UNKNOWN, |s| Word::Fixed(s));
+        self.webhook_last.get_or_create(&[("shop", shop.clone())]).set(at_secs);
+        self.webhook_signatures.get_or_create(&[("shop", shop), ("secret", secret)]).inc();
+    }
+
+    /// From a webhook's arrival to its answer, in seconds.
+    pub fn webhook_answered(&self, shop: &str, secs: f64) {
+        let (_, platform) = self.names.shop(shop);
+        self.webhook_accept.get_or_create(&[("platform", platform)]).observe(secs);
+    }
+
+    /// From a webhook to the provider's acceptance of its message, in seconds.
+    pub fn accepted_after(&self, channel: &str, secs: f64) {
+        self.webhook_to_acceptance.get_or_create(&self.channel(channel)).observe(secs);
+    }
+
+    /// A request at a channel's callback.
+    pub fn callback(&self, channel: &str, outcome: CallbackOutcome) {
+        let labels = [("channel", self.names.channel(channel)), ("outcome", Word::Fixed(outcome.as_str()))];
+        self.callbacks.get_or_create(&labels).inc();
+    }
+
+    /// From a callback's arrival to the moment its effect holds, in seconds.
+    pub fn callback_applied(&self, channel: &str, secs: f64) {
+        self.callback_effect.get_or_create(&self.channel(channel)).observe(secs);
+    }
+
+    /// A send, what its answer means, and how long the provider took, in seconds.
+    pub fn attempt(&self, channel: &str, verdict: &Verdict, secs: f64) {
+        let channel = self.names.channel(channel);
+        let labels = [("channel", channel.clone()), ("verdict", Word::Fixed(verdict.as_str()))];
+        self.attempts.get_or_create(&labels).inc();
+        if matches!(verdict, Verdict::Unsure { .. }) {
+            self.unsure.get_or_create(&[("channel", channel.clone())]).inc();
+        }
+        self.provider.get_or_create(&[("channel", channel)]).observe(secs);
+    }
+
+    /// A send that was not the first of its item.
+    pub fn retry(&self, channel: &str) {
+        self.retries.get_or_create(&self.channel(channel)).inc();
+    }
+
+    /// An owed item came to a state in which it is told, or ended; with the reason where there is one.
+    pub fn outcome(&self, milestone: &str, state: State, reason: Option<Reason>) {
+        let labels = [("milestone", self.names.milestone(milestone)), ("outcome", Word::Fixed(state.as_str()))];
+        self.outcomes.get_or_create(&labels).inc();
+        let untold = matches!(state, State::Skipped | State::Superseded | State::Expired | State::Dead);
+        if let (true, Some(reason)) = (untold, reason) {
+            self.skips.get_or_create(&[("reason", Word::Fixed(reason.as_str()))]).inc();
+        }
+    }
+
+    /// An owed item was put off.
+    pub fn wait(&self, reason: Reason) {
+        self.waits.get_or_create(&[("reason", Word::Fixed(reason.as_str()))]).inc();
+    }
+
+    /// A send was held back by the channel's pace, for so many seconds.
+    pub fn rate_limited(&self, channel: &str, secs: f64) {
+        self.rate_limit_wait.get_or_create(&self.channel(channel)).observe(secs);
+    }
+
+    /// Messages left in a channel's quota.
+    pub fn set_quota_left(&self, channel: &str, left: u64) {
+        self.quota_left.get_or_create(&self.channel(channel)).set(left as f64);
+    }
+
+    /// Whether a channel rests after failures.
+    pub fn set_breaker_open(&self, channel: &str, open: bool) {
+        self.breaker_open.get_or_create(&self.channel(channel)).set(f64::from(u8::from(open)));
+    }
+
+    /// Orders that wait for a channel that stands still.
+    pub fn set_parked(&self, channel: &str, orders: u64) {
+        self.parked.get_or_create(&self.channel(channel)).set(orders as f64);
+    }
+
+    /// Orders in this state of the queue.
+    pub fn set_queue(&self, state: QueueState, orders: u64) {
+        self.queue.get_or_create(&[("state", Word::Fixed(state.as_str()))]).set(orders as f64);
+    }
+
+    /// Owed items not yet told, those that a person must look at, and the age of the oldest order that is due
+    /// and not served, in seconds.
+    pub fn set_owed(&self, owed: u64, dead: u64, oldest_secs: f64) {
+        self.owed.set(count(owed));
+        self.dead.set(count(dead));
+        self.oldest_owed.set(oldest_secs);
+    }
+
+    /// Sends answered and not yet written down.
+    pub fn set_settle_backlog(&self, sends: u64) {
+        self.settle_backlog.set(count(sends));
+    }
+
+    /// An order was taken over from a worker that vanished.
+    pub fn redelivery(&self) {
+        self.redeliveries.inc();
+    }
+
+    /// A commit was begun again because the order had changed meanwhile.
+    pub fn conflict(&self) {
+        self.conflicts.inc();
+    }
+
+    /// A result was not written because another worker had the order by then.
+    pub fn lease_lost(&self) {
+        self.leases_lost.inc();
+    }
+
+    /// A step in Redis: `op` is its name in the program, seconds.
+    pub fn redis(&self, op: &'static str, secs: f64) {
+        self.redis.get_or_create(&[("op", Word::Fixed(op))]).observe(secs);
+    }
+
+    /// A step in Redis failed: `kind` is the failure's name in the program.
+    pub fn redis_error(&self, kind: &'static str) {
+        self.redis_errors.get_or_create(&[("kind", Word::Fixed(kind))]).inc();
+    }
+
+    /// The server's state: used part of its memory limit (0 to 1), replicas connected.
+    pub fn set_redis(&self, memory_ratio: f64, replicas: u64) {
+        self.redis_memory.set(memory_ratio);
+        self.redis_replicas.set(count(replicas));
+    }
+
+    /// Durability level that the store gives.
+    pub fn set_durability(&self, level: u8) {
+        self.durability.set(i64::from(level));
+    }
+
+    /// Redis' clock minus ours, in seconds.
+    pub fn set_clock_skew(&self, secs: f64) {
+        self.clock_skew.set(secs);
+    }
+
+    /// What lies on the spool.
+    pub fn set_spool(&self, bytes: u64, records: u64) {
+        self.spool_bytes.set(count(bytes));
+        self.spool_records.set(count(records));
+    }
+
+    /// Time to make the spool durable, in seconds.
+    pub fn spool_synced(&self, secs: f64) {
+        self.spool_sync.observe(secs);
+    }
+
+    /// A reload of settings and templates ended.
+    pub fn reload(&self, result: ReloadResult) {
+        self.reloads.get_or_create(&[("result", Word::Fixed(result.as_str()))]).inc();
+    }
+
+    /// A request at the admin door without a right token.
+    pub fn auth_failure(&self) {
+        self.auth_failures.inc();
+    }
+
+    fn channel(&self, id: &str) -> Labels<1> {
+        [("channel", self.names.channel(id))]
+    }
+}
+
+fn count(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
