@@ -69,6 +69,7 @@ impl Order {
         }
         if let Some(partial) = patch.partial {
             older(&mut parcel.partial, at, &partial);
+            parcel.partly |= partial;
         }
         parcel.digital |= patch.digital;
     }
@@ -170,14 +171,15 @@ fn merge_tracking(old: &mut Tracking, new: &Tracking) {
 }
 
 fn merge_transaction(old: &mut Transaction, new: &Transaction) {
-    if (new.at, new.ok) > (old.at, old.ok) {
+    let key = |t: &Transaction| (t.at, t.ok, t.kind, t.amount.as_ref().map(|m| (m.amount, m.currency.clone())));
+    if key(new) > key(old) {
         *old = new.clone();
     }
 }
 
 fn merge_refund(old: &mut Refund, new: &Refund) {
     old.at = old.at.min(new.at);
-    let value = |r: &Refund| r.amount.as_ref().map(|m| m.amount);
+    let value = |r: &Refund| r.amount.as_ref().map(|m| (m.amount, m.currency.clone()));
     if value(new) > value(old) {
         old.amount = new.amount.clone();
     }
@@ -197,4 +199,7 @@ fn merge_edit(old: &mut Edit, new: &Edit) {
 
 fn merge_note(old: &mut Note, new: &Note) {
     old.at = old.at.min(new.at);
+    if new.text > old.text {
+        old.text = new.text.clone();
+    }
 }

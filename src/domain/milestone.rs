@@ -133,6 +133,9 @@ pub struct Milestone {
     pub joins: &'static [&'static str],
     /// Milestones that this one makes pointless when both wait.
     pub supersedes: &'static [&'static str],
+    /// Told only to those who were told that one of the same subject: a hold that nobody heard of is not
+    /// lifted in words either.
+    pub needs: Option<&'static str>,
     /// All subjects of which the order, as kept, has reached it. Told or not is not asked here: the
     /// caller compares with `Order::told`. It must grow only: what an order has reached stays reached,
     /// so that any order of arrival owes the same.

@@ -362,6 +362,10 @@ pub struct Parcel {
     /// Only part of the order is in it, as far as the shop said when it was first told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partial: Option<Stamped<bool>>,
+    /// Somebody ever said so, whenever: unlike `partial` it never turns back, so what is *reached* may be
+    /// read from it whatever the order of arrival.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partly: bool,
     /// Nothing to carry: a download, a gift card.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub digital: bool,
@@ -377,6 +381,7 @@ impl Parcel {
             eta: None,
             pickup_until: None,
             partial: None,
+            partly: false,
             digital: false,
         }
     }

@@ -1,0 +1,34 @@
+//! **delivered**: the parcel arrived. The one message about a parcel that a cancelled order still sends.
+
+use super::story::{DAY, parcels_in, taken_back};
+use crate::domain::milestone::{Milestone, Purpose, Reached, Stale};
+use crate::domain::order::{Order, ParcelState};
+use crate::domain::shop::ShopRules;
+
+/// The parcel arrived.
+pub const KIND: Milestone = Milestone {
+    id: "delivered",
+    purpose: Purpose::Status,
+    stale: Stale::After(3 * DAY),
+    rank: 94,
+    joins: &["completed"],
+    supersedes: &[
+        "preparing",
+        "tracking_updated",
+        "in_transit",
+        "delivery_delayed",
+        "out_for_delivery",
+        "delivery_attempted",
+        "ready_for_pickup",
+        "pickup_reminder",
+        "delivery_failed",
+        "picked_up",
+    ],
+    needs: None,
+    reached,
+    moot: taken_back,
+};
+
+fn reached(order: &Order, _: &ShopRules) -> Vec<Reached> {
+    parcels_in(order, ParcelState::Delivered)
+}
