@@ -8,8 +8,11 @@
 //! `Settings`, `capabilities`, `shape`, `send`, `judge`, `admit`, `hear`, `KIND`), then `mod acme;` and
 //! `&acme::KIND,` below, then `tests/golden/channel/acme/<case>/`. Everything else is free of charge.
 
+mod account;
+mod email;
 mod messenger;
 mod meta;
+mod text;
 mod wire;
 
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
@@ -88,7 +91,7 @@ pub struct Quota {
 }
 
 /// Every kind, in the order in which they are documented.
-pub static ALL: &[&Kind] = &[&messenger::KIND];
+pub static ALL: &[&Kind] = &[&messenger::KIND, &email::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {
