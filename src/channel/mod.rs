@@ -9,6 +9,7 @@
 //! `&acme::KIND,` below, then `tests/golden/channel/acme/<case>/`. Everything else is free of charge.
 
 mod account;
+mod email;
 mod line;
 mod messenger;
 mod meta;
@@ -95,7 +96,7 @@ pub struct Quota {
 }
 
 /// Every kind, in the order in which they are documented.
-pub static ALL: &[&Kind] = &[&line::KIND, &messenger::KIND, &slack::KIND];
+pub static ALL: &[&Kind] = &[&line::KIND, &messenger::KIND, &email::KIND, &slack::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {

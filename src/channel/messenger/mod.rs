@@ -11,9 +11,8 @@ mod hear;
 mod judge;
 mod shape;
 
-use super::meta;
 use super::wire::Wire;
-use super::{Channel, Kind};
+use super::{Channel, Kind, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -38,6 +37,14 @@ const TEXT_LIMIT: usize = 1999;
 const WINDOW_SECS: i64 = 24 * 3600 - 300;
 /// Above 40 a second the page's inbox stops showing messages and cannot send.
 const PER_SECOND: f64 = 30.0;
+/// The Graph API, where settings name no other address.
+const API_URL: &str = "https://graph.facebook.com";
+/// Newest version on 2026-11-22; an address without one falls to a version that moves.
+const API_VERSION: &str = "v26.0";
+/// Longest a send may take, where settings say nothing.
+const TIMEOUT_SECS: u32 = 10;
+/// App secrets that may live at once.
+const SECRETS: usize = 4;
 /// Longest page-scoped id accepted; today's have 15 to 17 digits.
 const ID_CAP: usize = 32;
 
@@ -56,37 +63,17 @@ struct Settings {
     app_secrets: Vec<Secret>,
     /// The word given in the dashboard when the webhook was subscribed.
     verify_token: Secret,
-    /// The Graph API.
-    #[serde(default = "graph")]
-    api_url: String,
-    /// Version of the Graph API.
-    #[serde(default = "version")]
-    api_version: String,
-    /// Longest a send may take.
-    #[serde(default = "ten_seconds")]
-    timeout: Span,
-    /// Messages a second, at most 30.
-    #[serde(default = "per_second")]
-    per_second: f64,
+    /// The Graph API; `https://graph.facebook.com` if left out.
+    api_url: Option<String>,
+    /// Version of the Graph API; `v26.0` if left out.
+    api_version: Option<String>,
+    /// Longest a send may take; `10s` if left out.
+    timeout: Option<Span>,
+    /// Messages a second, at most 30, which it is if left out.
+    per_second: Option<f64>,
     /// Use the template inside the window too, wherever the words name one.
     #[serde(default)]
     prefer_template: bool,
-}
-
-fn graph() -> String {
-    "https://graph.facebook.com".into()
-}
-
-fn version() -> String {
-    "v26.0".into()
-}
-
-fn ten_seconds() -> Span {
-    Span(10)
-}
-
-fn per_second() -> f64 {
-    PER_SECOND
 }
 
 /// The kind.
@@ -111,48 +98,41 @@ api_url = "https://graph.facebook.com"
 };
 
 fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>> {
-    let settings: Settings = serde_path_to_error::deserialize(settings)
-        .map_err(|e| vec![Mistake::new(e.path().to_string(), e.inner().to_string())])?;
+    let settings: Settings = account::read(settings)?;
     let mut mistakes = Vec::new();
+    let api_url = settings.api_url.as_deref().unwrap_or(API_URL);
+    let base = account::keep(account::base("api_url", api_url), &mut mistakes, account::Base::default());
+    let timeout = account::keep(account::timeout(settings.timeout, TIMEOUT_SECS), &mut mistakes, TIMEOUT_SECS);
+    let pace = account::per_second(settings.per_second, PER_SECOND, PER_SECOND);
+    let pace = account::keep(pace, &mut mistakes, PER_SECOND);
     let mut must = |good: bool, key: &str, message: &str| {
         if !good {
             mistakes.push(Mistake::new(key, message));
         }
     };
-    let secrets: Vec<Secret> = settings.app_secret.iter().chain(&settings.app_secrets).cloned().collect();
     must(person(&settings.page_id).is_some(), "page_id", "the page's id is a number, written in quotes");
+    let secrets: Vec<Secret> = settings.app_secret.iter().chain(&settings.app_secrets).cloned().collect();
     let listed = if settings.app_secret.is_some() { "app_secret" } else { "app_secrets" };
-    must(!secrets.is_empty(), listed, "set app_secret: without it no callback can be checked");
+    must(!secrets.is_empty(), "app_secret", "set it: without the app's secret no callback can be checked");
+    must(secrets.len() <= SECRETS, "app_secrets", "four at most: each is tried on every callback");
     must(secrets.iter().all(|s| !s.expose().is_empty()), listed, "an app secret is empty");
     must(!settings.verify_token.expose().is_empty(), "verify_token", "an empty word would let anybody subscribe");
-    let authorization = HeaderValue::from_str(&format!("Bearer {}", settings.access_token.expose())).ok();
-    let token = authorization.filter(|_| !settings.access_token.expose().trim().is_empty());
-    must(token.is_some(), "access_token", "the token is empty or holds characters that no token has");
-    let plain = plain_http(&settings.api_url);
-    must(plain.is_some(), "api_url", "write https://HOST (http only for this machine), without path or user");
-    let numbered = settings.api_version.strip_prefix('v').is_some_and(|v| v.parse::<f32>().is_ok());
-    must(numbered, "api_version", "write it like v26.0");
-    must((1..=60).contains(&settings.timeout.0), "timeout", "between 1s and 60s");
-    must(settings.per_second > 0.0 && settings.per_second <= PER_SECOND, "per_second", "more than 0, at most 30");
-    let (Some(mut authorization), Some(plain), Some(newest), true) =
-        (token, plain, secrets.first(), mistakes.is_empty())
-    else {
-        return Err(mistakes);
-    };
+    let token = settings.access_token.expose();
+    must(!token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()), "access_token", "this is no access token");
+    let version = settings.api_version.as_deref().unwrap_or(API_VERSION);
+    must(is_version(version), "api_version", "write it like v26.0");
+    let (Some(newest), true) = (secrets.first(), mistakes.is_empty()) else { return Err(mistakes) };
+    let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| vec![Mistake::new("access_token", "this is no access token")])?;
     authorization.set_sensitive(true);
-    let timeout = Duration::from_secs(settings.timeout.0.unsigned_abs());
-    let wire = Wire::new(timeout, plain).map_err(|e| vec![Mistake::new("api_url", e)])?;
+    let wire =
+        Wire::new(Duration::from_secs(timeout.into()), base.plain).map_err(|e| vec![Mistake::new("api_url", e)])?;
     // The proof goes with every call; apps that do not demand it take no notice.
-    let url = format!(
-        "{}/{}/{}/messages?appsecret_proof={}",
-        settings.api_url.trim_end_matches('/'),
-        settings.api_version,
-        settings.page_id,
-        meta::proof(newest, &settings.access_token),
-    );
+    let proof = meta::proof(newest, &settings.access_token);
+    let url = format!("{}/{version}/{}/messages?appsecret_proof={proof}", base.url, settings.page_id);
     Ok(Box::new(Messenger {
         id,
-        capabilities: capabilities(&settings),
+        capabilities: capabilities(pace, timeout),
         page_id: settings.page_id,
         secrets,
         verify_token: settings.verify_token,
@@ -163,23 +143,12 @@ fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>
     }))
 }
 
-/// Whether `api_url` is plain http, which stays on this machine; `None`: no address to send a token to.
-fn plain_http(api_url: &str) -> Option<bool> {
-    let url = url::Url::parse(api_url).ok()?;
-    let bare = url.username().is_empty() && url.password().is_none() && url.path() == "/" && url.query().is_none();
-    let here = match url.host()? {
-        url::Host::Domain(name) => name == "localhost",
-        url::Host::Ipv4(ip) => ip.is_loopback(),
-        url::Host::Ipv6(ip) => ip.is_loopback(),
-    };
-    match url.scheme() {
-        "https" if bare => Some(false),
-        "http" if bare && here => Some(true),
-        _ => None,
-    }
+fn is_version(text: &str) -> bool {
+    let numbers = text.strip_prefix('v').and_then(|v| v.split_once('.'));
+    numbers.is_some_and(|(a, b)| a.parse::<u8>().is_ok() && b.parse::<u8>().is_ok())
 }
 
-fn capabilities(settings: &Settings) -> Capabilities {
+fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
     Capabilities {
         audience: Audience::Customer,
         scheme: SCHEME,
@@ -195,8 +164,8 @@ fn capabilities(settings: &Settings) -> Capabilities {
         opt_out: "keyword, block",
         binding: "m.me link",
         reply_token: false,
-        pace: Pace { per_second: settings.per_second, burst: 10, concurrent: 8, person_gap_secs: 1.0 },
-        timeout_secs: u32::try_from(settings.timeout.0).unwrap_or(u32::MAX),
+        pace: Pace { per_second, burst: 10, concurrent: 8, person_gap_secs: 1.0 },
+        timeout_secs,
     }
 }
 

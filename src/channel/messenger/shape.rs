@@ -5,17 +5,17 @@
 //! `HUMAN_AGENT` is for people who answer; neither can be expressed here. (Messenger "Send messages",
 //! 2026-09-11; "Utility messages", 2026-03-13.)
 
-use super::TEXT_LIMIT;
+use super::{TEXT_LIMIT, text};
 use crate::domain::channel::{Button, Errand, Message, ShapeFault};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use unicode_normalization::UnicodeNormalization;
-use unicode_segmentation::UnicodeSegmentation;
 
 /// Buttons of one message.
 pub(super) const BUTTONS: usize = 3;
 /// Text of a button template, in characters.
 const BUTTON_TEXT: usize = 640;
+/// Longest address of a link, in bytes; not documented, browsers take no more.
+const URL: usize = 2000;
 /// Label of a button, in characters.
 const LABEL: usize = 20;
 /// Title and subtitle of a generic template, in characters each.
@@ -39,8 +39,8 @@ pub(super) fn names_template(section: &BTreeMap<String, Value>) -> bool {
 pub(super) fn free(psid: &str, message: &Message, errand: &Errand<'_>) -> Result<Value, ShapeFault> {
     let mut content = words(message)?;
     let reference = &errand.reference.0;
-    if reference.chars().count() >= METADATA {
-        let length = reference.chars().count();
+    if length(reference) >= METADATA {
+        let length = length(reference);
         return Err(ShapeFault::TooLong { what: "the reference", length, limit: METADATA - 1 });
     }
     content.insert("metadata".into(), json!(reference));
@@ -54,14 +54,15 @@ pub(super) fn free(psid: &str, message: &Message, errand: &Errand<'_>) -> Result
 /// The richest form that takes all of the words: a card with the picture, a text with buttons, a text with
 /// the links written out.
 fn words(message: &Message) -> Result<Map<String, Value>, ShapeFault> {
-    let (title, body) = (line(&message.title), lines(&message.body));
+    let (title, body) = (text::one_line(&message.title), text::clean(&message.body));
     if title.is_empty() {
         return Err(ShapeFault::Unfit("a Messenger message needs a title".into()));
     }
-    let buttons: Vec<&Button> = message.buttons.iter().filter(|b| usable(b)).take(BUTTONS).collect();
-    let shown: Vec<Value> = buttons.iter().map(|b| button(b)).collect();
-    let image = message.image.as_deref().filter(|url| is_https(url));
-    let fits_card = title.chars().count() <= CARD_LINE && body.chars().count() <= CARD_LINE;
+    let buttons: Vec<Link> = message.buttons.iter().filter_map(link).take(BUTTONS).collect();
+    let shown: Vec<Value> =
+        buttons.iter().map(|b| json!({"type": "web_url", "url": b.url, "title": b.label})).collect();
+    let image = message.image.as_deref().and_then(text::link);
+    let fits_card = length(&title) <= CARD_LINE && length(&body) <= CARD_LINE;
     let whole = if body.is_empty() { title.clone() } else { format!("{title}\n{body}") };
     let content = if let Some(url) = image.filter(|_| fits_card) {
         let mut card = json!({"title": title, "image_url": url});
@@ -72,7 +73,7 @@ fn words(message: &Message) -> Result<Map<String, Value>, ShapeFault> {
             card["buttons"] = json!(shown);
         }
         template(&json!({"template_type": "generic", "elements": [card]}))
-    } else if !shown.is_empty() && whole.chars().count() <= BUTTON_TEXT {
+    } else if !shown.is_empty() && length(&whole) <= BUTTON_TEXT {
         template(&json!({"template_type": "button", "text": whole, "buttons": shown}))
     } else {
         json!({"text": with_links(&whole, &buttons)})
@@ -85,29 +86,29 @@ fn template(payload: &Value) -> Value {
 }
 
 /// A long text keeps its links as lines of their own; what is cut, visibly, is the end of the words.
-fn with_links(whole: &str, buttons: &[&Button]) -> String {
+fn with_links(whole: &str, buttons: &[Link]) -> String {
     let mut tail = String::new();
     for b in buttons {
-        let link = format!("\n{}: {}", cut(&line(&b.label), LABEL), b.url);
-        if tail.chars().count() + link.chars().count() <= TEXT_LIMIT / 2 {
-            tail.push_str(&link);
+        let line = format!("\n{}: {}", b.label, b.url);
+        if length(&tail) + length(&line) <= TEXT_LIMIT / 2 {
+            tail.push_str(&line);
         }
     }
-    let mut text = cut(whole, TEXT_LIMIT - tail.chars().count());
-    text.push_str(&tail);
-    text
+    let words = cut(whole, TEXT_LIMIT - length(&tail));
+    words + &tail
 }
 
-fn button(b: &Button) -> Value {
-    json!({"type": "web_url", "url": b.url, "title": cut(&line(&b.label), LABEL)})
+/// A button that can be shown.
+struct Link {
+    label: String,
+    url: String,
 }
 
-fn usable(b: &Button) -> bool {
-    is_https(&b.url) && !line(&b.label).is_empty()
-}
-
-fn is_https(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|u| u.scheme() == "https" && u.host().is_some())
+/// A button without words, or whose address is none, is left out: the words say what happened without it.
+fn link(button: &Button) -> Option<Link> {
+    let label = cut(&text::one_line(&button.label), LABEL);
+    let url = text::link(&button.url).filter(|url| url.len() <= URL && !label.is_empty())?;
+    Some(Link { label, url })
 }
 
 /// An approved template, allowed at any time. It carries no `metadata`: no page says that the API takes it
@@ -122,7 +123,7 @@ pub(super) fn utility(psid: &str, message: &Message) -> Result<Value, ShapeFault
         let (milestone, locale) = (message.milestone.clone(), message.locale.clone());
         return Err(ShapeFault::NoTemplate { milestone, locale });
     }
-    let text = |key: &str| section.get(key).and_then(Value::as_str).map(line).filter(|t| !t.is_empty());
+    let text = |key: &str| section.get(key).and_then(Value::as_str).map(text::one_line).filter(|t| !t.is_empty());
     let name = text("utility_template").unwrap_or_default();
     // The code with which the template was made; Meta writes zh_TW where we write zh-TW.
     let language = text("language").unwrap_or_else(|| message.locale.replace('-', "_"));
@@ -172,7 +173,7 @@ fn button_parameters(value: &Value) -> Result<Vec<Value>, ShapeFault> {
         let place = format!("button_params[{i}]");
         if let Some(payload) = v.get("payload") {
             let payload = parameter(&place, payload)?;
-            let length = payload.chars().count();
+            let length = length(&payload);
             return if length <= PAYLOAD {
                 Ok(json!({"type": "POSTBACK", "payload": payload}))
             } else {
@@ -192,7 +193,7 @@ fn button_parameters(value: &Value) -> Result<Vec<Value>, ShapeFault> {
 /// one would be refused after the fact and is named here.
 fn parameter(place: &str, value: &Value) -> Result<String, ShapeFault> {
     let text = match value {
-        Value::String(s) => line(s),
+        Value::String(s) => text::one_line(s),
         Value::Number(n) => n.to_string(),
         _ => return Err(unfit(place, "a text")),
     };
@@ -203,53 +204,12 @@ fn unfit(place: &str, wanted: &str) -> ShapeFault {
     ShapeFault::Unfit(format!("{place} in the words' [messenger] section must be {wanted}"))
 }
 
-/// One line: blanks of all kinds become single ones.
-fn line(text: &str) -> String {
-    lines(text).split_whitespace().collect::<Vec<_>>().join(" ")
+/// At most `limit` characters, with a mark where it was cut.
+fn cut(words: &str, limit: usize) -> String {
+    text::cut(words, limit, length)
 }
 
-/// Composed characters, without control characters and without those that turn the writing direction: an
-/// order's texts come from strangers.
-fn lines(text: &str) -> String {
-    let kept = text.nfc().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| {
-        let turns = matches!(*c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        *c == '\n' || !(c.is_control() || turns)
-    });
-    kept.collect::<String>().trim().to_string()
-}
-
-/// At most `limit` characters, cut between characters a person sees, with a mark where it was cut.
-fn cut(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
-        return text.to_string();
-    }
-    let mut kept = String::new();
-    let mut length = 1;
-    for grapheme in text.graphemes(true) {
-        length += grapheme.chars().count();
-        if length > limit {
-            break;
-        }
-        kept.push_str(grapheme);
-    }
-    format!("{}…", kept.trim_end())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cut_never_splits_what_a_person_sees() {
-        assert_eq!(cut("訂單查詢", 4), "訂單查詢");
-        assert_eq!(cut("訂單查詢頁", 4), "訂單查…");
-        assert_eq!(cut("a👩‍👩‍👧‍👦b", 4), "a…");
-        assert_eq!(cut("", 0), "");
-    }
-
-    #[test]
-    fn strangers_texts_lose_controls_and_turned_directions() {
-        assert_eq!(line(" a\u{202e}b\r\nc\t\td\u{7}e\u{85} "), "ab c de");
-        assert_eq!(lines("a\r\n\r\nb"), "a\n\nb");
-    }
+/// Length as Messenger counts it.
+fn length(words: &str) -> usize {
+    words.chars().count()
 }
