@@ -25,8 +25,7 @@ use crate::platform::settings::ShopSettings;
 use crate::seal::Seal;
 use crate::store::Store;
 use crate::store::settings::StoreSettings;
-use crate::telemetry::LogSettings;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{LogSettings, Metrics, Names};
 use crate::words::{Condition, Words};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -96,6 +95,9 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
     let store = document.part::<StoreSettings>("store", found);
     let worker = document.part::<WorkerSettings>("worker", found);
     let words = document.part::<WordsSettings>("words", found);
+    if let Some(log) = &log {
+        document.mistakes("log", None, log.mistakes(), found);
+    }
     if let Some(store) = &store {
         let mut mistakes = store.mistakes();
         // A private Redis gets a key of its own at its first start.
@@ -326,7 +328,7 @@ pub async fn app(settings: &Settings, mut live: Live) -> anyhow::Result<Arc<App>
     let seal = Arc::new(seal(&settings.store)?);
     let store = Store::open(&settings.store.options(), Arc::clone(&seal)).await?;
     live.off_links = settings.server.public_url.clone().map(|base| OffLinks { base, seal });
-    let metrics = Arc::new(Metrics::new(&labels(&live)));
+    let metrics = Arc::new(Metrics::new(labels(&live)));
     let asking = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -337,13 +339,10 @@ pub async fn app(settings: &Settings, mut live: Live) -> anyhow::Result<Arc<App>
 }
 
 /// Names that metrics may carry as labels.
-fn labels(live: &Live) -> crate::telemetry::metrics::Names {
-    crate::telemetry::metrics::Names {
-        shops: live.shops.keys().map(ToString::to_string).collect(),
-        platforms: crate::platform::ALL.iter().map(|k| k.name.to_string()).collect(),
-        channels: live.channels.keys().map(ToString::to_string).collect(),
-        milestones: milestone::ALL.iter().map(|m| m.id.to_string()).collect(),
-    }
+fn labels(live: &Live) -> Names {
+    let shops: Vec<_> = live.shops.values().map(|s| (s.rules.id.as_str(), s.platform.name)).collect();
+    let channels: Vec<_> = live.channels.values().map(|a| (a.id.as_str(), a.kind.name)).collect();
+    Names::new(shops, channels, milestone::ALL.iter().map(|m| m.id))
 }
 
 /// Different in every process: two workers of one name would answer each other's lease calls.

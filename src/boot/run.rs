@@ -6,6 +6,7 @@ use crate::flow::{App, deliver, sweep};
 use crate::http;
 use crate::http::Status;
 use crate::http::auth::{Guard, Scope, Token};
+use crate::telemetry::ReloadResult;
 use anyhow::Context as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ pub struct Running {
 /// # Errors
 /// Redis or a listener cannot be used, with what to change.
 pub async fn start(mut settings: Settings, role: Role, reload_from: Option<PathBuf>) -> anyhow::Result<Running> {
-    crate::channel::prepare_tls();
+    crate::channel::install_tls();
     let live = std::mem::replace(&mut settings.live, crate::flow::live::Live::empty());
     let app = super::app(&settings, live).await?;
     let status = Arc::new(Status { started: AtomicBool::new(false), leaving: AtomicBool::new(false), app: Arc::clone(&app) });
@@ -187,7 +188,7 @@ fn reload(app: &App, path: &Path) -> Option<Vec<PathBuf>> {
             let new: Vec<_> = settings.live.channels.keys().cloned().collect();
             if old == new {
                 app.reload(settings.live);
-                app.metrics.reload("ok");
+                app.metrics.reload(ReloadResult::Done);
                 tracing::info!("settings and words reloaded");
                 return Some(settings.files);
             }
@@ -195,7 +196,7 @@ fn reload(app: &App, path: &Path) -> Option<Vec<PathBuf>> {
         }
         Err(problems) => problems.iter().map(ToString::to_string).collect(),
     };
-    app.metrics.reload("refused");
+    app.metrics.reload(ReloadResult::Refused);
     tracing::error!(problems = problems.join("; "), "the changed settings were not taken; the old ones stay in force");
     None
 }

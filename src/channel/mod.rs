@@ -17,6 +17,8 @@ mod slack;
 mod text;
 mod wire;
 
+pub use wire::install_tls;
+
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
 use crate::domain::ids::ChannelId;
 use crate::domain::person::{Address, Heard};

@@ -43,7 +43,7 @@ impl Door {
         let Some(token) = token.map(|t| t.trim().to_string()).filter(|t| !t.is_empty()) else {
             bail!("no admin token: set [admin] tokens, or run this beside the relay, whose own token lies in store.dir/admin.token");
         };
-        crate::channel::prepare_tls();
+        crate::channel::install_tls();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         Ok(Client { http, base: base.unwrap_or_default().trim_end_matches('/').into(), token })
     }
@@ -94,7 +94,7 @@ pub async fn health(args: &HealthArgs, config: Option<&Path>) -> anyhow::Result<
         Some(url) => url.trim_end_matches('/').to_string(),
         None => format!("http://{}", boot::reach(config, &crate::config::environment()).map_err(super::check::as_error)?.admin),
     };
-    crate::channel::prepare_tls();
+    crate::channel::install_tls();
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
     match http.get(format!("{base}/readyz?verbose")).send().await {
         Ok(response) => {

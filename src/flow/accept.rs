@@ -14,6 +14,7 @@ use crate::domain::order::{ORDER_VERSION, Order};
 use crate::domain::owed::Owed;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::milestone;
+use crate::telemetry::WebhookOutcome;
 use crate::plan::owe::owe;
 use crate::store::error::StoreError;
 use crate::store::keys::Unit;
@@ -29,7 +30,7 @@ const SEEN_SECS: i64 = 8 * 86_400;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Stored, or recorded as duplicate or of no interest: 200.
-    Taken(&'static str),
+    Taken(WebhookOutcome),
     /// The platform's own handshake.
     Reply(Reply),
     /// Not signed by this shop: 401.
@@ -62,20 +63,20 @@ pub async fn accept(app: &App, platform: &str, shop: &str, raw: RawWebhook) -> A
     let live = app.live();
     let known = live.shops.get(&ShopId::from(shop)).filter(|s| s.platform.name == platform);
     let Some(shop) = known else {
-        app.metrics.webhook("unknown", platform, "unknown_shop");
+        app.metrics.webhook("unknown", WebhookOutcome::UnknownShop);
         return Answer::UnknownShop;
     };
     let started = std::time::Instant::now();
     let answer = take(app, shop, &raw).await;
     let outcome = match &answer {
-        Answer::Taken(word) => word,
-        Answer::Reply(_) => "handshake",
-        Answer::Refused(why) => why.as_str(),
-        Answer::UnknownShop => "unknown_shop",
-        Answer::Unavailable => "unavailable",
+        Answer::Taken(outcome) => *outcome,
+        Answer::Reply(_) => WebhookOutcome::Handshake,
+        Answer::Refused(why) => (*why).into(),
+        Answer::UnknownShop => WebhookOutcome::UnknownShop,
+        Answer::Unavailable => WebhookOutcome::Unavailable,
     };
-    app.metrics.webhook(shop.rules.id.as_str(), platform, outcome);
-    app.metrics.accept_seconds(started.elapsed());
+    app.metrics.webhook(shop.rules.id.as_str(), outcome);
+    app.metrics.webhook_answered(shop.rules.id.as_str(), started.elapsed().as_secs_f64());
     answer
 }
 
@@ -83,24 +84,23 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
     let dedupe = match (shop.platform.admit)(&shop.access, raw) {
         Admission::Reply(reply) => return Answer::Reply(reply),
         Admission::Refuse(why) => {
-            app.metrics.signature_failure(shop.rules.id.as_str());
             tracing::warn!(shop = %shop.rules.id, why = why.as_str(), "webhook refused");
             return Answer::Refused(why);
         }
         Admission::Take { dedupe, secret_index } => {
-            app.metrics.signature(shop.rules.id.as_str(), secret_index);
+            app.metrics.webhook_signed(shop.rules.id.as_str(), secret_index, raw.received_at.as_second() as f64);
             dedupe
         }
     };
     let stored = match (shop.platform.normalise)(&shop.access, raw) {
-        Told::NoInterest(_) => return Answer::Taken("no_interest"),
+        Told::NoInterest(_) => return Answer::Taken(WebhookOutcome::Ignored),
         Told::Check(what) => {
             tracing::info!(shop = %shop.rules.id, what, "connectivity check received: the webhook works");
-            return Answer::Taken("check");
+            return Answer::Taken(WebhookOutcome::Check);
         }
         Told::ShopFault(code) => {
             tracing::error!(shop = %shop.rules.id, code, "the shop sends errors instead of orders: check the webhook's owner and API version in the shop");
-            return Answer::Taken("shop_fault");
+            return Answer::Taken(WebhookOutcome::ShopFault);
         }
         Told::Unreadable(why) => keep_unreadable(app, shop, raw, &why).await,
         Told::Events(events) => take_events(app, shop, raw, &dedupe, events).await,
@@ -115,7 +115,7 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
 async fn keep_unreadable(app: &App, shop: &Shop, raw: &RawWebhook, why: &str) -> Result<Answer, AcceptError> {
     app.store.keep_odd(&shop.rules.id, raw, why).await?;
     tracing::error!(shop = %shop.rules.id, why, "signed webhook could not be read; kept for a person");
-    Ok(Answer::Taken("unreadable"))
+    Ok(Answer::Taken(WebhookOutcome::Unreadable))
 }
 
 async fn take_events(
@@ -125,14 +125,14 @@ async fn take_events(
     dedupe: &str,
     events: Vec<OrderEvent>,
 ) -> Result<Answer, AcceptError> {
-    let mut word = "duplicate";
+    let mut word = WebhookOutcome::Duplicate;
     for (i, event) in events.iter().enumerate() {
         let seen = seen_digests(&shop.rules.id, dedupe, raw, i, event.dated);
         let outcome = match &event.about {
             About::Order(id) if !event.refetch => fold(app, shop, id, event, &seen).await?,
             _ => super::join::point(app, shop, event, &seen).await?,
         };
-        if outcome != "duplicate" {
+        if outcome != WebhookOutcome::Duplicate {
             word = outcome;
         }
     }
@@ -158,7 +158,7 @@ pub async fn fold(
     id: &OrderId,
     event: &OrderEvent,
     seen: &[Digest8],
-) -> Result<&'static str, AcceptError> {
+) -> Result<WebhookOutcome, AcceptError> {
     let unit = Unit::order(&shop.rules.id, id.as_str());
     let member = app.store.member(&unit);
     if !event.joins.is_empty() {
@@ -172,7 +172,7 @@ pub async fn fold(
         let now = app.clock.now();
         let record = app.store.read(&member).await?;
         if record.seen.iter().any(|(digest, _)| seen.contains(digest)) {
-            return Ok("duplicate");
+            return Ok(WebhookOutcome::Duplicate);
         }
         let (commit, owed) = next_state(app, shop, id, event, seen, record, now)?;
         match app.store.commit(&member, commit).await? {
@@ -180,9 +180,9 @@ pub async fn fold(
                 if owed {
                     app.nudge.notify_one();
                 }
-                return Ok("taken");
+                return Ok(WebhookOutcome::Taken);
             }
-            Committed::Duplicate => return Ok("duplicate"),
+            Committed::Duplicate => return Ok(WebhookOutcome::Duplicate),
             Committed::Conflict => app.metrics.conflict(),
         }
     }
@@ -210,9 +210,6 @@ fn next_state(
     order.told.extend(owing.told.iter().copied());
     let mut ledger = vec![LedgerEntry { at: now, what: Entry::Webhook { topic: event.topic.clone(), happened: event.at } }];
     ledger.extend(owing.ledger.into_iter().map(|what| LedgerEntry { at: now, what }));
-    for item in &owing.items {
-        app.metrics.owed(milestone::by_tag(item.milestone).map_or("unknown", |m| m.id));
-    }
     let commit = Commit {
         expected: record.revision,
         parked: record.parked,

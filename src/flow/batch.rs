@@ -233,7 +233,8 @@ async fn shape(app: &App, order: &mut InHand, lead: u16, go: Go, people: &People
     let permit = match account.take(now) {
         Ok(permit) => permit,
         Err(slot) => {
-            app.metrics.rate_limit_wait(account.id.as_str());
+            let held = slot.as_millisecond() - now.as_millisecond();
+            app.metrics.rate_limited(account.id.as_str(), held as f64 / 1000.0);
             return order.wait_for_slot(lead, &go.joined, slot, now);
         }
     };

@@ -11,6 +11,7 @@ use crate::domain::decision::Reason;
 use crate::domain::person::{AccountSignal, PersonChange, Signal};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::store::error::StoreError;
+use crate::telemetry::CallbackOutcome;
 
 /// A stopped account is looked at again by itself after so long, in case nobody tells that it resumed.
 const STOPPED_SECS: i64 = 6 * 3600;
@@ -34,16 +35,16 @@ pub enum Answer {
 pub async fn hear(app: &App, channel: &str, raw: RawWebhook) -> Answer {
     let live = app.live();
     let Some(account) = live.channels.get(&channel.into()) else {
-        app.metrics.callback("unknown", "unknown_channel");
+        app.metrics.callback("unknown", CallbackOutcome::UnknownChannel);
         return Answer::UnknownChannel;
     };
     let answer = take(app, account, &raw).await;
     let outcome = match &answer {
-        Answer::Heard(_) => "heard",
-        Answer::Reply(_) => "handshake",
-        Answer::Refused(why) => why.as_str(),
-        Answer::UnknownChannel => "unknown_channel",
-        Answer::Unavailable => "unavailable",
+        Answer::Heard(_) => CallbackOutcome::Taken,
+        Answer::Reply(_) => CallbackOutcome::Handshake,
+        Answer::Refused(why) => (*why).into(),
+        Answer::UnknownChannel => CallbackOutcome::UnknownChannel,
+        Answer::Unavailable => CallbackOutcome::Unavailable,
     };
     app.metrics.callback(account.id.as_str(), outcome);
     answer
@@ -67,7 +68,8 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
             tracing::error!(channel = %account.id, %error, what = signal.what, "callback answered 503: the provider repeats it");
             return Answer::Unavailable;
         }
-        app.metrics.callback_effect(app.clock.now().as_millisecond() - raw.received_at.as_millisecond());
+        let took = app.clock.now().as_millisecond() - raw.received_at.as_millisecond();
+        app.metrics.callback_applied(account.id.as_str(), took as f64 / 1000.0);
     }
     Answer::Heard(heard.answer)
 }

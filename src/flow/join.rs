@@ -13,6 +13,7 @@ use crate::domain::event::{About, JoinKey, OrderEvent};
 use crate::domain::ids::{Digest8, OrderId, Tag};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::owed::{Owed, State};
+use crate::telemetry::WebhookOutcome;
 use crate::platform::{AskFault, Question};
 use crate::store::keys::{Unit, UnitKind};
 use crate::store::order::{Commit, Committed, Record};
@@ -45,7 +46,7 @@ pub async fn point(
     shop: &Shop,
     event: &OrderEvent,
     seen: &[Digest8],
-) -> Result<&'static str, AcceptError> {
+) -> Result<WebhookOutcome, AcceptError> {
     if let About::Join(key) = &event.about
         && !event.refetch
         && let Some(order) = app.store.find_join(&shop.rules.id, key).await?
@@ -54,7 +55,7 @@ pub async fn point(
     }
     if event.refetch && shop.access.api.is_none() {
         // It says that something changed, not what; the snapshot that tells it is a webhook of its own.
-        return Ok("pointer_only");
+        return Ok(WebhookOutcome::Ignored);
     }
     let unit = Unit { shop: shop.rules.id.clone(), kind: UnitKind::Join, id: waiting_id(&event.about) };
     let member = app.store.member(&unit);
@@ -63,15 +64,15 @@ pub async fn point(
         let now = app.clock.now();
         let record = app.store.read(&member).await?;
         if record.seen.iter().any(|(d, _)| seen.contains(d)) {
-            return Ok("duplicate");
+            return Ok(WebhookOutcome::Duplicate);
         }
         let commit = wait_for(shop, event, seen, record, now)?;
         match app.store.commit(&member, commit).await? {
             Committed::Stored { .. } => {
                 app.nudge.notify_one();
-                return Ok("waiting");
+                return Ok(WebhookOutcome::Waiting);
             }
-            Committed::Duplicate => return Ok("duplicate"),
+            Committed::Duplicate => return Ok(WebhookOutcome::Duplicate),
             Committed::Conflict => app.metrics.conflict(),
         }
     }

@@ -27,7 +27,7 @@ pub mod wording;
 use crate::domain::clock::Clock;
 use crate::store::Store;
 pub use crate::store::error::StoreError;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Metrics;
 use live::Live;
 use std::sync::{Arc, RwLock};
 use tokio::sync::{Mutex, Notify};

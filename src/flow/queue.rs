@@ -180,3 +180,34 @@ pub async fn pause(app: &App, channel: &str, pause: Option<(Timestamp, Reason)>)
     app.nudge.notify_one();
     Ok(())
 }
+
+/// What Redis is like, for readiness.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// `redis 7.0.15`.
+    pub server: String,
+    /// What an acknowledged write survives.
+    pub durability: String,
+    /// Bytes in use.
+    pub used_memory: u64,
+    /// Bytes allowed; 0: no limit set.
+    pub max_memory: u64,
+    /// The server's clock minus ours.
+    pub skew_ms: i64,
+}
+
+/// Asks Redis.
+///
+/// # Errors
+/// It does not answer.
+pub async fn health(app: &App) -> Result<Health, Fault> {
+    app.store.ping().await?;
+    let info = app.store.info().await?;
+    Ok(Health {
+        server: info.server,
+        durability: format!("{:?}", info.durability).to_lowercase(),
+        used_memory: info.used_memory,
+        max_memory: info.max_memory,
+        skew_ms: info.skew_ms,
+    })
+}

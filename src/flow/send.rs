@@ -32,11 +32,12 @@ pub async fn send_all(app: &App, mut order: InHand) -> Rest {
     let now = app.clock.now();
     for (sending, (verdict, took)) in sends.iter().zip(verdicts) {
         let account = &sending.account;
-        app.metrics.attempt(account.id.as_str(), verdict.as_str(), took);
+        app.metrics.attempt(account.id.as_str(), &verdict, took.as_secs_f64());
         if matches!(verdict, Verdict::Accepted { .. })
             && let Some(item) = order.item(sending.lead)
         {
-            app.metrics.told_after(now.as_millisecond() - item.at.as_millisecond());
+            let after = now.as_millisecond() - item.at.as_millisecond();
+            app.metrics.accepted_after(account.id.as_str(), after as f64 / 1000.0);
         }
         let sent = Sent {
             account,

@@ -130,7 +130,7 @@ async fn write(app: &App, rests: Vec<Rest>) {
                 for (rest, answer) in rests.iter().zip(answers) {
                     match answer {
                         Settled::Ok => count(app, rest),
-                        Settled::Fenced => tracing::debug!(order = ?rest.leased.member, "settled by another holder"),
+                        Settled::Fenced => app.metrics.lease_lost(),
                         Settled::Moved => tracing::warn!(order = ?rest.leased.member, "an added item's number was taken; the next holder adds it anew"),
                     }
                 }
@@ -151,7 +151,7 @@ fn count(app: &App, settle: &Rest) {
             continue;
         }
         let milestone = milestone::by_tag(item.milestone).map_or("unknown", |m| m.id);
-        app.metrics.outcome(milestone, item.state.as_str(), item.reason.map_or("", |r| r.as_str()));
+        app.metrics.outcome(milestone, item.state, item.reason);
         if item.state == State::Dead {
             tracing::error!(order = ?settle.leased.member, item = item.no, milestone, reason = item.reason.map_or("", |r| r.as_str()), "a message died: a person must look (orderwire queue dead)");
         }

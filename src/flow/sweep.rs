@@ -7,7 +7,9 @@ use super::App;
 use crate::domain::clock::plus_secs;
 use crate::domain::decision::Reason;
 use crate::domain::ids::Tag;
+use crate::store::Durability;
 use crate::store::keys::PARTITIONS;
+use crate::telemetry::QueueState;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -55,7 +57,7 @@ pub async fn once(app: &App) -> u32 {
             match app.store.tick(partition, MOVES).await {
                 Ok(ticked) => {
                     moved += ticked.promoted + ticked.reaped + ticked.unparked;
-                    app.metrics.redeliveries(ticked.reaped);
+                    (0..ticked.reaped).for_each(|_| app.metrics.redelivery());
                     if !ticked.more {
                         break;
                     }
@@ -97,14 +99,26 @@ async fn figures(app: &App) {
     match app.store.stats().await {
         Ok(stats) => {
             let now = app.clock.now();
-            app.metrics.queue(stats.ready, stats.wait, stats.leased, stats.dead);
             let oldest = stats.oldest_due.map_or(0, |at| (now.as_millisecond() - at.as_millisecond()).max(0));
-            app.metrics.oldest_owed(oldest);
+            app.metrics.set_queue(QueueState::Ready, stats.ready);
+            app.metrics.set_queue(QueueState::Wait, stats.wait);
+            app.metrics.set_queue(QueueState::Leased, stats.leased);
+            app.metrics.set_queue(QueueState::Parked, stats.parked.iter().map(|(_, n)| n).sum());
+            app.metrics.set_owed(stats.open, stats.dead, oldest as f64 / 1000.0);
             for (tag, count) in &stats.parked {
-                app.metrics.parked(&name(*tag), *count);
+                app.metrics.set_parked(&name(*tag), *count);
             }
         }
         Err(error) => tracing::warn!(%error, "the queue's figures could not be read"),
+    }
+    match app.store.info().await {
+        Ok(info) => {
+            let ratio = if info.max_memory == 0 { 0.0 } else { info.used_memory as f64 / info.max_memory as f64 };
+            app.metrics.set_redis(ratio, 0);
+            app.metrics.set_durability(u8::from(info.durability == Durability::Local));
+            app.metrics.set_clock_skew(info.skew_ms as f64 / 1000.0);
+        }
+        Err(error) => app.metrics.redis_error(error.kind.as_str()),
     }
 }
 
@@ -114,8 +128,9 @@ async fn quotas(app: &App) {
     for account in app.live().channels.values() {
         let Some(asked) = account.channel.quota() else { continue };
         let Some(quota) = asked.await else { continue };
-        let left = quota.limit.map(|limit| limit.saturating_sub(quota.used));
-        app.metrics.quota_left(account.id.as_str(), left);
+        if let Some(limit) = quota.limit {
+            app.metrics.set_quota_left(account.id.as_str(), limit.saturating_sub(quota.used));
+        }
         if account.set_quota(quota.limit, quota.used) {
             let until = plus_secs(app.clock.now(), 3600);
             account.set_pause(Some((until, Reason::QuotaSpent)));

@@ -34,7 +34,7 @@ async fn started(status: Data<Status>) -> HttpResponse {
 
 async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
     let leaving = status.leaving.load(Ordering::Acquire);
-    let health = tokio::time::timeout(PATIENCE, status.app.store.health()).await.ok().and_then(Result::ok);
+    let health = tokio::time::timeout(PATIENCE, crate::flow::queue::health(&status.app)).await.ok().and_then(Result::ok);
     let redis = health.is_some();
     let clock = health.as_ref().is_none_or(|h| h.skew_ms.abs() < SKEW_LIMIT);
     let ready = redis && clock && !leaving && status.started.load(Ordering::Acquire);
@@ -56,8 +56,8 @@ async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
         "ready": ready,
         "leaving": leaving,
         "redis": health.as_ref().map(|h| json!({
-            "version": h.version, "durability": h.durability, "memory_ratio": h.memory_ratio,
-            "skew_ms": h.skew_ms, "answer_ms": h.answer_ms,
+            "server": h.server, "durability": h.durability, "used_memory": h.used_memory,
+            "max_memory": h.max_memory, "skew_ms": h.skew_ms,
         })),
         "channels": channels,
         "shops": live.shops.len(),

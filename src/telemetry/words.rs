@@ -126,6 +126,12 @@ words! {
         Ignored "ignored";
         /// Signed, and kept for a person because it could not be read.
         Unreadable "unreadable";
+        /// The platform's own test notification.
+        Check "check";
+        /// The shop reported a fault of its own in place of an order.
+        ShopFault "shop_fault";
+        /// Names no order that is known yet: waits for it.
+        Waiting "waiting";
         /// A ping or a handshake.
         Handshake "handshake";
         /// Laid down on the spool, Redis being away.
