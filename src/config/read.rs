@@ -160,8 +160,8 @@ pub(super) fn scrub<'a>(message: &str, texts: impl Iterator<Item = &'a str>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::place::parse;
     use super::*;
+    use crate::config::place::parse;
     use serde::Deserialize;
     use serde_json::json;
 

@@ -110,8 +110,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::place::parse as path;
     use super::*;
+    use crate::config::place::parse as path;
     use serde_json::json;
 
     #[test]

@@ -175,7 +175,7 @@ mod tests {
     fn a_human_line_stays_one_line() {
         let text = logged(LogFormat::Human, "info", false, hostile);
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(!text.trim_end().chars().any(super::super::mask::harmful), "{text:?}");
+        assert!(!text.trim_end().chars().any(crate::telemetry::mask::harmful), "{text:?}");
         assert!(text.contains("taken 1\\n2026 ERROR forged\\u{1b}[31m\\u{202e} order=1\\n"), "{text}");
         assert!(text.contains("count=3"), "{text}");
     }
