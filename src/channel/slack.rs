@@ -351,11 +351,14 @@ fn word(status: u16, body: &[u8]) -> Said {
     }
     match std::str::from_utf8(body).map(str::trim) {
         Ok("ok") if success => Said::Taken(Vec::new()),
-        Ok(word) if !word.is_empty() && word != "ok" && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
-            Said::Fault(word.to_string())
-        }
+        // A success that says another word is not Slack's: somebody between us answers so to everything.
+        Ok(word) if !success && word != "ok" && is_word(word) => Said::Fault(word.to_string()),
         _ => Said::Nothing,
     }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 enum Meaning {

@@ -1,1 +1,11 @@
-//! channel
+//! Channels: one suite over all of them, goldens for each, and what only one vendor asks for.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests that finds nothing has failed the test")]
+
+mod conformance;
+mod golden;
+mod line;
+mod openapi;
+mod server;
+mod slack;
+mod stand_in;

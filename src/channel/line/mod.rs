@@ -172,7 +172,8 @@ fn capabilities(flex: bool, per_second: f64, timeout_secs: u32) -> Capabilities 
         opt_out: "unfollow event (a push to somebody who blocked is answered as if taken)",
         binding: "account link",
         reply_token: true,
-        pace: Pace { per_second, burst: 50, concurrent: 32, person_gap_secs: 0.0 },
+        // A lowered pace lowers the burst too: whoever asks for one a second does not want fifty at once.
+        pace: Pace { per_second, burst: per_second.clamp(1.0, 50.0) as u32, concurrent: 32, person_gap_secs: 0.0 },
         timeout_secs,
     }
 }

@@ -1,0 +1,177 @@
+//! Slack: goldens, its two doors, and Block Kit's limits.
+
+use super::golden;
+use super::server::{Act, Server, json as answer_json};
+use super::stand_in::{Parts, message, open, outside, secret};
+use orderwire::channel::{Channel, find};
+use orderwire::domain::channel::{Button, Form, Message};
+use orderwire::domain::verdict::Verdict;
+use serde_json::{Value, json};
+
+const HOOK: &str = "https://hooks.slack.com/services/T000/B000/abc";
+
+fn settings() -> Value {
+    json!({ "webhook_url": secret(HOOK) })
+}
+
+#[test]
+fn goldens() {
+    golden::run("slack", &settings(), None, |secret, _| ("x-slack-signature".into(), secret.into()));
+}
+
+fn mistake(settings: Value) -> Option<String> {
+    let found = (find("slack").unwrap().open)("a".into(), settings).err()?;
+    assert!(!format!("{found:?}").contains("abc"), "a mistake shows the secret: {found:?}");
+    Some(found.into_iter().map(|m| m.key).collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn a_webhook_is_slacks_own_or_on_loopback() {
+    for good in [HOOK, "http://127.0.0.1:4000/services/abc", "http://localhost:4000/services/abc"] {
+        assert_eq!(mistake(json!({ "webhook_url": secret(good) })), None, "{good}");
+    }
+    for bad in [
+        "abc",
+        "http://hooks.slack.com/services/abc",
+        "https://hooks.slack.com/",
+        "https://hooks.slack.com:8443/services/abc",
+        "https://hooks.slack.com.evil.example/services/abc",
+        "https://hooks.slack.com@evil.example/services/abc",
+        "https://10.0.0.1/services/abc",
+    ] {
+        assert_eq!(mistake(json!({ "webhook_url": secret(bad) })).as_deref(), Some("webhook_url"), "{bad}");
+    }
+}
+
+#[test]
+fn there_is_exactly_one_door() {
+    let bot = json!({ "bot_token": secret("xoxb-abc"), "channel": "C1" });
+    assert_eq!(mistake(bot.clone()), None);
+    assert_eq!(mistake(json!({})).as_deref(), Some("webhook_url"));
+    assert_eq!(mistake(json!({ "bot_token": secret("xoxb-abc") })).as_deref(), Some("channel"));
+    let mut both = bot;
+    both["webhook_url"] = secret(HOOK);
+    assert_eq!(mistake(both).as_deref(), Some("webhook_url"));
+    let many =
+        json!({ "bot_token": secret(""), "channel": "C1", "timeout": "0s", "per_second": 5, "api_url": "ftp://x" });
+    assert_eq!(mistake(many).as_deref(), Some("timeout per_second api_url bot_token"));
+}
+
+async fn send(channel: &dyn Channel) -> Verdict {
+    let parts = Parts::of(Form::Free, None);
+    channel.send(&channel.shape(&message(), &parts.errand()).unwrap()).await
+}
+
+#[tokio::test]
+async fn each_door_has_its_own_path_and_credentials() {
+    let server = Server::start(|request| {
+        let hook = request.line.starts_with("POST /services/");
+        if hook {
+            Act::Answer(200, Vec::new(), "ok".into())
+        } else {
+            answer_json(200, json!({ "ok": true, "ts": "1.2" }))
+        }
+    })
+    .await;
+    let hook = open("slack", &json!({ "webhook_url": secret(HOOK), "api_url": server.url }));
+    assert_eq!(send(&*hook).await, Verdict::Accepted { ids: Vec::new(), again: false });
+    let local = format!("{}/services/T/B/x", server.url);
+    let local = open("slack", &json!({ "webhook_url": secret(&local) }));
+    assert!(matches!(send(&*local).await, Verdict::Accepted { .. }));
+    let api = format!("{}/api", server.url);
+    let bot = open("slack", &json!({ "bot_token": secret("xoxb-1"), "channel": "C1", "api_url": api }));
+    assert_eq!(send(&*bot).await, Verdict::Accepted { ids: vec!["1.2".into()], again: false });
+
+    let seen = server.seen();
+    assert!(seen[0].line.starts_with("POST /services/T000/B000/abc "), "{}", seen[0].line);
+    assert_eq!(seen[0].header("authorization"), None);
+    assert!(seen[2].line.starts_with("POST /api/chat.postMessage "), "{}", seen[2].line);
+    assert_eq!(seen[2].header("authorization"), Some("Bearer xoxb-1"));
+    let body: Value = serde_json::from_str(&seen[2].body).unwrap();
+    assert_eq!((&body["channel"], &body["parse"], &body["link_names"]), (&json!("C1"), &json!("none"), &json!(false)));
+}
+
+/// No text of the document, read as Slack reads it, calls or links anybody.
+fn harmless(value: &Value, markup: bool) {
+    match value {
+        Value::String(text) if markup => assert!(!text.contains(['<', '>']), "{text}"),
+        Value::Array(items) => items.iter().for_each(|v| harmless(v, markup)),
+        Value::Object(fields) => {
+            let plain = fields.get("type").is_some_and(|t| t == "plain_text");
+            for (key, field) in fields {
+                // The fallback text and `mrkdwn` are read for markup; `plain_text` and addresses are not.
+                harmless(field, !plain && key != "url");
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn nobody_is_called_and_every_limit_is_kept() {
+    let evil = "<!channel> <@U1> <https://evil.example|x> & @here *b* `c`\n";
+    let evil_buttons = vec![Button { label: evil.into(), url: "https://shop.example/?a=<!channel>".into() }; 30];
+    for (title, body) in [(1, 1), (3, 1), (10, 400), (0, 9)] {
+        let words = Message {
+            title: evil.repeat(title),
+            body: evil.repeat(body),
+            order_name: evil.repeat(9),
+            shop_name: Some(evil.into()),
+            buttons: evil_buttons.clone(),
+            ..message()
+        };
+        for settings in [settings(), json!({ "bot_token": secret("xoxb-1"), "channel": "C1" })] {
+            let channel = open("slack", &settings);
+            let envelope = channel.shape(&words, &Parts::of(Form::Free, None).errand()).unwrap();
+            let document: Value = serde_json::from_str(&envelope.body).unwrap();
+            harmless(&document, true);
+            let blocks = document["blocks"].as_array().unwrap();
+            assert!(blocks.len() <= 50 && document["text"].as_str().unwrap().chars().count() <= 4000);
+            for block in blocks {
+                let length = block["text"]["text"].as_str().map_or(0, |t| t.chars().count());
+                let most = if block["type"] == "header" { 150 } else { 3000 };
+                assert!(length <= most, "{} of {length}", block["type"]);
+            }
+            let actions = blocks.iter().find(|b| b["type"] == "actions").unwrap();
+            assert_eq!(actions["elements"].as_array().unwrap().len(), 5);
+        }
+    }
+}
+
+#[test]
+fn every_argument_is_one_of_the_published_method() {
+    let Some(folder) = outside("ORDERWIRE_SPECS") else { return };
+    let text = std::fs::read_to_string(folder.join("slack/chat.openapi2.json")).unwrap();
+    let description: Value = serde_json::from_str(&text).unwrap();
+    let method = &description["paths"]["/chat.postMessage"]["post"];
+    let known: Vec<&str> =
+        method["parameters"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let channel = open("slack", &json!({ "bot_token": secret("xoxb-1"), "channel": "C1" }));
+    let envelope = channel.shape(&message(), &Parts::of(Form::Free, None).errand()).unwrap();
+    let body: Value = serde_json::from_str(&envelope.body).unwrap();
+    for key in body.as_object().unwrap().keys() {
+        assert!(known.contains(&key.as_str()), "{key}");
+    }
+    let words = &method["responses"]["default"]["schema"]["properties"]["error"]["enum"];
+    for word in words.as_array().expect("the error words") {
+        let answer = golden::answer(&json!({ "status": 200, "body": { "ok": false, "error": word } }));
+        let verdict = golden::verdict_json(&(find("slack").unwrap().judge)(&answer));
+        let refused = [
+            "too_long",
+            "no_text",
+            "too_many",
+            "invalid_arg",
+            "invalid_array",
+            "invalid_charset",
+            "form_data",
+            "post_type",
+        ];
+        let word = word.as_str().unwrap();
+        let expected = match word {
+            "rate_limited" => "rate_limited",
+            w if refused.iter().any(|r| w.contains(r)) => "",
+            _ => "channel_paused",
+        };
+        assert_eq!(verdict["reason"].as_str().unwrap_or_default(), expected, "{word}");
+    }
+}
