@@ -138,3 +138,17 @@ pub(super) fn returns(effect: &Effect) -> Vec<ReturnPatch> {
     let part = |state| ReturnPatch { id: "1".into(), state: vec![(state, None)], ..ReturnPatch::default() };
     effect.back.map(part).into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_meaning_in_the_table_says_something() {
+        for (status, meaning) in STATUSES {
+            // The number itself is the news; it is read from the meta data.
+            let silent = *meaning == "tracking_updated";
+            assert_eq!(effect(meaning) == Effect::default(), silent, "{status}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 /// Longest raw text looked at, in bytes. The rest is dropped before any work is done on it.
 const RAW_MAX: usize = 64 * 1024;
 /// Longest tag recognised as one, in bytes: a `<` without its `>` must not make every later one search far.
-const TAG_MAX: usize = 2048;
+const TAG_MAX: usize = 1024;
 /// Longest name, title or address line, in characters a person sees.
 const LINE_MAX: usize = 200;
 /// Longest note, likewise.

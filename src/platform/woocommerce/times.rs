@@ -6,10 +6,9 @@ use jiff::tz::{Offset, TimeZone};
 
 /// A `*_gmt` field: UTC without a `Z` (`2026-11-22T04:11:56`); with an offset, if a filter added one.
 pub(super) fn utc(text: &str) -> Option<Timestamp> {
-    text.parse::<civil::DateTime>()
-        .ok()
-        .and_then(|dt| TimeZone::UTC.to_timestamp(dt).ok())
-        .or_else(|| text.parse::<Timestamp>().ok())
+    // In this order: a civil time is read from a text with an offset too, and the offset dropped.
+    let with_offset = text.parse::<Timestamp>().ok();
+    with_offset.or_else(|| TimeZone::UTC.to_timestamp(text.parse::<civil::DateTime>().ok()?).ok())
 }
 
 /// A time written by a Taiwanese payment or logistics plugin: ISO 8601 with an offset, else Taiwan's clock
