@@ -7,6 +7,7 @@
 //! `&acme::KIND,` below, then `tests/golden/platform/acme/<case>/`.
 
 pub mod settings;
+mod woocommerce;
 
 use crate::domain::event::{JoinKey, OrderEvent, Told};
 use crate::domain::ids::{OrderId, ShopId};
@@ -87,7 +88,7 @@ pub enum AskFault {
 }
 
 /// Every kind.
-pub static ALL: &[&Kind] = &[];
+pub static ALL: &[&Kind] = &[&woocommerce::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {
