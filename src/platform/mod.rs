@@ -6,6 +6,9 @@
 //! How to add one: `src/platform/acme.rs` (`admit`, `normalise`, `KIND`), then `mod acme;` and
 //! `&acme::KIND,` below, then `tests/golden/platform/acme/<case>/`.
 
+mod meta;
+mod shopify;
+
 use crate::domain::event::{JoinKey, OrderEvent, Told};
 use crate::domain::ids::{OrderId, ShopId};
 use crate::domain::settings::Secret;
@@ -85,7 +88,7 @@ pub enum AskFault {
 }
 
 /// Every kind.
-pub static ALL: &[&Kind] = &[];
+pub static ALL: &[&Kind] = &[&shopify::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {

@@ -1,1 +1,3 @@
 //! platform
+
+mod shopify;
