@@ -578,6 +578,18 @@ impl Order {
         self.head().is_some_and(|h| h.test)
     }
 
+    /// When a hold was lifted, if it was: by its name, or because the shop said later that its group has no
+    /// hold left. Ids are `<group>/<hold>`; that saying is kept as a hold `<group>/@<moment>`, never placed.
+    pub fn lifted(&self, hold: &Hold) -> Option<Timestamp> {
+        let group = hold.id.rsplit_once('/').map(|(group, _)| group);
+        let of_all = |h: &&Hold| {
+            let (of, name) = h.id.rsplit_once('/').unwrap_or_default();
+            h.placed_at.is_none() && Some(of) == group && name.starts_with('@') && h.released_at >= hold.placed_at
+        };
+        let all = group.and_then(|_| self.holds.iter().filter(of_all).filter_map(|h| h.released_at).min());
+        [hold.released_at, all].into_iter().flatten().min()
+    }
+
     /// The parcel with this id.
     pub fn parcel(&self, id: &str) -> Option<&Parcel> {
         self.parcels.iter().find(|p| p.id == id)

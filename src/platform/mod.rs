@@ -6,7 +6,9 @@
 //! How to add one: `src/platform/acme.rs` (`admit`, `normalise`, `KIND`), then `mod acme;` and
 //! `&acme::KIND,` below, then `tests/golden/platform/acme/<case>/`.
 
+mod meta;
 pub mod settings;
+mod shopify;
 mod woocommerce;
 
 use crate::domain::event::{JoinKey, OrderEvent, Told};
@@ -88,7 +90,7 @@ pub enum AskFault {
 }
 
 /// Every kind.
-pub static ALL: &[&Kind] = &[&woocommerce::KIND];
+pub static ALL: &[&Kind] = &[&shopify::KIND, &woocommerce::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {

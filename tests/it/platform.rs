@@ -1,3 +1,4 @@
-//! platform
+//! Every shop system, by its goldens.
 
+mod shopify;
 mod woocommerce;
