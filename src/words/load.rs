@@ -1,0 +1,313 @@
+//! From files to words that are proven: read, compiled, names checked, rendered against sample orders.
+
+use super::env::{Absent, environment, explain, without_tag_lines};
+use super::facts::facts;
+use super::file::{RawPart, RawSection, RawSheet, Reader, nearest};
+use super::sheet::{ButtonText, Part, Section, Sheet, Text, Tree};
+use super::value::{Use, names};
+use super::built_in::SHARED;
+use super::{Mistake, Shared, Words, built_in, locale, sample};
+use crate::domain::milestone::Subject;
+use minijinja::Environment;
+use minijinja::value::Value;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// Reads the built-in words and lays the files under `dir` over them.
+pub(super) fn load(dir: Option<&Path>, milestones: &[&str], sections: &[&str]) -> Result<Words, Vec<Mistake>> {
+    let mut reader = Reader { kinds: sections, mistakes: Vec::new() };
+    let mut files = dir.map(|d| files(d, milestones, &mut reader)).unwrap_or_default();
+    let mut loader = Loader::new();
+    for language in locale::ALL {
+        loader.language(language, milestones, &mut files, &mut reader);
+    }
+    let mut mistakes = reader.mistakes;
+    mistakes.append(&mut loader.mistakes);
+    let words = Words { text: loader.text, url: loader.url, sheets: loader.sheets, shared: loader.shared };
+    // Proof needs words that compile: what else is wrong would only be said twice.
+    if mistakes.is_empty() {
+        mistakes = words.prove(|sheet| sheet.own);
+    }
+    if mistakes.is_empty() { Ok(words) } else { Err(mistakes) }
+}
+
+/// A shop's own file: where it lies, and its text.
+struct Own {
+    path: String,
+    text: String,
+}
+
+type Files = HashMap<(&'static str, String), Own>;
+
+/// All `<locale>/<name>.toml` under `dir`; folders and names that nothing will ever read are mistakes.
+fn files(dir: &Path, milestones: &[&str], reader: &mut Reader<'_>) -> Files {
+    let mut found = Files::new();
+    for (path, name) in entries(dir, reader) {
+        if !path.is_dir() {
+            continue;
+        }
+        let Some(language) = locale::ALL.into_iter().find(|l| *l == name) else {
+            let hint = nearest(&name, &locale::ALL).map(|l| format!("; did you mean {l}?")).unwrap_or_default();
+            let known = locale::ALL.join(", ");
+            let message = format!("words exist in {known}, and `{name}` is none of them{hint}");
+            reader.wrong(&path.display().to_string(), "", message);
+            continue;
+        };
+        for (path, file_name) in entries(&path, reader) {
+            let Some(name) = file_name.strip_suffix(".toml") else { continue };
+            let shown = path.display().to_string();
+            let known: Vec<&str> = milestones.iter().copied().chain(SHARED).collect();
+            if !known.contains(&name) {
+                let hint = nearest(name, &known).map(|l| format!("; did you mean {l}.toml?")).unwrap_or_default();
+                reader.wrong(&shown, "", format!("there is no milestone `{name}`{hint}"));
+                continue;
+            }
+            match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    found.insert((language, name.to_string()), Own { path: shown, text });
+                }
+                Err(e) => reader.wrong(&shown, "", format!("it cannot be read: {e}")),
+            }
+        }
+    }
+    found
+}
+
+fn entries(dir: &Path, reader: &mut Reader<'_>) -> Vec<(std::path::PathBuf, String)> {
+    let listed = std::fs::read_dir(dir).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let mut all: Vec<_> = match listed {
+        Ok(entries) => entries.into_iter().map(|e| (e.path(), e.file_name().to_string_lossy().into_owned())).collect(),
+        Err(e) => {
+            reader.wrong(&dir.display().to_string(), "", format!("the folder of words cannot be read: {e}"));
+            Vec::new()
+        }
+    };
+    all.retain(|(_, name)| !name.starts_with('.'));
+    all.sort();
+    all
+}
+
+struct Loader {
+    text: Environment<'static>,
+    url: Environment<'static>,
+    known: Vec<String>,
+    sheets: HashMap<&'static str, BTreeMap<String, Sheet>>,
+    shared: HashMap<&'static str, Shared>,
+    mistakes: Vec<Mistake>,
+}
+
+/// Where a text comes from: its file as engines know it, and as people know it.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    id: &'a str,
+    path: &'a str,
+}
+
+impl Loader {
+    fn new() -> Loader {
+        let mut known = known_names();
+        known.extend(["phrases", "also", "what"].map(String::from));
+        Loader {
+            text: environment(Absent::Refused),
+            url: environment(Absent::Empty),
+            known,
+            sheets: HashMap::new(),
+            shared: HashMap::new(),
+            mistakes: Vec::new(),
+        }
+    }
+
+    fn language(
+        &mut self,
+        language: &'static str,
+        milestones: &[&str],
+        files: &mut Files,
+        reader: &mut Reader<'_>,
+    ) {
+        let own_shared = SHARED.iter().any(|name| files.contains_key(&(language, (*name).to_string())));
+        let phrases = self.phrases(language, files, reader);
+        let (staff, path, _) = self.sheet_of(language, "staff", files, reader);
+        let id = format!("{language}/staff.toml");
+        let staff = self.part(Origin { id: &id, path: &path }, "", staff.main);
+        self.shared.insert(language, Shared { phrases, staff });
+        let mut sheets = BTreeMap::new();
+        for milestone in milestones {
+            let (raw, path, own) = self.sheet_of(language, milestone, files, reader);
+            let id = format!("{language}/{milestone}.toml");
+            if let Some(sheet) = self.sheet(Origin { id: &id, path: &path }, language, own || own_shared, raw) {
+                sheets.insert((*milestone).to_string(), sheet);
+            }
+        }
+        self.sheets.insert(language, sheets);
+    }
+
+    /// The built-in file with the shop's own laid over it, its path for errors, and whether one was.
+    fn sheet_of(
+        &self,
+        language: &'static str,
+        name: &str,
+        files: &mut Files,
+        reader: &mut Reader<'_>,
+    ) -> (RawSheet, String, bool) {
+        let id = format!("{language}/{name}.toml");
+        let base = built_in::text(language, name).map(|text| reader.sheet(&id, text)).unwrap_or_default();
+        match files.remove(&(language, name.to_string())) {
+            Some(own) => (reader.sheet(&own.path, &own.text).over(base), own.path, true),
+            None => (base, id, false),
+        }
+    }
+
+    fn phrases(
+        &mut self,
+        language: &'static str,
+        files: &mut Files,
+        reader: &mut Reader<'_>,
+    ) -> Vec<(String, Text)> {
+        let id = format!("{language}/phrases.toml");
+        let mut raw = built_in::text(language, "phrases").map(|t| reader.phrases(&id, t)).unwrap_or_default();
+        let mut path = id.clone();
+        if let Some(own) = files.remove(&(language, "phrases".to_string())) {
+            raw.extend(reader.phrases(&own.path, &own.text));
+            path = own.path;
+        }
+        self.known.retain(|k| !k.starts_with("phrases."));
+        let origin = Origin { id: &id, path: &path };
+        let compiled: Vec<(String, Text)> =
+            raw.into_iter().filter_map(|(key, text)| Some((key.clone(), self.compile(origin, &key, text)?))).collect();
+        self.known.extend(compiled.iter().map(|(key, _)| format!("phrases.{key}")));
+        compiled
+    }
+
+    fn sheet(&mut self, origin: Origin<'_>, language: &str, own: bool, raw: RawSheet) -> Option<Sheet> {
+        if raw.main.title.is_none() && raw.main.body.is_none() && raw.name.is_none() {
+            self.wrong(origin, "", "this milestone has no words; write `name`, `title` and `body`".into());
+            return None;
+        }
+        for (key, missing) in [("name", raw.name.is_none()), ("title", raw.main.title.is_none())] {
+            if missing {
+                self.wrong(origin, key, format!("a milestone needs a `{key}`, and none is built in"));
+            }
+        }
+        let name = raw.name.unwrap_or_default();
+        let also = raw.also.unwrap_or_else(|| format!("{name}{}", locale::full_stop(language)));
+        let also = self.compile(origin, "also", also)?;
+        let main = self.part(origin, "", raw.main);
+        let staff = self.part(origin, "staff.", raw.staff);
+        let sections = raw.sections.into_iter().map(|(kind, s)| (kind.clone(), self.section(origin, &kind, s))).collect();
+        Some(Sheet { origin: origin.path.to_string(), own, name, also, main, staff, sections })
+    }
+
+    fn part(&mut self, origin: Origin<'_>, place: &str, raw: RawPart) -> Part {
+        let title = raw.title.and_then(|t| self.compile(origin, &format!("{place}title"), t));
+        let body = raw.body.and_then(|t| self.compile(origin, &format!("{place}body"), t));
+        let buttons = raw.buttons.map(|list| {
+            let mut buttons = Vec::new();
+            for (i, raw) in list.into_iter().enumerate() {
+                let label = self.compile(origin, &format!("{place}button[{i}].label"), raw.label);
+                let url = self.compile_url(origin, &format!("{place}button[{i}].url"), raw.url);
+                if let (Some(label), Some(url)) = (label, url) {
+                    buttons.push(ButtonText { label, url });
+                }
+            }
+            buttons
+        });
+        Part { title, body, buttons }
+    }
+
+    fn section(&mut self, origin: Origin<'_>, kind: &str, raw: RawSection) -> Section {
+        let part = self.part(origin, &format!("{kind}."), raw.part);
+        let mut extra = BTreeMap::new();
+        for (key, value) in &raw.extra {
+            if let Some(tree) = self.tree(origin, &format!("{kind}.{key}"), value) {
+                extra.insert(key.clone(), tree);
+            }
+        }
+        Section { part, extra, raw: raw.extra }
+    }
+
+    fn tree(&mut self, origin: Origin<'_>, place: &str, value: &Json) -> Option<Tree> {
+        Some(match value {
+            Json::String(text) => Tree::Text(self.compile(origin, place, text.clone())?),
+            Json::Array(list) => Tree::List(
+                list.iter().enumerate().filter_map(|(i, v)| self.tree(origin, &format!("{place}[{i}]"), v)).collect(),
+            ),
+            Json::Object(table) => Tree::Table(
+                table
+                    .iter()
+                    .filter_map(|(k, v)| Some((k.clone(), self.tree(origin, &format!("{place}.{k}"), v)?)))
+                    .collect(),
+            ),
+            plain => Tree::Plain(plain.clone()),
+        })
+    }
+
+    fn compile(&mut self, origin: Origin<'_>, key: &str, source: String) -> Option<Text> {
+        let id = format!("{}:{key}", origin.id);
+        let added = self.text.add_template_owned(id.clone(), without_tag_lines(&source));
+        self.compiled(origin, key, id, added, false)
+    }
+
+    fn compile_url(&mut self, origin: Origin<'_>, key: &str, source: String) -> Option<Text> {
+        let id = format!("{}:{key}", origin.id);
+        let added = self.url.add_template_owned(id.clone(), source);
+        self.compiled(origin, key, id, added, true)
+    }
+
+    fn compiled(
+        &mut self,
+        origin: Origin<'_>,
+        key: &str,
+        id: String,
+        added: Result<(), minijinja::Error>,
+        url: bool,
+    ) -> Option<Text> {
+        let env = if url { &self.url } else { &self.text };
+        let used = added.and_then(|()| env.get_template(&id).map(|t| t.undeclared_variables(true)));
+        let used = match used {
+            Ok(used) => used,
+            Err(e) => {
+                let message = explain(&e);
+                self.wrong(origin, key, message);
+                return None;
+            }
+        };
+        let mut problems: Vec<String> = used.iter().filter_map(|n| unknown_name(n, &self.known, env)).collect();
+        problems.sort();
+        for problem in problems {
+            self.wrong(origin, key, problem);
+        }
+        let speaks_of_joined = used.iter().any(|n| n == "joined" || n == "also");
+        Some(Text { id, speaks_of_joined })
+    }
+
+    fn wrong(&mut self, origin: Origin<'_>, key: &str, message: String) {
+        self.mistakes.push(Mistake { file: origin.path.into(), key: key.into(), message });
+    }
+}
+
+/// What is wrong with a dotted name, if words do not know it.
+pub(super) fn unknown_name(name: &str, known: &[String], env: &Environment<'_>) -> Option<String> {
+    let has = |n: &str| known.iter().any(|k| k == n);
+    let group = |n: &str| known.iter().any(|k| k.strip_prefix(n).is_some_and(|rest| rest.starts_with('.')));
+    if has(name) || env.globals().any(|(g, _)| g == name.split('.').next().unwrap_or(name)) {
+        return None;
+    }
+    // What follows the name of a single fact is a method or an entry of it; rendering proves those.
+    let mut parent = name;
+    while let Some((front, _)) = parent.rsplit_once('.') {
+        if has(front) && !group(front) {
+            return None;
+        }
+        parent = front;
+    }
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let hint = nearest(name, &names).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+    Some(format!("words do not know `{name}`{hint}"))
+}
+
+fn known_names() -> Vec<String> {
+    let sample = sample::full("en");
+    let telling = sample.telling("order_placed", &[], &Subject::Order);
+    facts(&telling, Use::Words).map(|f| names(&Value::from_object(f))).unwrap_or_default()
+}

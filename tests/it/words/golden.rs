@@ -1,0 +1,99 @@
+//! One file per language: every milestone with everything known, and each text that differs when a fact is
+//! missing, alone, or another one. `ORDERWIRE_BLESS=1` writes them anew.
+
+use orderwire::domain::channel::{Audience, Message};
+use orderwire::words::{LOCALES, Words, built_in_milestones, sample};
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/words")
+}
+
+#[test]
+fn messages_read_as_they_were_approved() {
+    let words = super::built_in();
+    for locale in LOCALES {
+        let path = folder().join(format!("{locale}.txt"));
+        let text = story(&words, locale);
+        if std::env::var_os("ORDERWIRE_BLESS").is_some() {
+            std::fs::write(&path, &text).expect("the golden can be written");
+        }
+        let golden = std::fs::read_to_string(&path).unwrap_or_default();
+        let line = golden.lines().zip(text.lines()).position(|(a, b)| a != b);
+        let line = line.unwrap_or_else(|| golden.lines().count().min(text.lines().count()));
+        assert!(
+            golden == text,
+            "{} differs from line {}; read the new text, then ORDERWIRE_BLESS=1\n golden: {:?}\n    now: {:?}",
+            path.display(),
+            line + 1,
+            golden.lines().nth(line),
+            text.lines().nth(line),
+        );
+    }
+}
+
+#[test]
+fn every_golden_is_read() {
+    for entry in std::fs::read_dir(folder()).expect("the folder of goldens") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        assert!(LOCALES.iter().any(|l| name == format!("{l}.txt")), "no test reads tests/golden/words/{name}");
+    }
+}
+
+#[test]
+fn files_and_list_agree() {
+    for locale in LOCALES {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/templates").join(locale);
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("the folder of words")
+            .map(|e| e.expect("an entry").file_name().to_string_lossy().trim_end_matches(".toml").to_string())
+            .collect();
+        files.sort();
+        let mut listed: Vec<String> = built_in_milestones().into_iter().map(String::from).collect();
+        listed.extend(["phrases".to_string(), "staff".to_string()]);
+        listed.sort();
+        assert_eq!(files, listed, "config/templates/{locale} against the list in src/words/built_in.rs");
+    }
+}
+
+fn story(words: &Words, locale: &'static str) -> String {
+    let mut out = String::new();
+    let proofs = sample::proofs(locale);
+    for milestone in built_in_milestones() {
+        writeln!(out, "════ {milestone} ════").expect("a String takes all");
+        let mut seen = HashSet::new();
+        for joined in sample::joins(milestone) {
+            for proof in &proofs {
+                let subject = sample::subject(milestone);
+                let message = words.render(&proof.telling(milestone, joined, &subject)).expect("it renders");
+                let text = shown(&message);
+                if seen.insert(text.clone()) {
+                    let with: String = joined.iter().map(|m| format!(" + {m}")).collect();
+                    writeln!(out, "\n── {}{with}\n{text}", proof.name).expect("a String takes all");
+                }
+            }
+        }
+        for proof in proofs.iter().filter(|p| matches!(p.name.as_str(), "full" | "bare")) {
+            let subject = sample::subject(milestone);
+            let mut telling = proof.telling(milestone, &[], &subject);
+            telling.audience = Audience::Staff;
+            let text = shown(&words.render(&telling).expect("it renders"));
+            writeln!(out, "\n── {}, to staff\n{text}", proof.name).expect("a String takes all");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn shown(message: &Message) -> String {
+    let mut text = format!("【{}】\n", message.title);
+    if !message.body.is_empty() {
+        writeln!(text, "{}", message.body).expect("a String takes all");
+    }
+    for button in &message.buttons {
+        writeln!(text, "[ {} ] {}", button.label, button.url).expect("a String takes all");
+    }
+    text
+}
