@@ -10,7 +10,6 @@ pub mod run;
 
 use crate::channel;
 use crate::config::{Document, Problem};
-use crate::domain::channel::Capabilities;
 use crate::domain::clock::SystemClock;
 use crate::domain::ids::{ChannelId, RouteId, ShopId};
 use crate::domain::settings::{Mistake, Secret, Span};
@@ -168,10 +167,9 @@ type Routes = (Vec<Route>, HashMap<crate::domain::ids::Tag, Condition>);
 
 fn routes(document: &mut Document, channels: &BTreeMap<ChannelId, Arc<Account>>, problems: &mut Vec<Problem>) -> Routes {
     let milestones: Vec<&str> = milestone::ALL.iter().map(|m| m.id).collect();
-    let shop_ids: Vec<ShopId> = document.ids("shop").into_iter().map(ShopId::from).collect();
-    let caps: BTreeMap<ChannelId, &Capabilities> = channels.iter().map(|(id, a)| (id.clone(), &a.caps)).collect();
-    let all_channels: Vec<ChannelId> = document.ids("channel").into_iter().map(ChannelId::from).collect();
-    let known = Known { milestones: &milestones, shops: &shop_ids, channels: &caps, unread: &all_channels };
+    // Entries with mistakes count as known here: who refers to one is not told that it does not exist.
+    let shop_ids = document.ids("shop");
+    let channel_ids = document.ids("channel");
     let mut routes: Vec<Route> = Vec::new();
     let mut conditions = HashMap::new();
     for entry in document.parts::<RouteSettings>("route", problems) {
@@ -184,13 +182,21 @@ fn routes(document: &mut Document, channels: &BTreeMap<ChannelId, Arc<Account>>,
             }
             Err(fault) => mistakes.push(Mistake::new("when", fault)),
         }
+        let audience = entry.value.audience;
+        let reach = |id: &String| channels.get(&ChannelId::from(id.as_str())).map_or(audience, |a| a.caps.audience);
+        let known = Known {
+            milestones: milestones.clone(),
+            shops: shop_ids.iter().map(String::as_str).collect(),
+            channels: channel_ids.iter().map(|id| (id.as_str(), reach(id))).collect(),
+        };
         match Route::from_settings(entry.value, &known) {
             Ok(route) => routes.push(route),
             Err(more) => mistakes.extend(more),
         }
         document.mistakes("route", entry.index, mistakes, problems);
     }
-    document.mistakes("route", None, check_tags(&routes, &known), problems);
+    let ids: Vec<ChannelId> = channels.keys().cloned().collect();
+    document.mistakes("route", None, check_tags(&routes, &ids, milestone::ALL), problems);
     (routes, conditions)
 }
 
@@ -226,8 +232,8 @@ fn warnings(
     let mut out = Vec::new();
     for route in routes.iter().filter(|r| r.audience == crate::domain::channel::Audience::Customer) {
         let mails = route.channels.iter().chain(&route.also).any(|c| channels.get(c).is_some_and(|a| a.caps.scheme == "email"));
-        for shop in shops.values().filter(|s| mails && route.serves(&s.rules.id)) {
-            let twice: Vec<&str> = shop.platform.mails_itself.iter().copied().filter(|m| route.names(m)).collect();
+        for shop in shops.values().filter(|s| mails && route.shops.as_ref().is_none_or(|ids| ids.contains(&s.rules.id))) {
+            let twice: Vec<&str> = shop.platform.mails_itself.iter().copied().filter(|m| route.tells(m)).collect();
             if !twice.is_empty() {
                 out.push(format!(
                     "route {} mails {} of shop {}, which {} mails itself: switch the platform's mails off, or take these out of the route",

@@ -6,12 +6,12 @@ use super::inhand::InHand;
 use crate::domain::channel::Audience;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Decision;
-use crate::domain::ids::ChannelId;
+use crate::domain::ids::{ChannelId, Tag};
 use crate::domain::milestone::{Milestone, Reached};
 use crate::domain::person::{Address, PersonFacts};
 use crate::milestone;
-use crate::plan::decide::{ChannelView, Situation};
 use crate::plan::route::Route;
+use crate::plan::situation::{ChannelView, Situation};
 
 /// What is to be done about each open item of the order now. The same function at send, on retry, on replay
 /// and on a dry run.
@@ -19,7 +19,6 @@ pub fn decide(hand: &InHand, people: &People, now: Timestamp, force: bool) -> Ve
     let live = &hand.live;
     let channels = |id: &ChannelId| {
         live.channels.get(id).map(|account| ChannelView {
-            id: &account.id,
             caps: &account.caps,
             paused: account.paused(now),
             reserve: account.reserve(),
@@ -32,7 +31,7 @@ pub fn decide(hand: &InHand, people: &People, now: Timestamp, force: bool) -> Ve
     let address = |channel: &ChannelId, raw: &str| live.channels.get(channel).and_then(|a| a.channel.address(raw));
     let condition = |route: &Route, milestone: &Milestone, reached: &Reached| match live.conditions.get(&route.tag) {
         None => Ok(true),
-        Some(condition) => condition.holds(&hand.order, &hand.shop.rules, milestone.id, &reached.subject, now),
+        Some(condition) => condition.holds(&hand.order, &hand.shop.rules, milestone.id, &reached.subject),
     };
     let templates = |channel: &ChannelId, milestone: &str| {
         let Some(account) = live.channels.get(channel) else { return false };
@@ -53,6 +52,8 @@ pub fn decide(hand: &InHand, people: &People, now: Timestamp, force: bool) -> Ve
         address: &address,
         condition: &condition,
         templates: &templates,
+        linked: &|_| Vec::new(),
+        digest: &|address| Tag::of(&address.value).0,
         muted: &muted,
         force,
     })
