@@ -131,17 +131,18 @@ fn found(order: &Snapshot<'_>) -> Vec<Found> {
     kept
 }
 
+/// Its number, told when the parcel's first state was: a number that came with the parcel is no later news.
 fn tracking(order: &Snapshot<'_>, parcel: &Found) -> Option<Tracking> {
     let (carrier, url) = (parcel.carrier.clone(), parcel.url.clone());
-    Some(Tracking { at: order.at, number: parcel.number.clone()?, carrier, url })
+    let own = parcel.states.first().and_then(|(_, own)| *own);
+    Some(Tracking { at: own.unwrap_or(order.at), number: parcel.number.clone()?, carrier, url })
 }
 
-/// When a parcel left, by a noted moment or day (midnight UTC, whatever the shop's zone). On that very day the
-/// first webhook knows better, so the body's time counts (`None`); later it is the start of that day, which is
-/// never after what happened next.
+/// When a parcel left. The day noted with it (midnight UTC, whatever the shop's zone) is too coarse to tell news
+/// from news of the same day, so the body's time counts (`None`). A body of days later is not the first that
+/// told of this parcel: there the day says how old the news is.
 fn sent(order: &Snapshot<'_>, noted: Timestamp) -> Option<Timestamp> {
-    let until = if noted.as_second() % DAY == 0 { plus_secs(noted, DAY) } else { noted };
-    (until < order.at).then(|| noted.max(order.created))
+    (plus_secs(noted, 2 * DAY) < order.at).then(|| noted.max(order.created))
 }
 
 /// Text that is a tracking number: short, and one word or a few groups.
