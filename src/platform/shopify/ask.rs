@@ -33,7 +33,7 @@ const FACTS: &str = "fragment facts on Order {
   current_total_price_set: currentTotalPriceSet { ...money }
   total_outstanding_set: totalOutstandingSet { ...money }
   payment_gateway_names: paymentGatewayNames customer_locale: customerLocale source_name: sourceName
-  order_status_url: statusPageUrl
+  order_status_url: statusPageUrl(audience: CUSTOMERVIEW)
   shipping_address: shippingAddress { ...address } billing_address: billingAddress { ...address }
   note_attributes: customAttributes { name: key value }
   line_items: lineItems(first: 20) { nodes {
