@@ -1,5 +1,7 @@
 //! Shopify: golden requests, the door, laws that hold for any body, and the questions to its API.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, and says where")]
+
 mod ask;
 mod door;
 mod golden;
@@ -12,6 +14,7 @@ use orderwire::domain::settings::Secret;
 use orderwire::domain::signature::sign;
 use orderwire::domain::webhook::RawWebhook;
 use orderwire::platform::{self, Kind, Shop};
+use proptest::prelude::ProptestConfig;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -52,6 +55,11 @@ fn webhook(topic: &str, body: &[u8]) -> RawWebhook {
         ("X-Shopify-Hmac-Sha256", &signature(SECRET, body)),
     ];
     RawWebhook::post(&headers, body.to_vec(), received())
+}
+
+/// No files of past failures: one that was found becomes a golden case.
+fn generated(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn events(told: Told) -> Vec<OrderEvent> {

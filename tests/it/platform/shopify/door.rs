@@ -162,6 +162,8 @@ fn the_kind_says_what_it_is() {
 }
 
 proptest! {
+    #![proptest_config(super::generated(256))]
+
     #[test]
     fn a_flipped_bit_is_refused(body in proptest::collection::vec(any::<u8>(), 1..200), at in any::<usize>(), bit in 0u8..8) {
         let mut raw = webhook("orders/paid", &body);

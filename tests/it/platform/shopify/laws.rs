@@ -192,6 +192,8 @@ fn json_value() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(super::generated(256))]
+
     #[test]
     fn any_bytes_give_an_answer(body in proptest::collection::vec(any::<u8>(), 0..400), start in "[{\\[ ]?", topic in 0usize..40) {
         let body = [start.as_bytes(), &body].concat();

@@ -1,165 +1,27 @@
-//! Helpers for reading what shop systems send: text without markup or tricks, and JSON fields that may be
-//! absent, null or of an odd type. Everything here is total: any input gives an answer, none a panic.
+//! JSON fields that may be absent, null or of an odd type.
 //!
-//! The JSON types read with `deserialize_any`, so that a field of an unexpected type is passed over instead
-//! of failing the whole body; a body of which one field went wrong still tells the rest. They are used in
+//! They read with `deserialize_any`, so that a field of an unexpected type is passed over instead of failing
+//! the whole body; a body of which one field went wrong still tells the rest. They are used in
 //! `#[serde(default)]` structs with only the fields that are needed: a whole `serde_json::Value` of an order
 //! costs several times as much.
 
+use super::text::{clean, cut, plain};
 use crate::domain::clock::Timestamp;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Longest text kept, in bytes.
-const MAX_TEXT: usize = 64 * 1024;
 /// Longest list read; a longer one is not a shop's.
 const MAX_ITEMS: usize = 10_000;
-/// Longest link kept, in bytes: what browsers and messengers take.
-const MAX_URL: usize = 2048;
-
-/// One line of text: control characters and bidirectional overrides removed, line ends and tabs made
-/// blanks, trimmed, at most 64 KiB. `None` where nothing is left.
-pub(super) fn clean(text: &str) -> Option<String> {
-    tidy(text, false)
-}
-
-/// Customer-visible text of several lines: markup removed, entities decoded, then as [`clean`] but with its
-/// line ends.
-pub(super) fn plain(text: &str) -> Option<String> {
-    // Tags go first: `&lt;b&gt;` was meant to be read, so it must not become a tag on the way.
-    tidy(&decode_entities(&strip_markup(cut(text))), true)
-}
-
-/// An `https` link without credentials, else `None`.
-pub(super) fn https(link: &str) -> Option<String> {
-    let url = url::Url::parse(link.trim()).ok()?;
-    let safe = url.scheme() == "https"
-        && url.host_str().is_some_and(|h| !h.is_empty())
-        && url.username().is_empty()
-        && url.password().is_none();
-    let url = String::from(url);
-    (safe && url.len() <= MAX_URL).then_some(url)
-}
 
 /// The first text that says something.
-pub(super) fn first<'a>(texts: impl IntoIterator<Item = &'a Text>) -> Option<String> {
+pub(in crate::platform) fn first<'a>(texts: impl IntoIterator<Item = &'a Text>) -> Option<String> {
     texts.into_iter().find_map(|t| t.0.clone())
 }
 
-fn tidy(text: &str, keep_lines: bool) -> Option<String> {
-    let mut out = String::new();
-    for c in cut(text).chars() {
-        match c {
-            '\n' if keep_lines => {
-                out.truncate(out.trim_end_matches(' ').len());
-                // One empty line at most: mark-up leaves heaps of them.
-                if !out.is_empty() && !out.ends_with("\n\n") {
-                    out.push('\n');
-                }
-            }
-            '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' if !out.ends_with([' ', '\n']) => out.push(' '),
-            '\u{2028}' | '\u{2029}' => {}
-            _ if c.is_control() || is_bidi(c) => {}
-            _ => out.push(c),
-        }
-    }
-    let trimmed = out.trim();
-    (!trimmed.is_empty()).then(|| if trimmed.len() == out.len() { out.clone() } else { trimmed.to_string() })
-}
-
-/// Characters that change the direction of text or stand for nothing: they make a name read as another.
-fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-fn cut(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or(text)
-}
-
-fn strip_markup(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('<') {
-        out.push_str(before);
-        let name = after.strip_prefix('/').unwrap_or(after);
-        // "a < b" and "<3" are words, not tags.
-        if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '!') {
-            out.push('<');
-            rest = after;
-            continue;
-        }
-        let Some((_, tail)) = after.split_once('>') else {
-            // No tag ends any more: looking again at each `<` would take quadratic time.
-            out.push('<');
-            rest = after;
-            break;
-        };
-        if ["br", "p", "div", "li", "tr", "h"].iter().any(|t| starts_with_tag(name, t)) {
-            out.push('\n');
-        }
-        rest = tail;
-    }
-    out.push_str(rest);
-    out
-}
-
-fn starts_with_tag(text: &str, tag: &str) -> bool {
-    let mut rest = text.bytes();
-    tag.bytes().all(|t| rest.next().is_some_and(|b| b.eq_ignore_ascii_case(&t)))
-        && rest.next().is_none_or(|b| !b.is_ascii_alphabetic())
-}
-
-fn decode_entities(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('&') {
-        out.push_str(before);
-        let end = after.bytes().take(10).position(|b| b == b';').unwrap_or(0);
-        match after.get(..end).and_then(entity) {
-            Some(c) => {
-                out.push(c);
-                rest = after.get(end + 1..).unwrap_or_default();
-            }
-            None => {
-                out.push('&');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-fn entity(name: &str) -> Option<char> {
-    if let Some(number) = name.strip_prefix('#') {
-        let code = match number.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16),
-            None => number.parse(),
-        };
-        return char::from_u32(code.ok()?);
-    }
-    Some(match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => ' ',
-        "hellip" => '…',
-        "ndash" => '–',
-        "mdash" => '—',
-        "lsquo" => '‘',
-        "rsquo" => '’',
-        "ldquo" => '“',
-        "rdquo" => '”',
-        _ => return None,
-    })
-}
-
 /// What a lenient field makes of each kind of JSON value; what it does not name gives the default.
-pub(super) trait Take<'de>: Default {
+pub(in crate::platform) trait Take<'de>: Default {
     /// From a string.
     fn text(_: &str) -> Self {
         Self::default()
@@ -189,7 +51,7 @@ pub(super) trait Take<'de>: Default {
 }
 
 /// Reads a value of any type into a [`Take`].
-pub(super) fn take<'de, T: Take<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+pub(in crate::platform) fn take<'de, T: Take<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     from.deserialize_any(Any(PhantomData))
 }
 
@@ -238,15 +100,15 @@ macro_rules! lenient {
         }
     )+ };
 }
-pub(super) use lenient;
+pub(in crate::platform) use lenient;
 
 /// A line of text, [`clean`]ed; numbers become their text (amounts come as either).
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Text(pub(super) Option<String>);
+pub(in crate::platform) struct Text(pub(in crate::platform) Option<String>);
 
 impl Text {
     /// The text, empty where there is none.
-    pub(super) fn as_str(&self) -> &str {
+    pub(in crate::platform) fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
 }
@@ -265,7 +127,7 @@ impl<'de> Take<'de> for Text {
 
 /// Text of several lines written for people, made [`plain`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Prose(pub(super) Option<String>);
+pub(in crate::platform) struct Prose(pub(in crate::platform) Option<String>);
 
 impl<'de> Take<'de> for Prose {
     fn text(text: &str) -> Self {
@@ -275,7 +137,7 @@ impl<'de> Take<'de> for Prose {
 
 /// An id: a string or an integer, kept as its digits; a floating-point number has lost some and is none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Id(pub(super) Option<String>);
+pub(in crate::platform) struct Id(pub(in crate::platform) Option<String>);
 
 impl<'de> Take<'de> for Id {
     fn text(text: &str) -> Self {
@@ -290,7 +152,7 @@ impl<'de> Take<'de> for Id {
 
 /// A moment written with its offset (RFC 3339).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct When(pub(super) Option<Timestamp>);
+pub(in crate::platform) struct When(pub(in crate::platform) Option<Timestamp>);
 
 impl<'de> Take<'de> for When {
     fn text(text: &str) -> Self {
@@ -300,11 +162,11 @@ impl<'de> Take<'de> for When {
 
 /// Yes or no, where it is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Flag(pub(super) Option<bool>);
+pub(in crate::platform) struct Flag(pub(in crate::platform) Option<bool>);
 
 impl Flag {
     /// It is said, and it is yes.
-    pub(super) fn yes(self) -> bool {
+    pub(in crate::platform) fn yes(self) -> bool {
         self.0 == Some(true)
     }
 }
@@ -317,7 +179,7 @@ impl<'de> Take<'de> for Flag {
 
 /// How many; what does not fit is held at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Count(pub(super) Option<u32>);
+pub(in crate::platform) struct Count(pub(in crate::platform) Option<u32>);
 
 impl<'de> Take<'de> for Count {
     fn text(text: &str) -> Self {
@@ -330,17 +192,17 @@ impl<'de> Take<'de> for Count {
 
 /// Passed over; with [`Seen`] it tells that the key was there.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Anything;
+pub(in crate::platform) struct Anything;
 
 impl Take<'_> for Anything {}
 
 /// Texts in their places: a list of them, or one that is cut at its commas.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Texts(pub(super) Vec<Text>);
+pub(in crate::platform) struct Texts(pub(in crate::platform) Vec<Text>);
 
 impl Texts {
     /// Those that say something.
-    pub(super) fn told(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::platform) fn told(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|t| t.0.as_deref())
     }
 }
@@ -369,7 +231,7 @@ fn items<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(mut list: A) -> Result<Vec
 
 /// An object, nothing where the body has anything else.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Part<T>(pub(super) Option<T>);
+pub(in crate::platform) struct Part<T>(pub(in crate::platform) Option<T>);
 
 impl<T> Default for Part<T> {
     fn default() -> Self {
@@ -391,7 +253,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Part<T> {
 
 /// A list of objects; what is none is passed over. Also the `nodes` of a GraphQL connection.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Many<T>(pub(super) Vec<T>);
+pub(in crate::platform) struct Many<T>(pub(in crate::platform) Vec<T>);
 
 impl<T> Default for Many<T> {
     fn default() -> Self {
@@ -424,15 +286,44 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
 
 /// A field of which it matters whether the key was there at all, be it with `null`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Seen<T> {
+pub(in crate::platform) struct Seen<T> {
     /// The key was there.
-    pub(super) here: bool,
+    pub(in crate::platform) here: bool,
     /// What it said.
-    pub(super) value: T,
+    pub(in crate::platform) value: T,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Seen<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         T::deserialize(from).map(|value| Seen { here: true, value })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_all_their_digits() {
+        let id = |json: &str| serde_json::from_str::<Id>(json).unwrap().0;
+        assert_eq!(id("820982911946154508"), Some("820982911946154508".into()));
+        assert_eq!(id("18446744073709551615"), Some("18446744073709551615".into()));
+        assert_eq!(id("\" wc_1 \""), Some("wc_1".into()));
+        for none in
+            ["820982911946154508.0", "8.2e17", "18446744073709551616", "-1", "null", "true", "[1]", "{}", "\"a b\""]
+        {
+            assert_eq!(id(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn odd_values_are_passed_over() {
+        let many = |json: &str| serde_json::from_str::<Many<Text>>(json).map(|m| m.0);
+        assert_eq!(many("[1, null, \"x\", [], true]").unwrap(), []);
+        assert_eq!(serde_json::from_str::<Texts>("[1, null, \"x\"]").unwrap().told().collect::<Vec<_>>(), ["1", "x"]);
+        assert_eq!(serde_json::from_str::<Texts>("\"a, b,,\"").unwrap().told().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(serde_json::from_str::<When>("\"2026-02-30T00:00:00Z\"").unwrap(), When(None));
+        assert_eq!(serde_json::from_str::<Count>("-3").unwrap(), Count(None));
+        assert_eq!(serde_json::from_str::<Count>("5000000000").unwrap(), Count(Some(u32::MAX)));
     }
 }
