@@ -249,7 +249,7 @@ impl Line {
             return Err(not_yet("LINE issued an access token that no header can carry"));
         };
         let path = if envelope.form == Form::Reply { "reply" } else { "push" };
-        if let Some(key) = envelope.key.filter(|_| path == "push") {
+        if let Some(key) = envelope.key {
             headers.insert("x-line-retry-key", retry_key(&key));
         }
         let url = format!("{}/v2/bot/message/{path}", self.api_url);

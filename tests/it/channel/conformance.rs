@@ -216,10 +216,12 @@ fn each_text(value: &Value, check: &mut impl FnMut(&str)) {
 #[test]
 fn every_status_with_any_body_has_a_verdict() {
     let deep = "[".repeat(100_000);
-    let bodies: [&[u8]; 10] = [
+    let bodies: [&[u8]; 12] = [
         b"",
         b"<html><body>Bad Gateway</body></html>",
         b"{}",
+        b"ok",
+        b"{\"ok\":true,\"sentMessages\":[],\"message_id\":\"1\",\"recipient_id\":\"1\"}",
         b"null",
         b"[1]",
         b"{\"message\":1,\"error\":[],\"details\":{},\"sentMessages\":\"x\",\"ok\":\"yes\"}",

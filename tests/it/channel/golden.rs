@@ -170,3 +170,13 @@ fn signal_json(signal: &Signal) -> Value {
     fields.as_object_mut().unwrap().retain(|_, v| !v.is_null());
     fields
 }
+
+/// Each kind runs its own folder; a folder that belongs to no kind is read by nobody.
+#[test]
+fn every_folder_belongs_to_a_kind() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/channel");
+    for folder in std::fs::read_dir(root).unwrap() {
+        let name = folder.unwrap().file_name().into_string().unwrap();
+        assert!(find(&name).is_some(), "tests/golden/channel/{name} is no kind of channel");
+    }
+}

@@ -261,6 +261,24 @@ fn a_label_of_twenty_thousand_marks_is_a_fault_and_no_oversized_card() {
     assert!(fault.to_string().contains("the title with its links"), "{fault}");
 }
 
+#[test]
+fn a_card_of_the_shops_own_is_held_to_its_size() {
+    let channel = open("line", &settings());
+    let parts = Parts::of(Form::Free, channel.address(PERSON));
+    for (kind, bytes, fits) in [
+        ("bubble", 30_000, true),
+        ("bubble", 30_001, false),
+        ("carousel", 30_001, true),
+        ("carousel", 50_000, true),
+        ("carousel", 50_001, false),
+    ] {
+        let mut card = json!({ "type": kind, "x": "" });
+        card["x"] = "a".repeat(bytes - card.to_string().len()).into();
+        let words = Message { extra: BTreeMap::from([("flex".to_string(), card)]), ..message() };
+        assert_eq!(channel.shape(&words, &parts.errand()).is_ok(), fits, "{kind} of {bytes}");
+    }
+}
+
 /// Messages of many forms, as bodies of push and reply.
 fn bodies() -> Vec<(&'static str, Value)> {
     let bubble = json!({ "type": "bubble", "body": { "type": "box", "layout": "vertical", "contents": [{ "type": "text", "text": "x" }] } });
