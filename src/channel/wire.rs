@@ -2,9 +2,10 @@
 //!
 //! No redirects (a 307 would carry our token to another origin), no proxy from the environment, every step
 //! bounded in time, every answer capped while it is read, no address in an error text (tokens live there).
+//! The client repeats nothing by itself; retries happen in one layer, and that is not here.
 
 use crate::domain::verdict::Answer;
-use reqwest::header::HeaderMap;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -27,9 +28,11 @@ impl Wire {
     /// # Errors
     /// The TLS back end could not be set up.
     pub fn new(timeout: Duration, plain: bool) -> Result<Wire, String> {
+        install_tls();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
             .connect_timeout(CONNECT.min(timeout))
             .timeout(timeout)
             .pool_idle_timeout(Duration::from_secs(30))
@@ -43,6 +46,14 @@ impl Wire {
     /// Posts a JSON document once and reports what was seen; never repeats by itself.
     pub async fn post_json(&self, url: &str, headers: HeaderMap, body: String) -> Answer {
         let request = self.client.post(url).headers(headers).header("content-type", "application/json").body(body);
+        self.answer(request).await
+    }
+
+    /// Posts a form (`application/x-www-form-urlencoded`) once.
+    pub async fn post_form(&self, url: &str, headers: HeaderMap, fields: &[(&str, &str)]) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let form = "application/x-www-form-urlencoded";
+        let request = self.client.post(url).headers(headers).header("content-type", form).body(body);
         self.answer(request).await
     }
 
@@ -81,6 +92,28 @@ impl Wire {
         }
         Answer::Reply { status, headers, body }
     }
+}
+
+/// `ring` as the process's TLS provider. Idempotent: whoever came first installed the same.
+pub fn install_tls() {
+    use rustls::crypto::{CryptoProvider, ring};
+    if CryptoProvider::get_default().is_none() && ring::default_provider().install_default().is_err() {
+        tracing::debug!("another thread installed the TLS provider first");
+    }
+}
+
+/// `Authorization: Bearer …`, marked as sensitive so that no log of headers shows it. `None`: the token holds
+/// characters that no header can carry.
+pub fn bearer(token: &str) -> Option<HeaderMap> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+    value.set_sensitive(true);
+    Some(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+}
+
+/// Seconds of a `Retry-After` header, held within a day. The other form, a date, is not used by any vendor
+/// here and counts as none.
+pub fn retry_after(answer: &Answer) -> Option<i64> {
+    answer.header("retry-after")?.trim().parse::<i64>().ok().map(|s| s.clamp(0, 86_400))
 }
 
 /// The innermost cause, without the address.
