@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests that finds nothing has failed the test")]
 
 mod conformance;
+mod email;
 mod golden;
 mod line;
+mod messenger;
 mod openapi;
 mod server;
 mod slack;

@@ -101,20 +101,20 @@ enum TlsMode {
 /// The kind.
 pub(super) static KIND: Kind = Kind {
     name: "email",
-    example: r#"[[channel]]
-id = "email"
-kind = "email"
-host = "smtp.example.com"
-port = 587
-tls = "starttls"                                  # "implicit" (465), "starttls" (587), "none" (this machine only)
-username = "orders@example.com"
-password = { env = "SMTP_PASSWORD" }
-from = { name = "Example Shop", address = "orders@example.com" }   # of the domain the relay signs for (DKIM)
-reply_to = "care@example.com"
-list_unsubscribe_mailto = "unsubscribe@example.com"
-hello = "notify.example.com"                      # the name we greet the relay with
-per_second = 5
-timeout = "30s"
+    example: r#"# [[channel]]
+# id = "email"
+# kind = "email"
+# host = "smtp.example.com"
+# tls = "starttls"                                  # "implicit" (465), "starttls" (587), "none" (this machine only)
+# username = "orders@example.com"
+# password = { env = "SMTP_PASSWORD" }
+# from = { name = "Example Shop", address = "orders@example.com" } # of the domain for which the relay signs (DKIM)
+# reply_to = "care@example.com"                     # a mailbox that somebody reads
+# # port = 587
+# # list_unsubscribe_mailto = "unsubscribe@example.com"
+# # hello = "notify.example.com"                    # the name we greet the relay with
+# # per_second = 5
+# # timeout = "30s"
 "#,
     schema: <Settings as JsonSchema>::json_schema,
     open,

@@ -3,6 +3,7 @@
 //! only where no error object came. (Messenger "Error codes", read 2026-06-25.)
 
 use super::meta::{self, GraphError};
+use super::retry_after;
 use crate::domain::decision::Reason;
 use crate::domain::person::{PersonChange, Unreachable};
 use crate::domain::verdict::{Answer, Scope, Verdict};
@@ -35,14 +36,21 @@ pub(super) fn judge(answer: &Answer) -> Verdict {
     {
         return Verdict::Accepted { ids: vec![id], again: false };
     }
-    judge_status(status)
+    judge_status(status, answer)
+}
+
+/// Meta could not use the picture, and took nothing.
+pub(super) fn picture_refused(answer: &Answer) -> bool {
+    let Answer::Reply { body, .. } = answer else { return false };
+    let error = serde_json::from_slice(body).ok().and_then(|document: Value| GraphError::read(&document));
+    error.is_some_and(|e| e.code == 100 && matches!(e.subcode, Some(2018109 | 2018008 | 2018047 | 2018294)))
 }
 
 /// No error object: a proxy or a half-dead front answered, and what stands behind it is not known.
-fn judge_status(status: u16) -> Verdict {
+fn judge_status(status: u16, answer: &Answer) -> Verdict {
     let detail = format!("HTTP {status} without a message id or an error object");
     match status {
-        429 => later(Reason::RateLimited, Some(THROTTLED), Scope::Account, detail),
+        429 => later(Reason::RateLimited, retry_after(answer).or(Some(THROTTLED)), Scope::Account, detail),
         // Not Meta's API at all, or not with this address and token.
         300..=399 | 401 | 403 | 404 | 407 => stop(None, detail),
         _ => Verdict::Unsure { detail },

@@ -11,7 +11,7 @@ mod hear;
 mod judge;
 mod shape;
 
-use super::wire::Wire;
+use super::wire::{Wire, bearer, retry_after};
 use super::{Channel, Kind, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
@@ -19,15 +19,16 @@ use crate::domain::channel::{
 use crate::domain::ids::ChannelId;
 use crate::domain::person::{Address, Heard};
 use crate::domain::settings::{Mistake, Secret, Span};
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Answer, Verdict};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal};
 use futures_util::future::BoxFuture;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::HeaderMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Address scheme: page-scoped ids.
 const SCHEME: &str = "messenger";
@@ -79,18 +80,19 @@ struct Settings {
 /// The kind.
 pub(super) static KIND: Kind = Kind {
     name: "messenger",
-    example: r#"[[channel]]
-id = "messenger-page"
-kind = "messenger"
-page_id = "102290129340398"
-access_token = { env = "MESSENGER_TOKEN" }        # of the page; needs pages_messaging and pages_utility_messaging
-app_secret = { env = "META_APP_SECRET" }          # or app_secrets = [new, old] while it is being replaced
-verify_token = { env = "MESSENGER_VERIFY_TOKEN" } # any long random word; the same in the app's dashboard
-prefer_template = false                           # true: approved templates inside the 24 hours too
-per_second = 30                                   # above 40 the page's inbox stops working
-timeout = "10s"
-api_version = "v26.0"
-api_url = "https://graph.facebook.com"
+    example: r#"# [[channel]]
+# id = "messenger-page"
+# kind = "messenger"
+# page_id = "102290129340398"
+# access_token = { env = "MESSENGER_TOKEN" }        # of the page; needs pages_messaging and pages_utility_messaging
+# app_secret = { env = "META_APP_SECRET" }          # verifies callbacks (URL: PUBLIC_URL/callbacks/messenger-page) and proves our calls
+# verify_token = { env = "MESSENGER_VERIFY_TOKEN" } # a long random word; the same one in the app's dashboard
+# # app_secrets = [{ env = "META_APP_SECRET_OLD" }] # further secrets that still verify, during a rotation
+# # prefer_template = true                          # approved templates inside the 24 hours too
+# # api_url = "https://graph.facebook.com"
+# # api_version = "v26.0"
+# # per_second = 30                                 # above 40 the page's inbox stops working
+# # timeout = "10s"
 "#,
     schema: <Settings as JsonSchema>::json_schema,
     open,
@@ -118,13 +120,13 @@ fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>
     must(secrets.iter().all(|s| !s.expose().is_empty()), listed, "an app secret is empty");
     must(!settings.verify_token.expose().is_empty(), "verify_token", "an empty word would let anybody subscribe");
     let token = settings.access_token.expose();
-    must(!token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()), "access_token", "this is no access token");
+    let headers = bearer(token).filter(|_| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()));
+    must(headers.is_some(), "access_token", "is empty, or holds characters that no token has");
     let version = settings.api_version.as_deref().unwrap_or(API_VERSION);
     must(is_version(version), "api_version", "write it like v26.0");
-    let (Some(newest), true) = (secrets.first(), mistakes.is_empty()) else { return Err(mistakes) };
-    let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| vec![Mistake::new("access_token", "this is no access token")])?;
-    authorization.set_sensitive(true);
+    let (Some(newest), Some(headers), true) = (secrets.first(), headers, mistakes.is_empty()) else {
+        return Err(mistakes);
+    };
     let wire =
         Wire::new(Duration::from_secs(timeout.into()), base.plain).map_err(|e| vec![Mistake::new("api_url", e)])?;
     // The proof goes with every call; apps that do not demand it take no notice.
@@ -138,7 +140,7 @@ fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>
         verify_token: settings.verify_token,
         prefer_template: settings.prefer_template,
         url,
-        authorization,
+        headers,
         wire,
     }))
 }
@@ -185,8 +187,14 @@ struct Messenger {
     verify_token: Secret,
     prefer_template: bool,
     url: String,
-    authorization: HeaderValue,
+    headers: HeaderMap,
     wire: Wire,
+}
+
+impl Messenger {
+    async fn post(&self, body: String) -> Answer {
+        self.wire.post_json(&self.url, self.headers.clone(), body).await
+    }
 }
 
 impl Channel for Messenger {
@@ -223,9 +231,16 @@ impl Channel for Messenger {
 
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
-            let mut headers = HeaderMap::new();
-            headers.insert(AUTHORIZATION, self.authorization.clone());
-            judge::judge(&self.wire.post_json(&self.url, headers, envelope.body.clone()).await)
+            let deadline = Instant::now() + Duration::from_secs(self.capabilities.timeout_secs.into());
+            let answer = self.post(envelope.body.clone()).await;
+            if !judge::picture_refused(&answer) {
+                return judge::judge(&answer);
+            }
+            let Some(bare) = shape::without_picture(&envelope.body) else { return judge::judge(&answer) };
+            match tokio::time::timeout_at(deadline, self.post(bare)).await {
+                Ok(answer) => judge::judge(&answer),
+                Err(_) => Verdict::Unsure { detail: "timed out after a second try without the picture".into() },
+            }
         })
     }
 

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 pub(super) const BUTTONS: usize = 3;
 /// Text of a button template, in characters.
 const BUTTON_TEXT: usize = 640;
-/// Longest address of a link, in bytes; not documented, browsers take no more.
-const URL: usize = 2000;
+/// Longest address of a link, in bytes. Not documented; it must also fit into a text.
+const URL: usize = 1000;
 /// Label of a button, in characters.
 const LABEL: usize = 20;
 /// Title and subtitle of a generic template, in characters each.
@@ -140,11 +140,28 @@ pub(super) fn utility(psid: &str, message: &Message) -> Result<Value, ShapeFault
             components.push(json!({"type": "buttons", "parameters": params}));
         }
     }
-    Ok(json!({
-        "recipient": {"id": psid},
-        "messaging_type": "UTILITY",
-        "message": {"template": {"name": name, "language": {"code": language}, "components": components}},
-    }))
+    let mut template = json!({"name": name, "language": {"code": language}});
+    if !components.is_empty() {
+        template["components"] = json!(components);
+    }
+    Ok(json!({"recipient": {"id": psid}, "messaging_type": "UTILITY", "message": {"template": template}}))
+}
+
+/// The same message without its picture, where it has one: for a picture that Meta could not fetch.
+pub(super) fn without_picture(body: &str) -> Option<String> {
+    let mut document: Value = serde_json::from_str(body).ok()?;
+    let payload = document.pointer_mut("/message/attachment/payload")?;
+    let card = payload.pointer_mut("/elements/0")?.as_object_mut()?;
+    card.remove("image_url")?;
+    // A card of a title alone is none: its words go as a text.
+    if card.len() > 1 {
+        return Some(document.to_string());
+    }
+    let title = card.remove("title")?;
+    let message = document.get_mut("message")?.as_object_mut()?;
+    message.remove("attachment");
+    message.insert("text".into(), title);
+    Some(document.to_string())
 }
 
 /// A list is by position, a table by name.
