@@ -3,7 +3,7 @@
 use super::{WorkerSettings, WordsSettings};
 use crate::config::schema;
 use crate::http::settings::{AdminSettings, ServerSettings};
-use crate::plan::route::RouteSettings;
+use crate::plan::RouteSettings;
 use crate::platform::settings::ShopSettings;
 use crate::store::settings::StoreSettings;
 use crate::telemetry::LogSettings;

@@ -3,7 +3,7 @@
 //! Knows: which part has which table, and the order of starting and stopping.
 //! Must not know: how any part works inside.
 //! May use: domain, seal, platform, milestone, plan, words, channel, store, config, telemetry, flow, http, pages
-//! How to add one: a part brings its settings struct; it gets a field in [`Settings`] and a line in [`read`].
+//! How to add one: a part brings its settings struct; it gets a field in [`Parts`] and a line in [`read`].
 
 pub mod example;
 pub mod run;
@@ -19,7 +19,7 @@ use crate::flow::live::{Live, OffLinks, Shop};
 use crate::http;
 use crate::http::settings::{AdminSettings, ServerSettings};
 use crate::milestone;
-use crate::plan::route::{Known, Route, RouteSettings, check_tags};
+use crate::plan::{Known, Route, RouteSettings, check_tags};
 use crate::platform::settings::ShopSettings;
 use crate::seal::Seal;
 use crate::store::Store;
@@ -46,7 +46,7 @@ pub struct WorkerSettings {
 
 impl Default for WorkerSettings {
     fn default() -> Self {
-        Self { lease: Span(60) }
+        Self { lease: Span(120) }
     }
 }
 
@@ -59,8 +59,16 @@ pub struct WordsSettings {
     pub dir: Option<PathBuf>,
 }
 
-/// All settings, checked, as live parts.
+/// All settings, checked.
 pub struct Settings {
+    /// What holds until the next start.
+    pub parts: Parts,
+    /// What a reload replaces.
+    pub live: Live,
+}
+
+/// What holds until the next start.
+pub struct Parts {
     /// Public door.
     pub server: ServerSettings,
     /// Admin door.
@@ -71,8 +79,6 @@ pub struct Settings {
     pub worker: WorkerSettings,
     /// Logs.
     pub log: LogSettings,
-    /// What a reload replaces.
-    pub live: Live,
     /// Files whose change calls for a reload.
     pub files: Vec<PathBuf>,
     /// Things worth a person's look that do not keep it from starting.
@@ -120,7 +126,7 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
     match (log, server, admin, store, worker, words) {
         (Some(log), Some(server), Some(admin), Some(store), Some(worker), Some(words)) if problems.is_empty() => {
             let live = Live { shops, routes, conditions, words: Arc::new(words), channels, off_links: None };
-            Ok(Settings { server, admin, store, worker, log, live, files, warnings })
+            Ok(Settings { parts: Parts { server, admin, store, worker, log, files, warnings }, live })
         }
         _ => Err(problems),
     }
@@ -330,7 +336,7 @@ fn seal(store: &StoreSettings) -> anyhow::Result<Seal> {
 ///
 /// # Errors
 /// Redis cannot be used, with what to change.
-pub async fn app(settings: &Settings, mut live: Live) -> anyhow::Result<Arc<App>> {
+pub async fn app(settings: &Parts, mut live: Live) -> anyhow::Result<Arc<App>> {
     let seal = Arc::new(seal(&settings.store)?);
     let store = Store::open(&settings.store.options(), Arc::clone(&seal)).await?;
     live.off_links = settings.server.public_url.clone().map(|base| OffLinks { base, seal });

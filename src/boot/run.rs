@@ -1,6 +1,6 @@
 //! Running: the doors, the worker, the sweep, reload, shutdown.
 
-use super::{Settings, read};
+use super::{Parts, Settings, read};
 use crate::domain::settings::Secret;
 use crate::flow::{App, deliver, sweep};
 use crate::http;
@@ -51,9 +51,9 @@ pub struct Running {
 ///
 /// # Errors
 /// Redis or a listener cannot be used, with what to change.
-pub async fn start(mut settings: Settings, role: Role, reload_from: Option<PathBuf>) -> anyhow::Result<Running> {
+pub async fn start(settings: Settings, role: Role, reload_from: Option<PathBuf>) -> anyhow::Result<Running> {
     crate::channel::install_tls();
-    let live = std::mem::replace(&mut settings.live, crate::flow::live::Live::empty());
+    let Settings { parts: settings, live } = settings;
     let app = super::app(&settings, live).await?;
     let status = Arc::new(Status { started: AtomicBool::new(false), leaving: AtomicBool::new(false), app: Arc::clone(&app) });
     let (stop, stopped) = watch::channel(false);
@@ -120,7 +120,7 @@ impl Running {
         tracing::info!("leaving");
         self.status.leaving.store(true, Ordering::Release);
         tokio::time::sleep(LINGER).await;
-        drop(self.stop.send(true));
+        self.stop.send_replace(true);
         let closing = async {
             for server in &self.servers {
                 server.stop(true).await;
@@ -141,7 +141,7 @@ impl Running {
 
 /// The admin door's keeper. Without configured tokens the relay makes one of its own, in a file that only
 /// its user can read, so that commands on the same machine work at once.
-fn guard(settings: &Settings) -> anyhow::Result<Guard> {
+fn guard(settings: &Parts) -> anyhow::Result<Guard> {
     let mut tokens: Vec<Token> =
         settings.admin.tokens.iter().map(|t| Token::new(&t.name, t.scopes.clone(), t.token.expose())).collect();
     if tokens.is_empty() {
@@ -190,7 +190,7 @@ fn reload(app: &App, path: &Path) -> Option<Vec<PathBuf>> {
                 app.reload(settings.live);
                 app.metrics.reload(ReloadResult::Done);
                 tracing::info!("settings and words reloaded");
-                return Some(settings.files);
+                return Some(settings.parts.files);
             }
             vec!["channels were added, removed or renamed: that needs a restart".to_string()]
         }

@@ -25,18 +25,18 @@ pub fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
         Ok(settings) => {
             let live = &settings.live;
             if args.json {
-                out::json(&json!({ "ok": true, "file": name, "problems": [], "warnings": settings.warnings }));
+                out::json(&json!({ "ok": true, "file": name, "problems": [], "warnings": settings.parts.warnings }));
             } else {
-                settings.warnings.iter().for_each(|w| out::line(&format!("warning: {w}")));
+                settings.parts.warnings.iter().for_each(|w| out::line(&format!("warning: {w}")));
                 out::line(&format!(
                     "{name}: fine. {} shops, {} channels, {} routes; {}",
                     live.shops.len(),
                     live.channels.len(),
                     live.routes.len(),
-                    settings.store.durability_sentence()
+                    settings.parts.store.durability.sentence()
                 ));
             }
-            Ok(if args.strict && !settings.warnings.is_empty() { Status::Failure } else { Status::Done })
+            Ok(if args.strict && !settings.parts.warnings.is_empty() { Status::Failure } else { Status::Done })
         }
         Err(problems) => {
             if args.json {

@@ -46,7 +46,7 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
     }
     out::line(&out::bold(&format!("{} {} ({})", args.shop, text(&view, "name"), args.order)));
     out::line(&format!("payment {} · order {} · source {}", text(&view, "payment"), text(&view, "stage"), text(&view, "source")));
-    let rows = items(&view).iter().map(|i| {
+    let rows = items(&view).into_iter().map(|i| {
         [number(i, "item"), text(i, "milestone"), text(i, "subject"), text(i, "route"), text(i, "slot"), text(i, "state"), text(i, "channel"), number(i, "attempts"), text(i, "reason")]
     });
     out::table(["item", "milestone", "of", "route", "slot", "state", "channel", "tries", "reason"], rows.collect());

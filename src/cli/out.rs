@@ -1,7 +1,7 @@
 //! What commands print: results to stdout, the rest to stderr; colour on a terminal only.
 #![expect(clippy::print_stdout, reason = "this is where commands print their results")]
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -34,7 +34,7 @@ pub fn error(text: &str) {
 /// A table for people; it knows how wide Han characters are.
 pub fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(width());
     table.set_header(head);
     for row in rows {

@@ -34,7 +34,7 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
             return Ok(Status::Wrong);
         }
     };
-    crate::telemetry::init(settings.log.format, &settings.log.filter).map_err(anyhow::Error::msg)?;
+    crate::telemetry::init(settings.parts.log.format, &settings.parts.log.filter).map_err(anyhow::Error::msg)?;
     let role = match args.role {
         RoleArg::All => Role::All,
         RoleArg::Web => Role::Web,

@@ -15,7 +15,7 @@ use crate::domain::owed::Owed;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::milestone;
 use crate::telemetry::WebhookOutcome;
-use crate::plan::owe::owe;
+use crate::plan::owe;
 use crate::store::error::StoreError;
 use crate::store::keys::Unit;
 use crate::store::order::{Commit, Committed, Record};

@@ -6,12 +6,12 @@ use super::account::{Account, Permit};
 use super::inhand::InHand;
 use crate::domain::channel::{Envelope, Form};
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{Decision, Go, Reason};
+use crate::domain::decision::{Decision, Go};
 use crate::domain::ids::ChannelId;
 use crate::domain::milestone::Purpose;
 use crate::domain::owed::State;
 use crate::domain::person::{Address, PersonFacts};
-use crate::plan::recipient;
+use crate::plan::addresses_for;
 use super::settle::Rest;
 use crate::store::error::StoreError;
 use crate::store::order::Record;
@@ -125,6 +125,7 @@ async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Resu
         }
     }
     order.take_over(now);
+    order.refresh();
     Ok(order)
 }
 
@@ -181,7 +182,7 @@ fn candidates(order: &InHand) -> Vec<(ChannelId, Address)> {
     }
     for id in channels {
         let Some(account) = order.live.channels.get(id) else { continue };
-        for raw in recipient::addresses_for(&order.order, &order.shop.rules, account.caps.scheme) {
+        for raw in addresses_for(&order.order, &order.shop.rules, account.caps.scheme) {
             if let Some(address) = account.channel.address(&raw) {
                 found.push((id.clone(), address));
             }
@@ -223,12 +224,12 @@ async fn decide(app: &App, order: &mut InHand, people: &People, now: Timestamp) 
             Decision::End { state, reason, by } => order.end(no, state, reason, by, now),
             Decision::Wait { until, reason, watch } => order.wait(no, until, reason, watch, now),
             Decision::Park { channel, reason, until } => order.park(no, &channel, reason, until, now),
-            Decision::Go(go) => shape(app, order, no, go, people, now).await,
+            Decision::Go(go) => shape(app, order, no, go, now).await,
         }
     }
 }
 
-async fn shape(app: &App, order: &mut InHand, lead: u16, go: Go, people: &People, now: Timestamp) {
+async fn shape(app: &App, order: &mut InHand, lead: u16, go: Go, now: Timestamp) {
     let Some(account) = order.live.channels.get(&go.channel).cloned() else { return };
     let permit = match account.take(now) {
         Ok(permit) => permit,

@@ -94,7 +94,7 @@ async fn apply(app: &App, account: &Account, signal: &Signal) -> Result<(), Stor
     }
     let Some(person) = &signal.person else { return Ok(()) };
     let mut change = signal.change.clone();
-    if let Some(off) = signal.text.as_deref().and_then(crate::plan::consent::switch_word) {
+    if let Some(off) = signal.text.as_deref().and_then(crate::words::switch_word) {
         change.opted_out = Some(off);
     }
     if change.is_empty() && !signal.wakes {

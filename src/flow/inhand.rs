@@ -197,6 +197,11 @@ impl InHand {
         }
     }
 
+    /// Deadlines move with the order: a new payment deadline, another pickup day.
+    pub fn refresh(&mut self) {
+        crate::plan::refresh(&self.order, &self.shop.rules, milestone::ALL, &mut self.items);
+    }
+
     /// Forgets decisions taken on facts that are no longer fresh; permits go back.
     pub fn reconsider(&mut self) {
         self.sends.clear();
@@ -229,9 +234,6 @@ impl InHand {
     /// Items wait for a slot of their channel's pace: not before, and once.
     pub fn wait_for_slot(&mut self, lead: u16, joined: &[u16], slot: Timestamp, now: Timestamp) {
         for no in std::iter::once(lead).chain(joined.iter().copied()) {
-            if let Some(item) = self.item_mut(no) {
-                item.not_before = item.not_before.max(slot);
-            }
             self.waits.insert(no, slot);
             self.because(no, Reason::RateLimited, slot, now);
         }

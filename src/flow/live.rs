@@ -6,7 +6,7 @@ use crate::domain::ids::{ChannelId, ShopId, Tag};
 use crate::domain::person::Address;
 use crate::seal::Seal;
 use crate::domain::shop::ShopRules;
-use crate::plan::route::Route;
+use crate::plan::Route;
 use crate::platform;
 use crate::words::{Condition, Words};
 use std::collections::{BTreeMap, HashMap};
@@ -61,18 +61,6 @@ impl Live {
     /// The channel account of this stored tag.
     pub fn channel_by_tag(&self, tag: Tag) -> Option<&Arc<Account>> {
         self.channels.values().find(|a| a.id.tag() == tag)
-    }
-
-    /// Nothing configured: stands in while settings move into the app.
-    pub fn empty() -> Live {
-        Live {
-            shops: HashMap::new(),
-            routes: Vec::new(),
-            conditions: HashMap::new(),
-            words: Arc::new(Words::none()),
-            channels: BTreeMap::new(),
-            off_links: None,
-        }
     }
 
     /// A link by which this person switches messages of this channel off.

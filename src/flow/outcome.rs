@@ -8,10 +8,7 @@ use crate::domain::decision::Reason;
 use crate::domain::milestone::Purpose;
 use crate::domain::owed::{Owed, State};
 use crate::domain::verdict::{Scope, Verdict};
-use crate::plan::retry::{AfterUnsure, after_unsure, backoff};
-
-/// Sends begun for one item at most; what is still not taken then needs a person.
-const MAX_ATTEMPTS: u8 = 12;
+use crate::plan::{AfterUnsure, MAX_ATTEMPTS, after_unsure, backoff};
 
 /// What a verdict leads to, beside the items' new state.
 #[derive(Default)]
@@ -86,8 +83,10 @@ fn dead_or_unsure(again: bool) -> State {
 /// What follows when it is not known whether a message arrived: the purpose's policy.
 pub fn unsure(item: &mut Owed, sent: &Sent<'_>) {
     // A reply carries no retry key.
-    let key = sent.account.caps.retry_key_secs.filter(|_| sent.form != Form::Reply);
-    match after_unsure(sent.purpose, sent.again, item.attempts, key, item.first_attempt, sent.now) {
+    let keyed = sent.form != Form::Reply;
+    let first = item.first_attempt.unwrap_or(sent.now);
+    let unsure_sends = if sent.again { 2 } else { 1 };
+    match after_unsure(sent.purpose, unsure_sends, keyed, first, sent.now, &sent.account.caps) {
         AfterUnsure::Again => {
             (item.state, item.reason) = (State::Again, Some(Reason::MaybeTold));
             item.not_before = plus_secs(sent.now, delay_of(item, None));

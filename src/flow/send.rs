@@ -28,7 +28,7 @@ pub async fn send_all(app: &App, mut order: InHand) -> Rest {
     let lease = Duration::from_millis(app.lease_ms);
     let deadline = order.asked + lease;
     let member = order.leased.member.clone();
-    let verdicts = join_all(sends.iter().map(|sending| hand_over(app, sending, deadline))).await;
+    let verdicts = join_all(sends.iter().map(|sending| hand_over(sending, deadline))).await;
     let now = app.clock.now();
     for (sending, (verdict, took)) in sends.iter().zip(verdicts) {
         let account = &sending.account;
@@ -65,7 +65,7 @@ pub async fn send_all(app: &App, mut order: InHand) -> Rest {
 }
 
 /// One send. A panic inside a channel is caught: it may have been told, and harms nobody else.
-async fn hand_over(app: &App, sending: &Sending, deadline: Instant) -> (Verdict, Duration) {
+async fn hand_over(sending: &Sending, deadline: Instant) -> (Verdict, Duration) {
     let started = Instant::now();
     let timeout = Duration::from_secs(u64::from(sending.account.caps.timeout_secs));
     if deadline.saturating_duration_since(started) < timeout + MARGIN {

@@ -10,8 +10,7 @@ use crate::domain::ids::{ChannelId, Tag};
 use crate::domain::milestone::{Milestone, Reached};
 use crate::domain::person::{Address, PersonFacts};
 use crate::milestone;
-use crate::plan::route::Route;
-use crate::plan::situation::{ChannelView, Situation};
+use crate::plan::{ChannelView, Route, Situation};
 
 /// What is to be done about each open item of the order now. The same function at send, on retry, on replay
 /// and on a dry run.
@@ -40,7 +39,7 @@ pub fn decide(hand: &InHand, people: &People, now: Timestamp, force: bool) -> Ve
         account.channel.names_template(&live.words.section(milestone, locale, account.kind.name))
     };
     let muted = |channel: &ChannelId| hand.muted.contains(&channel.tag());
-    crate::plan::decide::decide(&Situation {
+    crate::plan::decide(&Situation {
         now,
         rules: &hand.shop.rules,
         order: &hand.order,

@@ -46,7 +46,7 @@ pub async fn hook(
 
 fn answered(answer: Answer) -> HttpResponse {
     match answer {
-        Answer::Taken(what) => HttpResponse::Ok().json(json!({ "ok": true, "result": what })),
+        Answer::Taken(what) => HttpResponse::Ok().json(json!({ "ok": true, "result": what.as_str() })),
         Answer::Reply(reply) => reply_with(&reply),
         Answer::Refused(_) => said(StatusCode::UNAUTHORIZED, "not signed by this shop"),
         Answer::UnknownShop => said(StatusCode::NOT_FOUND, "unknown shop"),

@@ -44,6 +44,16 @@ pub enum Durability {
     Relaxed,
 }
 
+impl Durability {
+    /// What it does and does not survive, in a sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Durability::Local => "durability local: nothing acknowledged is lost short of losing Redis' disk",
+            Durability::Relaxed => "durability relaxed: up to about two seconds of acknowledged webhooks may be lost at a power cut or failover",
+        }
+    }
+}
+
 /// How long things are kept. Seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {

@@ -34,6 +34,7 @@
 //! holds texts that several milestones share (`{{ phrases.tracking }}`). Names: see [`facts`]; every name is
 //! always there, and what is not known is none and may only be printed within an `{% if %}`.
 
+mod switch;
 mod built_in;
 mod clean;
 mod condition;
@@ -50,6 +51,7 @@ pub mod sample;
 mod sheet;
 mod value;
 
+pub use switch::switch_word;
 pub use condition::Condition;
 pub use locale::ALL as LOCALES;
 
