@@ -1,2 +1,291 @@
-//! Demands.
-pub(super) const RISKS: &[&str] = &[];
+//! What is demanded of the server, asked at every new connection.
+
+use super::error::{ErrorKind, StoreError};
+use super::{Durability, Info};
+use crate::domain::clock::{Clock, SystemClock};
+use redis::aio::MultiplexedConnection;
+use redis::{Pipeline, Value};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Dangers that can be accepted by name (`store.accept_risk`).
+pub(super) const RISKS: &[&str] =
+    &["eviction", "aof-off", "appendfsync", "appendfsync-unknown", "old-server", "clock-skew"];
+
+/// Version of the layout and of the scripts' contracts.
+const FORMAT: &str = "1";
+/// Clocks further apart than this are refused at the start. ms.
+const SKEW_START: i64 = 2_000;
+/// And later.
+const SKEW_LATER: i64 = 30_000;
+
+/// What a server must be.
+pub(super) struct Demands {
+    pub durability: Durability,
+    pub accept_risk: Vec<String>,
+    /// Key of the layout's mark.
+    pub meta: String,
+    /// Fingerprint of the key that names things.
+    pub names: String,
+    /// The mark has been seen: from now on it must be there.
+    pub marked: AtomicBool,
+}
+
+impl Demands {
+    fn accepts(&self, risk: &str) -> bool {
+        self.accept_risk.iter().any(|r| r == risk)
+    }
+
+    fn refuse(&self, risk: &str, what: &str) -> Result<(), StoreError> {
+        if self.accepts(risk) {
+            return Ok(());
+        }
+        Err(StoreError::setup(format!("{what} (or accept it: store.accept_risk = [\"{risk}\"])")))
+    }
+}
+
+/// What the server said of itself.
+struct Said {
+    info: BTreeMap<String, String>,
+    /// `None`: it does not tell.
+    config: Option<BTreeMap<String, String>>,
+    skew_ms: i64,
+    meta: BTreeMap<String, String>,
+}
+
+/// Asks and refuses. Writes the layout's mark where there is none yet.
+pub(super) async fn demand(conn: &mut MultiplexedConnection, d: &Demands) -> Result<(), StoreError> {
+    let mut said = ask(conn, d).await?;
+    judge(&said, d)?;
+    if said.meta.is_empty() {
+        if d.marked.load(Ordering::Relaxed) {
+            return Err(vanished());
+        }
+        let mut pipe = Pipeline::new();
+        for (field, value) in mark(d) {
+            pipe.cmd("HSETNX").arg(&d.meta).arg(field).arg(value);
+        }
+        pipe.cmd("HGETALL").arg(&d.meta);
+        let mut answers = conn.send_packed_commands(&pipe, 0, pipe.len()).await?;
+        said.meta = map(answers.pop().unwrap_or_default())?;
+    }
+    for (field, value) in mark(d) {
+        match said.meta.get(field) {
+            Some(v) if *v == value => {}
+            Some(_) if field == "names" => {
+                return Err(StoreError::setup(
+                    "the last of store.encryption_keys is not the one this data was first written with; \
+                     put the oldest key back at the end (a new key goes in front)",
+                ));
+            }
+            other => {
+                return Err(StoreError::setup(format!(
+                    "the data under this prefix has {field} {}, this binary needs {value}; \
+                     use the matching version, or another store.prefix",
+                    other.map_or("none", |v| v)
+                )));
+            }
+        }
+    }
+    d.marked.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+fn mark(d: &Demands) -> [(&'static str, String); 3] {
+    [("format", FORMAT.into()), ("partitions", super::keys::PARTITIONS.to_string()), ("names", d.names.clone())]
+}
+
+/// The mark was there and is no more: somebody emptied the database. Going on as if nothing had happened
+/// would be a lie.
+pub(super) fn vanished() -> StoreError {
+    StoreError::setup("the data has vanished (FLUSHALL, or another database); restore it, or restart to begin anew")
+}
+
+async fn ask(conn: &mut MultiplexedConnection, d: &Demands) -> Result<Said, StoreError> {
+    let mut pipe = Pipeline::new();
+    pipe.cmd("INFO");
+    for name in ["maxmemory-policy", "appendonly", "appendfsync"] {
+        pipe.cmd("CONFIG").arg("GET").arg(name);
+    }
+    pipe.cmd("TIME").cmd("HGETALL").arg(&d.meta);
+    let before = SystemClock.now().as_millisecond();
+    let answers = conn.send_packed_commands(&pipe, 0, pipe.len()).await?;
+    let after = SystemClock.now().as_millisecond();
+    let mut answers = answers.into_iter();
+    let mut next = || answers.next().unwrap_or_default();
+    let info = parse_info(&text(next())?);
+    let mut config = Some(BTreeMap::new());
+    for _ in 0..3 {
+        // Managed services often forbid CONFIG, or do not know the word.
+        match (next(), config.as_mut()) {
+            (Value::ServerError(e), _) if e.code() == "LOADING" => return Err(redis::RedisError::from(e).into()),
+            (Value::ServerError(_), _) => config = None,
+            (v, Some(c)) => c.extend(map(v)?),
+            (_, None) => {}
+        }
+    }
+    let time: Vec<i64> = redis::from_redis_value(fine(next())?).map_err(|_| StoreError::bug("TIME gave no time"))?;
+    let server = time.first().copied().unwrap_or_default() * 1000 + time.get(1).copied().unwrap_or_default() / 1000;
+    let meta = map(next())?;
+    Ok(Said { info, config, skew_ms: server - i64::midpoint(before, after), meta })
+}
+
+fn fine(v: Value) -> Result<Value, StoreError> {
+    match v {
+        Value::ServerError(e) => Err(redis::RedisError::from(e).into()),
+        v => Ok(v),
+    }
+}
+
+fn text(v: Value) -> Result<String, StoreError> {
+    redis::from_redis_value(fine(v)?).map_err(|_| StoreError::bug("an answer that is no text"))
+}
+
+fn map(v: Value) -> Result<BTreeMap<String, String>, StoreError> {
+    redis::from_redis_value(fine(v)?).map_err(|_| StoreError::bug("an answer that is no map"))
+}
+
+fn parse_info(text: &str) -> BTreeMap<String, String> {
+    text.lines().filter_map(|l| l.trim().split_once(':')).map(|(k, v)| (k.to_string(), v.to_string())).collect()
+}
+
+fn judge(said: &Said, d: &Demands) -> Result<(), StoreError> {
+    let info = |key: &str| said.info.get(key).map(String::as_str).unwrap_or_default();
+    if info("loading") == "1" {
+        return Err(StoreError::new(ErrorKind::Loading, "the server is loading its data (LOADING)"));
+    }
+    if !matches!(info("role"), "master" | "") {
+        return Err(StoreError::new(ErrorKind::ReadOnly, "the server is a replica; name the primary in store.url"));
+    }
+    let version = info("redis_version");
+    let major: u32 = version.split('.').next().and_then(|v| v.parse().ok()).unwrap_or(0);
+    if major < 7 {
+        d.refuse("old-server", &format!("version {version} is too old: scripts need Redis 7.0 or Valkey"))?;
+    }
+    let config = |key: &str| said.config.as_ref().and_then(|c| c.get(key)).map(String::as_str);
+    let policy = config("maxmemory-policy").unwrap_or(info("maxmemory_policy"));
+    if policy != "noeviction" {
+        let shown = if policy.is_empty() { "unknown" } else { policy };
+        d.refuse(
+            "eviction",
+            &format!("maxmemory-policy is {shown}: it may delete messages owed; set it to noeviction"),
+        )?;
+    }
+    let aof = config("appendonly").map_or(info("aof_enabled") == "1", |v| v == "yes");
+    if !aof {
+        d.refuse("aof-off", "appendonly is off: a restart loses what was acknowledged; set appendonly yes")?;
+    }
+    if d.durability == Durability::Local && aof {
+        match config("appendfsync") {
+            Some("always") => {}
+            Some(other) => d.refuse(
+                "appendfsync",
+                &format!(
+                    "appendfsync is {other}: a power cut loses acknowledged webhooks; set it to always, or say so \
+                     with store.durability = \"relaxed\""
+                ),
+            )?,
+            None => d.refuse(
+                "appendfsync-unknown",
+                "the server does not tell its appendfsync (CONFIG GET is forbidden); allow config|get, or say that \
+                 you know it is always",
+            )?,
+        }
+    }
+    let limit = if d.marked.load(Ordering::Relaxed) { SKEW_LATER } else { SKEW_START };
+    if said.skew_ms.abs() > limit {
+        d.refuse("clock-skew", &format!("the server's clock is {} ms away from ours; set both by NTP", said.skew_ms))?;
+    }
+    Ok(())
+}
+
+/// What is known of the server, without judging it.
+pub(super) async fn info(conn: &mut MultiplexedConnection, d: &Demands) -> Result<Info, StoreError> {
+    let said = ask(conn, d).await?;
+    if said.meta.is_empty() {
+        return Err(vanished());
+    }
+    let get = |key: &str| said.info.get(key).cloned().unwrap_or_default();
+    let valkey = get("valkey_version");
+    let server = if valkey.is_empty() { format!("redis {}", get("redis_version")) } else { format!("valkey {valkey}") };
+    Ok(Info {
+        server,
+        durability: d.durability,
+        used_memory: get("used_memory").parse().unwrap_or(0),
+        max_memory: get("maxmemory").parse().unwrap_or(0),
+        skew_ms: said.skew_ms,
+        complaint: judge(&said, d).err(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(policy: &str, aof: &str, fsync: Option<&str>, extra: &[(&str, &str)]) -> Said {
+        let mut info: BTreeMap<String, String> = [("redis_version", "7.0.15"), ("role", "master"), ("loading", "0")]
+            .into_iter()
+            .map(|(k, v)| (k.to_string(), v.to_string()))
+            .collect();
+        info.insert("maxmemory_policy".into(), policy.into());
+        info.insert("aof_enabled".into(), aof.into());
+        info.extend(extra.iter().map(|(k, v)| ((*k).to_string(), (*v).to_string())));
+        let config = fsync.map(|f| {
+            let on = if aof == "1" { "yes" } else { "no" };
+            [("maxmemory-policy", policy), ("appendonly", on), ("appendfsync", f)]
+                .into_iter()
+                .map(|(k, v)| (k.to_string(), v.to_string()))
+                .collect()
+        });
+        Said { info, config, skew_ms: 0, meta: BTreeMap::new() }
+    }
+
+    fn demands(durability: Durability, risks: &[&str]) -> Demands {
+        Demands {
+            durability,
+            accept_risk: risks.iter().map(|r| (*r).to_string()).collect(),
+            meta: "m".into(),
+            names: "n".into(),
+            marked: AtomicBool::new(false),
+        }
+    }
+
+    #[test]
+    fn each_wrong_setting_is_refused_with_its_remedy_and_can_be_accepted() {
+        let cases = [
+            ("eviction", said("allkeys-lru", "1", Some("always"), &[]), "noeviction"),
+            ("aof-off", said("noeviction", "0", Some("always"), &[]), "appendonly yes"),
+            ("appendfsync", said("noeviction", "1", Some("everysec"), &[]), "relaxed"),
+            ("appendfsync-unknown", said("noeviction", "1", None, &[]), "config|get"),
+            ("old-server", said("noeviction", "1", Some("always"), &[("redis_version", "6.2.14")]), "7.0"),
+            ("clock-skew", Said { skew_ms: 2_001, ..said("noeviction", "1", Some("always"), &[]) }, "NTP"),
+        ];
+        assert_eq!(cases.iter().map(|c| c.0).collect::<Vec<_>>().len(), RISKS.len());
+        for (risk, said, remedy) in cases {
+            let refusal = judge(&said, &demands(Durability::Local, &[])).unwrap_err();
+            assert_eq!(refusal.kind, ErrorKind::Setup, "{risk}");
+            assert!(refusal.to_string().contains(remedy) && refusal.to_string().contains(risk), "{refusal}");
+            assert!(judge(&said, &demands(Durability::Local, &[risk])).is_ok(), "{risk}");
+        }
+        assert!(judge(&said("noeviction", "1", Some("always"), &[]), &demands(Durability::Local, &[])).is_ok());
+        assert!(judge(&said("noeviction", "1", Some("everysec"), &[]), &demands(Durability::Relaxed, &[])).is_ok());
+        assert!(judge(&said("noeviction", "1", None, &[]), &demands(Durability::Relaxed, &[])).is_ok());
+    }
+
+    #[test]
+    fn a_replica_and_a_loading_server_are_never_accepted() {
+        let replica = said("noeviction", "1", Some("always"), &[("role", "slave")]);
+        assert_eq!(judge(&replica, &demands(Durability::Local, RISKS)).unwrap_err().kind, ErrorKind::ReadOnly);
+        let loading = said("noeviction", "1", Some("always"), &[("loading", "1")]);
+        assert_eq!(judge(&loading, &demands(Durability::Local, RISKS)).unwrap_err().kind, ErrorKind::Loading);
+    }
+
+    #[test]
+    fn a_running_store_bears_more_skew_than_a_start() {
+        let d = demands(Durability::Local, &[]);
+        d.marked.store(true, Ordering::Relaxed);
+        let skewed = |skew_ms| Said { skew_ms, ..said("noeviction", "1", Some("always"), &[]) };
+        assert!(judge(&skewed(-29_000), &d).is_ok());
+        assert!(judge(&skewed(-31_000), &d).is_err());
+    }
+}

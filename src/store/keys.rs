@@ -151,12 +151,16 @@ impl Part {
 
     /// zset: orders of which all open items wait for this channel, by the earliest expiry, ms.
     pub(super) fn parked(&self, channel: Tag) -> String {
-        format!("{}parked:{:08x}", self.base, channel.0)
+        self.parked_of(&format!("{:08x}", channel.0))
     }
 
-    /// What a scan for all orders of the partition matches; not for scripts.
-    pub(super) fn all_orders(&self) -> String {
-        format!("{}ord:*", self.base)
+    pub(super) fn parked_of(&self, channel: &str) -> String {
+        format!("{}parked:{channel}", self.base)
+    }
+
+    /// hash: an order by its hash.
+    pub(super) fn order(&self, hash: &str) -> String {
+        format!("{}ord:{hash}", self.base)
     }
 }
 

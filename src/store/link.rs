@@ -1,5 +1,243 @@
-//! Link.
-pub(super) fn address(url: &str) -> Result<(), String> {
-    let _ = url;
-    Ok(())
+//! A connection that heals: own deadline around everything, rebuilt when it is dead, slow or demoted.
+//!
+//! The client library's own manager never reconnects on time-outs or `READONLY` and knows no overall deadline,
+//! so this is ours. Calls of all tasks share one pipelined connection: what arrives together leaves together,
+//! and the server flushes its log once for all of it.
+
+use super::check::{Demands, demand};
+use super::child::Child;
+use super::error::{ErrorKind, StoreError};
+use super::script::Call;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Pipeline, Value};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use tokio::time::{Instant as Moment, timeout_at};
+
+/// So many time-outs in a row and the connection counts as dead, whatever TCP thinks.
+const SLOW: u32 = 3;
+/// After a failed attempt to connect, others are not tried for so long.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Callers that may be in flight before they queue silently.
+const IN_FLIGHT: usize = 4096;
+
+/// May a call be sent again after the connection broke under it?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// It is safe to run twice: once more, at once.
+    Once,
+    /// It is not.
+    Never,
+}
+
+/// One shared connection.
+pub(super) struct Link {
+    client: Client,
+    config: AsyncConnectionConfig,
+    deadline: Duration,
+    demands: Arc<Demands>,
+    child: Option<Arc<Child>>,
+    live: RwLock<Option<Live>>,
+    connecting: tokio::sync::Mutex<()>,
+    failed: Mutex<Option<(Instant, StoreError)>>,
+    serial: AtomicU64,
+    slow: AtomicU32,
+}
+
+#[derive(Clone)]
+struct Live {
+    serial: u64,
+    conn: MultiplexedConnection,
+}
+
+/// Reads an address; the message names what is wrong with it and never quotes it.
+pub(super) fn address(url: &str) -> Result<ConnectionInfo, String> {
+    let scheme = url.split("://").next().unwrap_or_default();
+    if let "redis+sentinel" | "redis+cluster" = scheme {
+        return Err(format!("{scheme}:// is not spoken by this build; name the primary with redis:// or rediss://"));
+    }
+    let info = url.into_connection_info().map_err(|e| {
+        format!("not an address of Redis ({}); write redis://host:6379/0, rediss://… or unix:///path", e.category())
+    })?;
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let tcp = tcp.set_user_timeout(Duration::from_secs(10));
+    Ok(info.set_tcp_settings(tcp))
+}
+
+impl Link {
+    pub(super) fn new(
+        info: ConnectionInfo,
+        deadline: Duration,
+        demands: Arc<Demands>,
+        child: Option<Arc<Child>>,
+    ) -> Result<Link, StoreError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(IN_FLIGHT);
+        Ok(Link {
+            client: Client::open(info)?,
+            config,
+            deadline,
+            demands,
+            child,
+            live: RwLock::new(None),
+            connecting: tokio::sync::Mutex::new(()),
+            failed: Mutex::new(None),
+            serial: AtomicU64::new(0),
+            slow: AtomicU32::new(0),
+        })
+    }
+
+    /// Sends the calls as one pipeline and gives their answers; the first error answer is the result.
+    pub(super) async fn flight(&self, calls: &[Call], repeat: Repeat) -> Result<Vec<Value>, StoreError> {
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
+        let end = Moment::now() + self.deadline;
+        match timeout_at(end, self.attempts(calls, repeat)).await {
+            Ok(done) => {
+                self.slow.store(0, Ordering::Relaxed);
+                done
+            }
+            Err(_) => {
+                if self.slow.fetch_add(1, Ordering::Relaxed) + 1 >= SLOW {
+                    self.slow.store(0, Ordering::Relaxed);
+                    self.forget(None);
+                }
+                Err(StoreError::new(ErrorKind::Timeout, format!("no answer in {} ms", self.deadline.as_millis())))
+            }
+        }
+    }
+
+    /// One call.
+    pub(super) async fn one(&self, call: Call) -> Result<Value, StoreError> {
+        let mut answers = self.flight(std::slice::from_ref(&call), Repeat::Once).await?;
+        answers.pop().ok_or_else(|| StoreError::bug("a call without an answer"))
+    }
+
+    async fn attempts(&self, calls: &[Call], repeat: Repeat) -> Result<Vec<Value>, StoreError> {
+        let live = self.live().await?;
+        match self.send(&live, calls).await {
+            // The connection had died while idle, or the server was started anew: nobody else can know sooner.
+            Err(e) if e.kind == ErrorKind::Away && repeat == Repeat::Once && self.gone(live.serial) => {
+                let live = self.live().await?;
+                self.send(&live, calls).await
+            }
+            other => other,
+        }
+    }
+
+    async fn send(&self, live: &Live, calls: &[Call]) -> Result<Vec<Value>, StoreError> {
+        let mut pipe = Pipeline::with_capacity(calls.len());
+        for call in calls {
+            pipe.add_command(call.cmd().clone());
+        }
+        let mut answers = self.raw(live, &pipe).await?;
+        let unknown: Vec<usize> = answers.iter().enumerate().filter(|(_, a)| is_noscript(a)).map(|(i, _)| i).collect();
+        if !unknown.is_empty() {
+            let mut pipe = Pipeline::with_capacity(unknown.len());
+            for cmd in unknown.iter().filter_map(|i| calls.get(*i)?.in_full()) {
+                pipe.add_command(cmd);
+            }
+            for (i, answer) in unknown.into_iter().zip(self.raw(live, &pipe).await?) {
+                answers[i] = answer;
+            }
+        }
+        for answer in &answers {
+            if let Value::ServerError(e) = answer {
+                let e = StoreError::from(redis::RedisError::from(e.clone()));
+                if e.kind == ErrorKind::ReadOnly {
+                    self.forget(Some(live.serial));
+                }
+                return Err(e);
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn raw(&self, live: &Live, pipe: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let mut conn = live.conn.clone();
+        conn.send_packed_commands(pipe, 0, pipe.len()).await.map_err(|e| {
+            if e.is_io_error() || e.is_unrecoverable_error() {
+                self.forget(Some(live.serial));
+            }
+            StoreError::from(e)
+        })
+    }
+
+    /// Drops the connection, if it is still the one meant.
+    fn forget(&self, serial: Option<u64>) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if serial.is_none_or(|s| live.as_ref().is_some_and(|l| l.serial == s)) {
+            *live = None;
+        }
+    }
+
+    fn gone(&self, serial: u64) -> bool {
+        self.current().is_none_or(|l| l.serial != serial)
+    }
+
+    fn current(&self) -> Option<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn live(&self) -> Result<Live, StoreError> {
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        let _one_at_a_time = self.connecting.lock().await;
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        if let Some((at, e)) = &*self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+            && at.elapsed() < PAUSE
+        {
+            return Err(e.clone());
+        }
+        let made = self.connect().await;
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) =
+            made.as_ref().err().map(|e| (Instant::now(), e.clone()));
+        let live = made?;
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
+        Ok(live)
+    }
+
+    /// Connects and looks at the server again: a failover may have landed on one that is set up differently.
+    async fn connect(&self) -> Result<Live, StoreError> {
+        if let Some(child) = &self.child {
+            child.ensure().await?;
+        }
+        let mut conn = self.client.get_multiplexed_async_connection_with_config(&self.config).await?;
+        demand(&mut conn, &self.demands).await?;
+        Ok(Live { serial: self.serial.fetch_add(1, Ordering::Relaxed), conn })
+    }
+
+    /// What is known of the server.
+    pub(super) async fn info(&self, demands: &Demands) -> Result<super::Info, StoreError> {
+        let asked = async {
+            let live = self.live().await?;
+            super::check::info(&mut live.conn.clone(), demands).await
+        };
+        match timeout_at(Moment::now() + self.deadline, asked).await {
+            Ok(done) => done,
+            Err(_) => Err(StoreError::new(ErrorKind::Timeout, "no answer in time")),
+        }
+    }
+
+    /// Ends the server (the private one only). The connection breaking is the answer.
+    pub(super) async fn shut_down(&self) {
+        if let Some(live) = self.current() {
+            let mut conn = live.conn.clone();
+            let end = Moment::now() + self.deadline;
+            // Either it ends and the answer is a broken connection, or it says why it does not.
+            drop(timeout_at(end, conn.send_packed_command(&redis::cmd("SHUTDOWN"))).await);
+        }
+    }
+}
+
+fn is_noscript(answer: &Value) -> bool {
+    matches!(answer, Value::ServerError(e) if e.kind() == Some(redis::ServerErrorKind::NoScript))
 }

@@ -9,9 +9,10 @@
 //! The unit of work is the order. All of its state lies in one partition (one hash tag, one slot), so each
 //! hand-over is one script. The scripts and who calls them:
 //! `commit` (accept) · `lease begin settle release extend tick wake` (workers) · `person strike` (callbacks) ·
-//! `note receipt` (what became of messages) · `pause pace` (channel accounts) · `change mute` (operators).
+//! `note receipt` (what became of messages) · `pause pace` (channel accounts) · `change mute claim` (operators) · `odd` (unreadable webhooks) · `forget find take` (clean-up, look-ups).
 #![expect(clippy::disallowed_types, reason = "this is the one room that speaks Redis")]
 
+pub mod audit;
 pub mod channels;
 mod check;
 mod child;
@@ -24,14 +25,23 @@ pub mod order;
 pub mod people;
 mod script;
 pub mod settings;
+mod value;
 pub mod work;
 
+use crate::domain::ids::Tag;
 use crate::seal::Seal;
-use error::StoreError;
+use check::Demands;
+use child::Child;
+use error::{ErrorKind, StoreError};
+use keys::{Keys, PARTITIONS};
+use link::Link;
 use schemars::JsonSchema;
+use script::Call;
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What an acknowledged write survives.
@@ -113,6 +123,22 @@ impl Default for StoreOptions {
 /// Everything in Redis. Cheap to share behind an `Arc`; every call has its own deadline and may be repeated.
 pub struct Store {
     seal: Arc<Seal>,
+    keys: Keys,
+    /// For those who wait for an answer at a door.
+    accept: Link,
+    /// For workers and operators, so that their batches do not stand before an accept.
+    work: Link,
+    /// Only of the process that holds its directory.
+    child: Option<Arc<Child>>,
+    retention: Retention,
+    demands: Arc<Demands>,
+    /// Channels with parked orders, by partition, as the last tick saw them.
+    parked: Mutex<Vec<BTreeSet<Tag>>>,
+    /// Lease calls whose answer never came: asked again under the same token.
+    unanswered: Mutex<BTreeMap<(u8, String), Arc<str>>>,
+    /// Makes tokens of this process unlike those of any other.
+    nonce: String,
+    calls: AtomicU64,
 }
 
 /// What is known of the server.
@@ -128,33 +154,131 @@ pub struct Info {
     pub max_memory: u64,
     /// The server's clock minus ours.
     pub skew_ms: i64,
+    /// What is wrong with it now (its settings were changed, it became a replica): readiness must fail.
+    pub complaint: Option<StoreError>,
+}
+
+impl Info {
+    /// How full it is, 0 to 1; `None`: no limit is set.
+    pub fn memory_ratio(&self) -> Option<f64> {
+        (self.max_memory > 0).then(|| self.used_memory as f64 / self.max_memory as f64)
+    }
 }
 
 impl Store {
     /// Connects (without `url`: starts or adopts the private server), and refuses a server that does not
-    /// keep what it acknowledges.
+    /// keep what it acknowledges. Waits while the server is loading its data.
     ///
     /// # Errors
-    /// [`error::ErrorKind::Setup`] with what to change; else that it cannot be reached.
+    /// [`ErrorKind::Setup`] with what to change; else that it cannot be reached.
     pub async fn open(o: &StoreOptions, seal: Arc<Seal>) -> Result<Store, StoreError> {
-        todo!("{:?}{:?}", o.url, seal)
+        let child = match o.url {
+            Some(_) => None,
+            None => Some(Arc::new(Child::take(&o.dir, o.redis_server.as_deref())?)),
+        };
+        let info = match (&o.url, &child) {
+            (Some(url), _) => link::address(url).map_err(StoreError::setup)?,
+            (None, Some(child)) => unix(child.place().socket())?,
+            (None, None) => return Err(StoreError::bug("neither an address nor a server of our own")),
+        };
+        Store::connect(o, seal, info, child).await
     }
+
     /// Like [`Store::open`] for a command beside a running relay: takes the private server as it runs, and
     /// leaves it running.
     ///
     /// # Errors
     /// As [`Store::open`], and that no private server runs under `dir`.
     pub async fn attach(o: &StoreOptions, seal: Arc<Seal>) -> Result<Store, StoreError> {
-        todo!("{:?}{:?}", o.url, seal)
+        let info = match &o.url {
+            Some(url) => link::address(url).map_err(StoreError::setup)?,
+            None => unix(child::Place::prepare(&o.dir)?.socket())?,
+        };
+        Store::connect(o, seal, info, None).await
     }
+
+    async fn connect(
+        o: &StoreOptions,
+        seal: Arc<Seal>,
+        info: redis::ConnectionInfo,
+        child: Option<Arc<Child>>,
+    ) -> Result<Store, StoreError> {
+        let keys = Keys::new(&o.prefix);
+        let demands = Arc::new(Demands {
+            durability: o.durability,
+            accept_risk: o.accept_risk.clone(),
+            meta: keys.meta(),
+            names: hex::encode(seal.hash16("meta", &[b"names"])),
+            marked: AtomicBool::new(false),
+        });
+        let deadline = Duration::from_millis(o.deadline_ms);
+        let link = || Link::new(info.clone(), deadline, demands.clone(), child.clone());
+        let mut nonce = [0; 6];
+        getrandom::fill(&mut nonce).map_err(|e| StoreError::bug(format!("no random bytes: {e}")))?;
+        let store = Store {
+            seal,
+            keys,
+            accept: link()?,
+            work: link()?,
+            child,
+            retention: o.retention,
+            demands: demands.clone(),
+            parked: Mutex::new(vec![BTreeSet::new(); PARTITIONS]),
+            unanswered: Mutex::new(BTreeMap::new()),
+            nonce: hex::encode(nonce),
+            calls: AtomicU64::new(0),
+        };
+        store.first_answer().await?;
+        Ok(store)
+    }
+
+    /// A server that is just starting or reading its data gets time.
+    async fn first_answer(&self) -> Result<(), StoreError> {
+        let until = tokio::time::Instant::now() + LOADING;
+        loop {
+            match self.ping().await {
+                Err(e) if e.kind == ErrorKind::Loading && tokio::time::Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                done => return done.map(|_| ()),
+            }
+        }
+    }
+
     /// Lets go; a private server that this process holds is shut down, its data on disk.
-    pub async fn close(self) {}
+    pub async fn close(self) {
+        if let Some(child) = &self.child {
+            self.work.shut_down().await;
+            child.wait_end().await;
+        }
+    }
+
     /// How long an answer takes; also fails when the data has vanished (`FLUSHALL`).
+    ///
+    /// # Errors
+    /// That it cannot be reached, or that the data has vanished.
     pub async fn ping(&self) -> Result<Duration, StoreError> {
-        todo!()
+        let before = std::time::Instant::now();
+        let mark = self.work.one(Call::new("HGET").arg(self.keys.meta()).arg("format")).await?;
+        if mark == redis::Value::Nil {
+            return Err(check::vanished());
+        }
+        Ok(before.elapsed())
     }
+
     /// What is known of the server now.
+    ///
+    /// # Errors
+    /// That it cannot be reached, or that the data has vanished.
     pub async fn info(&self) -> Result<Info, StoreError> {
-        todo!()
+        self.work.info(&self.demands).await
     }
+}
+
+/// How long a start waits for a server that is loading: some 7 s a GB.
+const LOADING: Duration = Duration::from_secs(120);
+
+fn unix(socket: &std::path::Path) -> Result<redis::ConnectionInfo, StoreError> {
+    redis::IntoConnectionInfo::into_connection_info(redis::ConnectionAddr::Unix(socket.to_path_buf()))
+        .map_err(StoreError::from)
 }

@@ -3,11 +3,24 @@
 use super::Store;
 use super::error::StoreError;
 use super::keys::{Member, Unit};
-use crate::domain::clock::Timestamp;
+use super::link::Repeat;
+use super::script::{COMMIT, Call};
+use super::value;
+use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::ids::{Digest8, Tag};
 use crate::domain::ledger::LedgerEntry;
 use crate::domain::owed::Owed;
 use crate::domain::person::ReceiptState;
+use redis::Value;
+
+/// Digests an order remembers at most: its hash must stay small (fewer than 128 fields) to be stored densely.
+const MAX_SEEN: usize = 48;
+/// Lines of ledger (each what one step wrote) kept at most.
+pub(super) const MAX_LEDGER: usize = 200;
+/// Items and digests of one commit at most: a script's work is bounded.
+const MAX_COMMIT: usize = 200;
+/// Version of what is sealed, part of what a record is bound to.
+pub(super) const SEALED: &[u8] = b"1";
 
 /// An order (or other unit) as stored.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,10 +85,88 @@ pub enum Committed {
 }
 
 impl Record {
-    /// Digests that may be forgotten at `now`: their time is over, or there are more than an order needs.
+    /// Digests that may be forgotten at `now`: their time is over, or there are more than an order needs (the
+    /// told set is what protects the customer).
     pub fn stale_seen(&self, now: Timestamp) -> Vec<Digest8> {
-        todo!("{now}")
+        let mut by_end = self.seen.clone();
+        by_end.sort_by_key(|(_, end)| *end);
+        let surplus = by_end.len().saturating_sub(MAX_SEEN);
+        let over = |(i, (_, end)): &(usize, (Digest8, i64))| *i < surplus || *end <= now.as_millisecond();
+        by_end.into_iter().enumerate().filter(over).map(|(_, (digest, _))| digest).collect()
     }
+
+    /// The item of this number.
+    pub fn item(&self, no: u16) -> Option<&Owed> {
+        self.items.iter().find(|i| i.no == no)
+    }
+
+    /// Takes in one field of the stored hash; a field nobody knows is a newer binary's and stays alone.
+    fn take(&mut self, field: &[u8], stored: &[u8]) {
+        let number = || std::str::from_utf8(stored).ok().and_then(|t| t.parse::<u64>().ok());
+        match field {
+            b"r" => self.revision = number().unwrap_or_default(),
+            b"w" => self.wakes = number().unwrap_or_default(),
+            b"k" => self.parked = tag(stored),
+            b"m" => {
+                let (tags, _) = stored.as_chunks::<4>();
+                self.muted = tags.iter().map(|t| Tag(u32::from_be_bytes(*t))).collect();
+            }
+            [b's', digest @ ..] => {
+                if let (Ok(digest), Some(secs)) = (<[u8; 8]>::try_from(digest), number()) {
+                    let ms = i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1000);
+                    self.seen.push((Digest8(u64::from_be_bytes(digest)), ms));
+                }
+            }
+            [b'i', no @ ..] => {
+                if let Some(no) = ascii(no) {
+                    self.last_item = self.last_item.max(no);
+                    match Owed::decode(no, stored) {
+                        Some(item) => self.items.push(item),
+                        None => self.unknown_items += 1,
+                    }
+                }
+            }
+            [b'x', rest @ ..] => self.receipts.extend(receipt(rest, stored)),
+            _ => {}
+        }
+    }
+}
+
+fn ascii(bytes: &[u8]) -> Option<u16> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+/// A tag as it stands in key names.
+pub(super) fn tag(hex: &[u8]) -> Option<Tag> {
+    u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok().map(Tag)
+}
+
+/// The code of a receipt, part of its field's name.
+pub(super) fn receipt_code(state: &ReceiptState) -> u8 {
+    match state {
+        ReceiptState::Accepted => 1,
+        ReceiptState::Delivered => 2,
+        ReceiptState::Read => 3,
+        ReceiptState::Undelivered(_) => 4,
+    }
+}
+
+/// A receipt's state by its code; `detail` is the provider's code of an undelivered one.
+pub(super) fn receipt_state(code: u8, detail: &str) -> Option<ReceiptState> {
+    Some(match code {
+        1 => ReceiptState::Accepted,
+        2 => ReceiptState::Delivered,
+        3 => ReceiptState::Read,
+        4 => ReceiptState::Undelivered(detail.into()),
+        _ => return None,
+    })
+}
+
+fn receipt(name: &[u8], stored: &[u8]) -> Option<(u16, ReceiptState, Timestamp)> {
+    let (no, code) = std::str::from_utf8(name).ok()?.split_once('.')?;
+    let (ms, detail) = std::str::from_utf8(stored).ok()?.split_once(':')?;
+    let state = receipt_state(code.parse().ok()?, detail)?;
+    Some((no.parse().ok()?, state, from_millis(ms.parse().ok()?)))
 }
 
 impl Store {
@@ -83,24 +174,200 @@ impl Store {
     pub fn member(&self, unit: &Unit) -> Member {
         Member::of(&self.seal, unit)
     }
+
     /// Reads an order.
+    ///
+    /// # Errors
+    /// The store's, and [`super::error::ErrorKind::Bug`] where its snapshot does not open (wrong key).
     pub async fn read(&self, member: &Member) -> Result<Record, StoreError> {
-        todo!("{member:?}")
+        let calls = self.read_calls(member);
+        let mut answers = self.accept.flight(&calls, Repeat::Once).await?.into_iter();
+        self.record(member, answers.next().unwrap_or_default(), answers.next().unwrap_or_default())
     }
+
     /// Reads many orders in one flight, in the order asked.
-    pub async fn read_many(&self, members: &[Member]) -> Result<Vec<Record>, StoreError> {
-        todo!("{members:?}")
+    ///
+    /// # Errors
+    /// As [`Store::read`]; one that cannot be opened fails alone: it is given as its own error.
+    pub async fn read_many(&self, members: &[Member]) -> Result<Vec<Result<Record, StoreError>>, StoreError> {
+        let calls: Vec<Call> = members.iter().flat_map(|m| self.read_calls(m)).collect();
+        let mut answers = self.work.flight(&calls, Repeat::Once).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default();
+        Ok(members.iter().map(|m| self.record(m, next(), next())).collect())
     }
-    /// Stores what a webhook told: the order, what is owed now, when it is due.
+
+    fn read_calls(&self, member: &Member) -> [Call; 2] {
+        [Call::new("HGETALL").arg(self.keys.of(member, "ord")), Call::new("GET").arg(self.keys.of(member, "snp"))]
+    }
+
+    fn record(&self, member: &Member, ord: Value, snp: Value) -> Result<Record, StoreError> {
+        let mut record = Record::default();
+        for (field, stored) in value::pairs(ord)? {
+            record.take(&field, &stored);
+        }
+        record.items.sort_by_key(|i| i.no);
+        record.receipts.sort_by_key(|(no, _, at)| (*no, *at));
+        record.snapshot = match value::bytes(snp)? {
+            Some(sealed) => Some(self.open_of(member, "snp", &sealed)?),
+            None => None,
+        };
+        Ok(record)
+    }
+
+    /// Seals something of a unit: it opens under the same key name, field and shop only.
+    pub(super) fn seal_of(&self, member: &Member, field: &str, plain: &[u8]) -> Vec<u8> {
+        let key = self.keys.of(member, field);
+        self.seal.seal(&[key.as_bytes(), field.as_bytes(), &member.shop_tag().0.to_be_bytes(), SEALED], plain)
+    }
+
+    pub(super) fn open_of(&self, member: &Member, field: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let key = self.keys.of(member, field);
+        self.seal
+            .open(&[key.as_bytes(), field.as_bytes(), &member.shop_tag().0.to_be_bytes(), SEALED], sealed)
+            .map_err(|e| StoreError::bug(format!("{field} of {member:?}: {e}")))
+    }
+
+    /// What one step adds to the ledger, sealed; empty: nothing.
+    pub(super) fn ledger_line(&self, member: &Member, entries: &[LedgerEntry]) -> Result<Vec<u8>, StoreError> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let json = serde_json::to_vec(entries).map_err(|e| StoreError::bug(format!("a ledger line: {e}")))?;
+        Ok(self.seal_of(member, "led", &json))
+    }
+
+    /// Stores what a webhook told: the order, what is owed now, when it is due; all or nothing.
+    ///
+    /// # Errors
+    /// The store's. After [`super::error::ErrorKind::Timeout`] it may have been stored; the repeat then is a
+    /// [`Committed::Duplicate`] (or, without digests, a [`Committed::Conflict`]).
     pub async fn commit(&self, member: &Member, commit: Commit) -> Result<Committed, StoreError> {
-        todo!("{member:?}{commit:?}")
+        if commit.seen.len() + commit.owed.len() + commit.drop_seen.len() > MAX_COMMIT {
+            return Err(StoreError::bug("a commit of more than 200 items and digests"));
+        }
+        let call = self.commit_call(member, &commit)?;
+        let (word, rest) = value::word(self.accept.one(call).await?)?;
+        match word.as_str() {
+            "ok" => {
+                let revision = rest.into_iter().next().unwrap_or_default();
+                Ok(Committed::Stored { revision: value::int(revision)?.unsigned_abs() })
+            }
+            "dup" => Ok(Committed::Duplicate),
+            "conflict" => Ok(Committed::Conflict),
+            other => Err(value::unexpected("commit", other)),
+        }
     }
-    /// The order's ledger, oldest first.
+
+    fn commit_call(&self, member: &Member, c: &Commit) -> Result<Call, StoreError> {
+        let part = self.keys.part(member.partition());
+        let own = ["ord", "snp", "led"].map(|what| self.keys.of(member, what));
+        let parked = c.parked.map(|k| part.parked(k));
+        let mut keys: Vec<&str> = own.iter().map(String::as_str).collect();
+        keys.extend([part.ready.as_str(), &part.wait, &part.lease, &part.vt, &part.ctl]);
+        keys.extend(parked.as_deref());
+        let open = c.owed.iter().filter(|i| i.state.is_open()).count();
+        let mut call = Call::script(&COMMIT, &keys)
+            .arg(member.as_str())
+            .arg(c.expected)
+            .arg(c.parked.map(hex_tag).unwrap_or_default())
+            .arg(c.due.map(|d| d.as_millisecond().to_string()).unwrap_or_default())
+            .arg(open)
+            .arg(self.seal_of(member, "snp", &c.snapshot))
+            .arg(self.ledger_line(member, &c.ledger)?)
+            .arg(MAX_LEDGER)
+            .arg(self.retention.order_secs * 1000)
+            .arg(self.retention.ledger_secs * 1000)
+            .arg(c.seen_until.as_second())
+            .arg(c.seen.len())
+            .arg(c.drop_seen.len())
+            .arg(c.owed.len());
+        for digest in c.seen.iter().chain(&c.drop_seen) {
+            call.push(digest.0.to_be_bytes().as_slice());
+        }
+        for item in &c.owed {
+            call.push(item.no);
+            call.push(item.encode().as_slice());
+        }
+        Ok(call)
+    }
+
+    /// The order's ledger, oldest first. Lines that cannot be read (a newer binary's) are left out.
+    ///
+    /// # Errors
+    /// The store's, and that a line does not open.
     pub async fn ledger(&self, member: &Member) -> Result<Vec<LedgerEntry>, StoreError> {
-        todo!("{member:?}")
+        let call = Call::new("LRANGE").arg(self.keys.of(member, "led")).arg(0).arg(-1);
+        let mut out = Vec::new();
+        for line in value::list(self.work.one(call).await?)? {
+            let sealed = value::bytes(line)?.unwrap_or_default();
+            let json = self.open_of(member, "led", &sealed)?;
+            let entries: Vec<serde_json::Value> = serde_json::from_slice(&json).unwrap_or_default();
+            out.extend(entries.into_iter().filter_map(|e| serde_json::from_value(e).ok()));
+        }
+        Ok(out)
     }
-    /// Adds to the ledger.
+
+    /// Adds to the ledger of an order that is kept.
+    ///
+    /// # Errors
+    /// The store's. Repeated after a time-out, it may stand there twice.
     pub async fn append_ledger(&self, member: &Member, entries: &[LedgerEntry]) -> Result<(), StoreError> {
-        todo!("{member:?}{entries:?}")
+        let line = self.ledger_line(member, entries)?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        let key = self.keys.of(member, "led");
+        let calls = [
+            Call::new("RPUSH").arg(&key).arg(line),
+            Call::new("LTRIM").arg(&key).arg(-(MAX_LEDGER as i64)).arg(-1),
+            // A line for an order long gone must not stay for ever. Where the ledger has an end already, that
+            // one stays; the order's next commit or settle sets its own.
+            Call::new("PEXPIRE").arg(&key).arg(self.retention.ledger_secs * 1000).arg("NX"),
+        ];
+        self.work.flight(&calls, Repeat::Never).await.map(|_| ())
+    }
+}
+
+/// A tag as it stands in key names.
+pub(super) fn hex_tag(tag: Tag) -> String {
+    format!("{:08x}", tag.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_fields_and_items_are_left_alone() {
+        let mut r = Record::default();
+        for (f, v) in [(&b"i9"[..], &b"\xff\xff"[..]), (b"future", b"x"), (b"i", b""), (b"x1", b""), (b"s12", b"1")] {
+            r.take(f, v);
+        }
+        assert_eq!((r.unknown_items, r.last_item, r.items.len(), r.seen.len()), (1, 9, 0, 0));
+    }
+
+    #[test]
+    fn digests_are_forgotten_when_over_or_too_many() {
+        let seen = (0..60).map(|i| (Digest8(i), 1000 * (i64::try_from(i).unwrap() + 1))).collect();
+        let r = Record { seen, ..Record::default() };
+        let at = |s| Timestamp::from_second(s).unwrap();
+        assert_eq!(r.stale_seen(at(0)), (0..12).map(Digest8).collect::<Vec<_>>());
+        assert_eq!(r.stale_seen(at(20)), (0..20).map(Digest8).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn receipts_are_read_back() {
+        for (code, state) in [
+            (1, ReceiptState::Accepted),
+            (2, ReceiptState::Delivered),
+            (3, ReceiptState::Read),
+            (4, ReceiptState::Undelivered("30003".into())),
+        ] {
+            assert_eq!(receipt_code(&state), code);
+            assert_eq!(receipt_state(code, "30003"), Some(state.clone()));
+            let read = receipt(format!("7.{code}").as_bytes(), b"5000:30003").unwrap();
+            assert_eq!(read, (7, state, Timestamp::from_second(5).unwrap()));
+        }
+        assert_eq!(receipt(b"7.9", b"5000:"), None);
     }
 }

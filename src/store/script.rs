@@ -1,1 +1,175 @@
-//! Scripts.
+//! The scripts: text, hash, and calls with every key declared.
+
+use redis::{Cmd, ToRedisArgs};
+use std::sync::LazyLock;
+
+/// A script as the server gets it: the file's first line, the common functions, the file.
+pub(super) struct Script {
+    text: String,
+    sha: String,
+}
+
+impl Script {
+    fn new(file: &str) -> Script {
+        let (first, body) = file.split_once('\n').unwrap_or((file, ""));
+        let text = format!("{first}\n{}\n{body}", include_str!("lua/common.lua"));
+        let sha = redis::Script::new(&text).get_hash().to_string();
+        Script { text, sha }
+    }
+}
+
+/// One command of a flight.
+pub(super) struct Call {
+    cmd: Cmd,
+    script: Option<&'static Script>,
+}
+
+impl Call {
+    /// A plain command.
+    pub(super) fn new(name: &str) -> Call {
+        Call { cmd: redis::cmd(name), script: None }
+    }
+
+    /// A script with all the keys it touches.
+    pub(super) fn script<K: AsRef<str>>(script: &'static Script, keys: &[K]) -> Call {
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(&script.sha).arg(keys.len());
+        for key in keys {
+            cmd.arg(key.as_ref());
+        }
+        Call { cmd, script: Some(script) }
+    }
+
+    /// A further argument.
+    pub(super) fn arg(mut self, arg: impl ToRedisArgs) -> Call {
+        self.cmd.arg(arg);
+        self
+    }
+
+    /// A further argument, in a loop.
+    pub(super) fn push(&mut self, arg: impl ToRedisArgs) {
+        self.cmd.arg(arg);
+    }
+
+    pub(super) fn cmd(&self) -> &Cmd {
+        &self.cmd
+    }
+
+    /// The same call with the script's text, for a server that does not know it: its memory of scripts is
+    /// empty after every start and failover. `None`: no script.
+    pub(super) fn in_full(&self) -> Option<Cmd> {
+        let script = self.script?;
+        let mut cmd = redis::cmd("EVAL");
+        cmd.arg(&script.text);
+        for arg in self.cmd.args_iter().skip(2) {
+            if let redis::Arg::Simple(bytes) = arg {
+                cmd.arg(bytes);
+            }
+        }
+        Some(cmd)
+    }
+}
+
+macro_rules! scripts {
+    ($($name:ident $file:literal),+ $(,)?) => {
+        $(pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(include_str!(concat!("lua/", $file, ".lua"))));)+
+
+        /// Every script, by file name, as it stands in the file.
+        #[cfg(test)]
+        const FILES: &[(&str, &str)] = &[$(($file, include_str!(concat!("lua/", $file, ".lua")))),+];
+    };
+}
+
+scripts! {
+    COMMIT "commit", LEASE "lease", BEGIN "begin", SETTLE "settle", RELEASE "release", EXTEND "extend",
+    TICK "tick", WAKE "wake", RECEIPT "receipt", CHANGE "change", MUTE "mute", PAUSE "pause", PACE "pace",
+    PERSON "person", TAKE "take", NOTE "note", FIND "find", ODD "odd", FORGET "forget", CLAIM "claim",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FILES;
+    use std::collections::BTreeSet;
+
+    /// Names that hold a key: bound to KEYS, by themselves or in a list.
+    fn key_names(text: &str) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        for line in text.lines() {
+            let Some((left, right)) = line.trim().strip_prefix("local ").and_then(|l| l.split_once(" = ")) else {
+                continue;
+            };
+            if right.starts_with("unpack(KEYS, ") {
+                let count = left.split(',').count();
+                assert!(right.ends_with(&format!(", {count})")), "{line}: as many names as keys");
+                names.extend(left.split(',').map(str::trim));
+            } else {
+                let values = right.split(", ");
+                names.extend(
+                    left.split(',').map(str::trim).zip(values).filter(|(_, v)| v.starts_with("KEYS[")).map(|(n, _)| n),
+                );
+            }
+        }
+        names
+    }
+
+    /// Every first argument of every `redis.call` that takes a key.
+    fn touched(text: &str) -> Vec<&str> {
+        text.split("redis.call('")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("', ").map(|(_, args)| args))
+            .filter_map(|args| args.split([',', ')']).next())
+            .map(str::trim)
+            .collect()
+    }
+
+    #[test]
+    fn scripts_touch_declared_keys_only() {
+        for (file, text) in FILES {
+            let names = key_names(text);
+            assert!(!names.is_empty(), "{file} binds its keys to names");
+            for key in touched(text) {
+                let alternatives: Vec<&str> = key.split(" and ").flat_map(|k| k.split(" or ")).map(str::trim).collect();
+                let known = |k: &str| names.contains(k) || k.starts_with("stands_");
+                assert!(alternatives.iter().all(|k| known(k)), "{file}: {key} is none of its keys {names:?}");
+            }
+        }
+        let common = include_str!("lua/common.lua");
+        for key in touched(common) {
+            assert!(["ctl", "vt", "ready", "wait", "parked"].contains(&key), "common: {key} is no argument");
+        }
+        assert!(!common.contains("KEYS["), "common functions get keys as arguments");
+    }
+
+    #[test]
+    fn scripts_open_with_flags_and_contract() {
+        // What may be refused when memory is full: accepting. Everything that drains must run.
+        let refusable = BTreeSet::from(["commit", "person", "odd"]);
+        for (file, text) in FILES {
+            let first = text.lines().next().unwrap();
+            let expected = if refusable.contains(file) { "#!lua" } else { "#!lua flags=allow-oom" };
+            assert_eq!(first, expected, "{file}");
+            let head: Vec<&str> = text.lines().skip(1).take_while(|l| l.starts_with("--")).collect();
+            for part in [&format!("-- {file}: "), "-- KEYS 1", "-- → ", "Repeated"] {
+                assert!(head.iter().any(|l| l.contains(part)), "{file} says {part:?} at its head");
+            }
+            for banned in ["error_reply", "'KEYS'", "'SCAN'", "'SORT'", "cjson", "cmsgpack", "pcall"] {
+                assert!(!text.contains(banned), "{file} uses {banned}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_is_a_script_of_the_list() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/lua");
+        let mut found: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|f| f != "common")
+            .collect();
+        let mut listed: Vec<String> = FILES.iter().map(|(f, _)| (*f).to_string()).collect();
+        found.sort();
+        listed.sort();
+        assert_eq!(found, listed);
+    }
+}

@@ -1,13 +1,31 @@
 //! Leases: taking orders, beginning sends, settling.
 
 use super::Store;
-use super::error::StoreError;
-use super::keys::Member;
+use super::error::{ErrorKind, StoreError};
+use super::keys::{Member, PARTITIONS};
+use super::link::Repeat;
+use super::order::{MAX_LEDGER, hex_tag, tag};
+use super::script::{BEGIN, Call, EXTEND, LEASE, RELEASE, SETTLE, TICK, WAKE};
+use super::value;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::Tag;
 use crate::domain::ledger::LedgerEntry;
 use crate::domain::owed::Owed;
-use std::sync::Arc;
+use redis::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+/// Orders of one lease, release or extend script at most.
+const MAX_LEASE: usize = 100;
+/// Orders of one begin script at most.
+const MAX_BEGIN: usize = 50;
+/// Ticks this far apart mean that the server was away. ms.
+const OUTAGE_MS: u64 = 5_000;
+/// Time that workers then get to settle before their leases count as ended. ms.
+const GRACE_MS: u64 = 10_000;
+/// How often an order may change its place of parking under a call.
+const MAX_CHASE: usize = 5;
 
 /// An order this worker may work on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,40 +136,351 @@ pub struct Ticked {
 }
 
 impl Store {
-    /// Takes up to `n` orders of a partition that have something to do now, fairly between shops.
+    /// Takes up to `n` (at most 100) orders of a partition that have something to do now, fairly between
+    /// shops. One call of a `worker` in a partition at a time; a call whose answer was lost is made again
+    /// under the same token, so its orders are not stranded until their lease ends.
+    ///
+    /// # Errors
+    /// The store's.
     pub async fn lease(&self, partition: u8, n: usize, worker: &str, lease_ms: u64) -> Result<Vec<Leased>, StoreError> {
-        todo!("{partition}{n}{worker}{lease_ms}")
+        let part = self.keys.part(partition);
+        let who = (partition, format!("{}:{worker}", self.nonce));
+        let token = self.lease_token(&who);
+        let keys = [&part.ready, &part.wait, &part.lease, &part.tok, &part.red, &part.vt, &part.ctl, &part.calls];
+        let call = Call::script(&LEASE, &keys).arg(n.min(MAX_LEASE)).arg(&who.1).arg(&*token).arg(lease_ms);
+        let answer = self.work.one(call).await?;
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).remove(&who);
+        let mut out = Vec::new();
+        for (name, redeliveries) in value::pairs(answer)? {
+            let name = String::from_utf8(name).unwrap_or_default();
+            let redeliveries = std::str::from_utf8(&redeliveries).ok().and_then(|r| r.parse().ok()).unwrap_or(0);
+            let member =
+                Member::from_name(&name).ok_or_else(|| StoreError::bug(format!("{name:?} is no order's name")))?;
+            out.push(Leased { member, token: token.clone(), redeliveries });
+        }
+        Ok(out)
     }
-    /// Records sends as about to happen, in one flight; answers in the order asked.
+
+    fn lease_token(&self, who: &(u8, String)) -> Arc<str> {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let serial = self.calls.fetch_add(1, Ordering::Relaxed);
+            Arc::from(format!("{}.{serial:x}", self.nonce))
+        };
+        unanswered.entry(who.clone()).or_insert_with(make).clone()
+    }
+
+    /// Records sends as about to happen, in one flight with one script a partition; answers in the order
+    /// asked.
+    ///
+    /// # Errors
+    /// The store's. After a time-out nothing may be sent; the same ask again gives the same answer.
     pub async fn begin(&self, asks: &[BeginAsk<'_>]) -> Result<Vec<Begun>, StoreError> {
-        todo!("{asks:?}")
+        let mut by_partition: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
+        for (i, ask) in asks.iter().enumerate() {
+            by_partition.entry(ask.leased.member.partition()).or_default().push(i);
+        }
+        let batches: Vec<(u8, &[usize])> =
+            by_partition.iter().flat_map(|(p, all)| all.chunks(MAX_BEGIN).map(|c| (*p, c))).collect();
+        let calls: Vec<Call> = batches.iter().map(|(p, batch)| self.begin_call(*p, batch, asks)).collect();
+        let answers = self.work.flight(&calls, Repeat::Once).await?;
+        let mut out = vec![Begun::Fenced; asks.len()];
+        for ((_, batch), answer) in batches.iter().zip(answers) {
+            for (i, word) in batch.iter().zip(value::list(answer)?) {
+                out[*i] = match value::text(word)?.as_str() {
+                    "go" => Begun::Go,
+                    "moved" => Begun::Moved,
+                    "expired" => Begun::Expired,
+                    "fenced" => Begun::Fenced,
+                    "paused" => Begun::Paused,
+                    other => return Err(value::unexpected("begin", other)),
+                };
+            }
+        }
+        Ok(out)
     }
+
+    fn begin_call(&self, partition: u8, batch: &[usize], asks: &[BeginAsk<'_>]) -> Call {
+        let part = self.keys.part(partition);
+        let mut keys = vec![part.lease.clone(), part.tok.clone(), part.ctl.clone()];
+        for i in batch {
+            let member = &asks[*i].leased.member;
+            keys.extend([self.keys.of(member, "ord"), self.keys.of(member, "env")]);
+        }
+        let mut call = Call::script(&BEGIN, &keys);
+        for i in batch {
+            let ask = &asks[*i];
+            call.push(ask.leased.member.as_str());
+            call.push(&*ask.leased.token);
+            call.push(ask.revision);
+            call.push(ask.expires.as_millisecond());
+            call.push(hex_tag(ask.channel));
+            push_items(&mut call, true, &ask.items);
+            call.push(usize::from(ask.envelope.is_some()));
+            if let Some((no, plain)) = &ask.envelope {
+                call.push(*no);
+                call.push(self.seal_of(&ask.leased.member, &envelope_field(*no), plain));
+            }
+        }
+        call
+    }
+
     /// Envelopes kept of an order: (leading item, bytes).
+    ///
+    /// # Errors
+    /// The store's, and that one does not open.
     pub async fn envelopes(&self, member: &Member) -> Result<Vec<(u16, Vec<u8>)>, StoreError> {
-        todo!("{member:?}")
+        let answer = self.work.one(Call::new("HGETALL").arg(self.keys.of(member, "env"))).await?;
+        let mut out = Vec::new();
+        for (no, sealed) in value::pairs(answer)? {
+            let Some(no) = std::str::from_utf8(&no).ok().and_then(|n| n.parse().ok()) else { continue };
+            out.push((no, self.open_of(member, &envelope_field(no), &sealed)?));
+        }
+        out.sort();
+        Ok(out)
     }
+
     /// Ends work on an order.
+    ///
+    /// # Errors
+    /// The store's. After a time-out: the same again; [`Settled::Fenced`] then also means "had been done".
     pub async fn settle(&self, settle: &Settle<'_>) -> Result<Settled, StoreError> {
-        todo!("{settle:?}")
+        let call = self.settle_call(settle)?;
+        settled(self.work.one(call).await?)
     }
+
     /// Ends work on many, in one flight; answers in the order asked.
+    ///
+    /// # Errors
+    /// As [`Store::settle`].
     pub async fn settle_many(&self, settles: &[Settle<'_>]) -> Result<Vec<Settled>, StoreError> {
-        todo!("{settles:?}")
+        let calls: Vec<Call> = settles.iter().map(|s| self.settle_call(s)).collect::<Result<_, _>>()?;
+        self.work.flight(&calls, Repeat::Once).await?.into_iter().map(settled).collect()
     }
+
+    fn settle_call(&self, s: &Settle<'_>) -> Result<Call, StoreError> {
+        let member = &s.leased.member;
+        let part = self.keys.part(member.partition());
+        let own = ["ord", "snp", "led", "env"].map(|what| self.keys.of(member, what));
+        let (dest, until, channel) = match s.dest {
+            Dest::Done => ("done", None, None),
+            Dest::Ready => ("ready", None, None),
+            Dest::Wait(t) => ("wait", Some(t), None),
+            Dest::Park(c, t) => ("park", Some(t), Some(c)),
+        };
+        let parked = channel.map(|c| part.parked(c));
+        let mut keys: Vec<&str> = own.iter().map(String::as_str).collect();
+        keys.extend([
+            part.ready.as_str(),
+            &part.wait,
+            &part.lease,
+            &part.tok,
+            &part.red,
+            &part.vt,
+            &part.ctl,
+            &part.dead,
+        ]);
+        keys.extend(parked.as_deref());
+        let opened = s.added.iter().filter(|i| i.state.is_open()).count();
+        let mut call = Call::script(&SETTLE, &keys)
+            .arg(member.as_str())
+            .arg(&*s.leased.token)
+            .arg(s.closed)
+            .arg(opened)
+            .arg(s.revision)
+            .arg(s.wakes)
+            .arg(dest)
+            .arg(until.map_or(0, |t| t.as_millisecond()))
+            .arg(channel.map(hex_tag).unwrap_or_default())
+            .arg(self.ledger_line(member, &s.ledger)?)
+            .arg(MAX_LEDGER)
+            .arg(self.retention.order_secs * 1000)
+            .arg(self.retention.ledger_secs * 1000)
+            .arg(s.items.len())
+            .arg(s.added.len())
+            .arg(s.drop_envelopes.len())
+            .arg(s.drop_receipts.len())
+            .arg(s.to_dead.len());
+        push_items(&mut call, false, &s.items);
+        push_items(&mut call, false, &s.added);
+        for no in s.drop_envelopes.iter().chain(&s.drop_receipts).chain(&s.to_dead) {
+            call.push(*no);
+        }
+        if let Some(channel) = channel {
+            self.know_parked(member.partition(), [channel]);
+        }
+        Ok(call)
+    }
+
     /// Gives orders back untouched, without a penalty.
+    ///
+    /// # Errors
+    /// The store's; what is not given back comes back when its lease ends.
     pub async fn release(&self, leased: &[Leased]) -> Result<(), StoreError> {
-        todo!("{leased:?}")
+        let calls: Vec<Call> = batches(leased)
+            .map(|(partition, batch)| {
+                let part = self.keys.part(partition);
+                with_tokens(Call::script(&RELEASE, &[&part.ready, &part.lease, &part.tok, &part.vt]), &batch)
+            })
+            .collect();
+        self.work.flight(&calls, Repeat::Once).await.map(|_| ())
     }
+
     /// Prolongs leases; `true` at the place of each that is still ours.
+    ///
+    /// # Errors
+    /// The store's; the leases then count from when they were last prolonged.
     pub async fn extend(&self, leased: &[Leased], lease_ms: u64) -> Result<Vec<bool>, StoreError> {
-        todo!("{leased:?}{lease_ms}")
+        let all: Vec<(u8, Vec<&Leased>)> = batches(leased).collect();
+        let calls: Vec<Call> = all
+            .iter()
+            .map(|(partition, batch)| {
+                let part = self.keys.part(*partition);
+                with_tokens(Call::script(&EXTEND, &[&part.lease, &part.tok, &part.ctl]).arg(lease_ms), batch)
+            })
+            .collect();
+        let answers = self.work.flight(&calls, Repeat::Once).await?;
+        let mut ours = BTreeSet::new();
+        for ((_, batch), answer) in all.iter().zip(answers) {
+            for (one, kept) in batch.iter().zip(value::list(answer)?) {
+                if value::int(kept)? == 1 {
+                    ours.insert((&one.member, &one.token));
+                }
+            }
+        }
+        Ok(leased.iter().map(|l| ours.contains(&(&l.member, &l.token))).collect())
     }
-    /// Moves what is due, lets go of leases that ended, gives back what is parked for a channel that moves.
+
+    /// Moves what is due, lets go of leases that ended, gives back what is parked for a channel that moves;
+    /// at most `max` (1,000) of each. Run by every worker, twice a second with jitter; again at once while
+    /// there is more.
+    ///
+    /// # Errors
+    /// The store's.
     pub async fn tick(&self, partition: u8, max: usize) -> Result<Ticked, StoreError> {
-        todo!("{partition}{max}")
+        let part = self.keys.part(partition);
+        let known: Vec<Tag> = self.parked_at(partition).into_iter().collect();
+        let mut keys: Vec<String> =
+            [&part.ready, &part.wait, &part.lease, &part.tok, &part.red, &part.vt, &part.ctl, &part.calls]
+                .map(Clone::clone)
+                .to_vec();
+        keys.extend(known.iter().map(|c| part.parked(*c)));
+        let mut call = Call::script(&TICK, &keys).arg(max.clamp(1, 1000)).arg(OUTAGE_MS).arg(GRACE_MS);
+        for channel in &known {
+            call.push(hex_tag(*channel));
+        }
+        let mut answer = value::list(self.work.one(call).await?)?.into_iter();
+        let mut number = || value::int(answer.next().unwrap_or_default()).map(|n| u32::try_from(n).unwrap_or(0));
+        let (more, promoted, reaped, unparked) = (number()?, number()?, number()?, number()?);
+        let mut there = BTreeSet::new();
+        for channel in answer {
+            there.extend(tag(value::text(channel)?.as_bytes()));
+        }
+        // Channels another process parked at: their keys were not among ours this time.
+        let news = there.iter().any(|c| !known.contains(c));
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(partition) % PARTITIONS] = there;
+        Ok(Ticked { more: more == 1 || news, promoted, reaped, unparked })
     }
+
+    fn parked_at(&self, partition: u8) -> BTreeSet<Tag> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(partition) % PARTITIONS].clone()
+    }
+
+    fn know_parked(&self, partition: u8, channels: impl IntoIterator<Item = Tag>) {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(partition) % PARTITIONS]
+            .extend(channels);
+    }
+
     /// Makes orders be looked at again now.
+    ///
+    /// # Errors
+    /// The store's; waking again does no harm.
     pub async fn wake(&self, members: &[Member]) -> Result<(), StoreError> {
-        todo!("{members:?}")
+        let asks = members.iter().map(|m| (m, ())).collect();
+        self.where_parked(asks, |member, k, parked, ()| {
+            let part = self.keys.part(member.partition());
+            let ord = self.keys.of(member, "ord");
+            let mut keys = vec![ord.as_str(), &part.ready, &part.wait, &part.vt];
+            keys.extend(parked);
+            Call::script(&WAKE, &keys).arg(member.as_str()).arg(k)
+        })
+        .await
+        .map(|_| ())
     }
+
+    /// Calls scripts that must declare where an order may be parked. Most are parked nowhere, so that is
+    /// assumed first; the script names the place otherwise and is called again with its key.
+    pub(super) async fn where_parked<'a, T: Clone>(
+        &self,
+        asks: Vec<(&'a Member, T)>,
+        call: impl Fn(&Member, &str, Option<&str>, &T) -> Call,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut words = vec![String::new(); asks.len()];
+        let mut open: Vec<(usize, String)> = (0..asks.len()).map(|i| (i, String::new())).collect();
+        for _ in 0..MAX_CHASE {
+            let calls: Vec<Call> = open
+                .iter()
+                .map(|(i, k)| {
+                    let (member, data) = &asks[*i];
+                    let parked = tag(k.as_bytes()).map(|c| self.keys.part(member.partition()).parked(c));
+                    call(member, k, parked.as_deref(), data)
+                })
+                .collect();
+            let answers = self.work.flight(&calls, Repeat::Once).await?;
+            let mut again = Vec::new();
+            for ((i, _), answer) in open.into_iter().zip(answers) {
+                let (word, rest) = value::word(answer)?;
+                if word == "k" {
+                    again.push((i, value::text(rest.into_iter().next().unwrap_or_default())?));
+                } else {
+                    words[i] = word;
+                }
+            }
+            open = again;
+            if open.is_empty() {
+                return Ok(words);
+            }
+        }
+        Err(StoreError::new(ErrorKind::Away, "an order keeps moving between channels; try again"))
+    }
+}
+
+fn envelope_field(no: u16) -> String {
+    format!("env{no}")
+}
+
+fn push_items(call: &mut Call, counted: bool, items: &[Owed]) {
+    if counted {
+        call.push(items.len());
+    }
+    for item in items {
+        call.push(item.no);
+        call.push(item.encode().as_slice());
+    }
+}
+
+fn settled(answer: Value) -> Result<Settled, StoreError> {
+    match value::text(answer)?.as_str() {
+        "ok" => Ok(Settled::Ok),
+        "fenced" => Ok(Settled::Fenced),
+        "moved" => Ok(Settled::Moved),
+        other => Err(value::unexpected("settle", other)),
+    }
+}
+
+/// Leases by partition, as many as a script takes at once.
+fn batches(leased: &[Leased]) -> impl Iterator<Item = (u8, Vec<&Leased>)> {
+    let mut by_partition: BTreeMap<u8, Vec<&Leased>> = BTreeMap::new();
+    for one in leased {
+        by_partition.entry(one.member.partition()).or_default().push(one);
+    }
+    by_partition.into_iter().flat_map(|(p, all)| all.chunks(MAX_LEASE).map(|c| (p, c.to_vec())).collect::<Vec<_>>())
+}
+
+fn with_tokens(mut call: Call, batch: &[&Leased]) -> Call {
+    for one in batch {
+        call.push(one.member.as_str());
+        call.push(&*one.token);
+    }
+    call
 }
