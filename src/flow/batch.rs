@@ -75,6 +75,14 @@ pub async fn prepare(app: &App, leased: Vec<Leased>, asked: Instant) -> Vec<Read
     let mut out = Vec::new();
     let mut orders = Vec::new();
     for (leased, record) in leased.into_iter().zip(records) {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::warn!(order = ?leased.member, %error, "a leased order could not be read");
+                out.push(Ready::GiveBack(leased));
+                continue;
+            }
+        };
         match open(app, leased, record, asked).await {
             Ok(order) => orders.push(order),
             Err(ready) => out.push(ready),

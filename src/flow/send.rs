@@ -12,6 +12,7 @@ use crate::domain::verdict::Verdict;
 use crate::milestone;
 use super::settle::Rest;
 use crate::store::keys::Member;
+use crate::store::messages::SentMessage;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use std::panic::AssertUnwindSafe;
@@ -128,9 +129,16 @@ async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &Member)
         (Verdict::Accepted { .. } | Verdict::Unsure { .. }, _) if sending.account.caps.receipts != "none" => {
             // Of an unsure one only our own reference is known: an echo that carries it settles the doubt.
             let ids: &[String] = if let Verdict::Accepted { ids, .. } = verdict { ids } else { &[] };
-            let noted =
-                app.store.note_sent(channel, ids, &sending.reference, address, member, sending.lead, now).await;
-            if let Err(error) = noted {
+            let message = SentMessage {
+                channel,
+                ids,
+                reference: &sending.reference,
+                person: address,
+                member,
+                item: sending.lead,
+                at: now,
+            };
+            if let Err(error) = app.store.note_sent(message).await {
                 tracing::warn!(%error, "receipts of a message will not find it");
             }
         }
