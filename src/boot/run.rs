@@ -132,9 +132,8 @@ impl Running {
         if tokio::time::timeout(self.grace, closing).await.is_err() {
             tracing::warn!("the grace time is over; what is still under way is settled by the next worker");
         }
-        if let Ok(app) = Arc::try_unwrap(self.app) {
-            app.store.close().await;
-        }
+        // After the last settle: a private Redis ends with its data on disk.
+        self.app.store.close().await;
         tracing::info!("gone");
     }
 }

@@ -246,7 +246,7 @@ impl Store {
     }
 
     /// Lets go; a private server that this process holds is shut down, its data on disk.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         if let Some(child) = &self.child {
             self.work.shut_down().await;
             child.wait_end().await;
