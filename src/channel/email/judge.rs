@@ -85,10 +85,13 @@ fn passing(reply: Reply) -> Verdict {
 
 /// 5xx: will not be taken as it is.
 fn lasting(reply: Reply) -> Verdict {
+    if matches!(reply.step, Step::Connect | Step::Auth | Step::Mail) {
+        return before_recipient(reply);
+    }
     match reply.enhanced {
         Some((5, 7, 8 | 25..=32 | 515)) => stop(reply.detail),
         Some((5, 7, _)) => policy(reply),
-        Some((5, 1, 1 | 2 | 3 | 6 | 10)) if about_recipient(&reply) => gone(reply.detail),
+        Some((5, 1, 1 | 2 | 3 | 6 | 10)) => gone(reply.detail),
         // Our own sender address.
         Some((5, 1, 7 | 8)) => stop(reply.detail),
         // Gmail also says "receiving too fast" under this number.
@@ -103,33 +106,35 @@ fn lasting(reply: Reply) -> Verdict {
     }
 }
 
-fn by_number(reply: Reply) -> Verdict {
-    match (reply.status, reply.step) {
-        (530 | 534 | 535 | 538, _) | (_, Step::Connect | Step::Auth) => stop(reply.detail),
-        (523, _) | (552, Step::Mail | Step::Data | Step::Content) => Verdict::Refused { detail: reply.detail },
-        (552, Step::Rcpt) => later(Reason::RecipientCapped, Some(FULL), Scope::Recipient, reply.detail),
-        (551 | 556, _) | (553, Step::Rcpt) => gone(reply.detail),
-        (_, Step::Mail) => stop(reply.detail),
-        (_, Step::Rcpt) if ABOUT_US.iter().any(|w| reply.words.contains(w)) => policy(reply),
-        (550, Step::Rcpt) => gone(reply.detail),
-        // A command the relay does not know at this place is a fault of ours, but so is a strange address.
-        (_, Step::Rcpt) => unreachable(PersonChange::default(), reply.detail),
-        (500 | 502..=504 | 555, _) => stop(reply.detail),
-        (_, Step::Data | Step::Content) => Verdict::Refused { detail: reply.detail },
-    }
+/// Nobody was named yet: it is us, or the size that MAIL announces.
+fn before_recipient(reply: Reply) -> Verdict {
+    let too_big = matches!(reply.status, 523 | 552) || reply.enhanced == Some((5, 3, 4));
+    if reply.step == Step::Mail && too_big { Verdict::Refused { detail: reply.detail } } else { stop(reply.detail) }
 }
 
-/// A relay that is the recipients' own server says all of this at RCPT or after; what comes before is ours.
-fn about_recipient(reply: &Reply) -> bool {
-    matches!(reply.step, Step::Rcpt | Step::Data | Step::Content)
+/// No enhanced code that decides.
+fn by_number(reply: Reply) -> Verdict {
+    let about_us = || ABOUT_US.iter().any(|words| reply.words.contains(words));
+    match (reply.status, reply.step) {
+        (530 | 534 | 535 | 538, _) => stop(reply.detail),
+        (551 | 556, _) => gone(reply.detail),
+        (552, Step::Rcpt) => later(Reason::RecipientCapped, Some(FULL), Scope::Recipient, reply.detail),
+        (_, Step::Rcpt) if about_us() => policy(reply),
+        (550 | 553, Step::Rcpt) => gone(reply.detail),
+        // Not on this channel; what it says is too little to give the address up for good.
+        (_, Step::Rcpt) => unreachable(PersonChange::default(), reply.detail),
+        // Our commands are wrong, whatever the mail.
+        (500 | 502..=504 | 555, _) => stop(reply.detail),
+        _ => Verdict::Refused { detail: reply.detail },
+    }
 }
 
 /// A filter or our reputation: nobody is given up, nothing is burnt while it lasts.
 fn policy(reply: Reply) -> Verdict {
-    match (reply.status, reply.step) {
-        (_, Step::Connect | Step::Auth | Step::Mail) | (530 | 534 | 535 | 538, _) => stop(reply.detail),
+    match reply.status {
+        530 | 534 | 535 | 538 => stop(reply.detail),
         // Gmail: "blocked because its content presents a potential security issue".
-        (552, _) => Verdict::Refused { detail: reply.detail },
+        552 => Verdict::Refused { detail: reply.detail },
         _ => later(Reason::ChannelPaused, Some(POLICY), Scope::Account, reply.detail),
     }
 }

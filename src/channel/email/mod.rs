@@ -5,7 +5,7 @@
 //! webhook, neither of which is read here.
 //!
 //! DKIM is the relay's: `lettre` signs by the crate `rsa`, which leaks its key by timing (RUSTSEC-2023-0071,
-//! no fix on 2026-11-25). The relay must sign `List-Unsubscribe` and `List-Unsubscribe-Post` too (RFC 8058).
+//! without a fixed version in the advisory database of 2026-08-21). The relay must sign `List-Unsubscribe` and `List-Unsubscribe-Post` too (RFC 8058).
 //!
 //! Addresses: domains in other scripts are taken in their ASCII form; a local part outside ASCII would need
 //! SMTPUTF8 at every station on the way and is refused.

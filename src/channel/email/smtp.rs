@@ -26,6 +26,8 @@ const REST: Duration = Duration::from_secs(30);
 const KEPT: usize = 4;
 /// Longest for a polite end.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// The relay closes the connection.
+const CLOSING: u16 = 421;
 /// Name of the answer's header that names the step.
 pub(super) const STEP: &str = "smtp-step";
 /// Status of an answer that is our own: the relay lacks what the settings demand (STARTTLS, a way to log in).
@@ -119,10 +121,24 @@ impl Relay {
     }
 
     async fn converse(&self, to: Address, mail: &str, begun: &AtomicBool) -> Result<Response, Fault> {
-        let mut connection = match self.rested().await {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
+        if let Some(connection) = self.rested().await {
+            match self.transact(connection, &to, mail, begun).await {
+                // "Too many messages in this connection", or it died at the first word: nothing was said of
+                // this mail yet, and a new connection may do.
+                Err(Fault(Step::Mail, e)) if e.status().is_none_or(|code| u16::from(code) == CLOSING) => {}
+                other => return other,
+            }
+        }
+        self.transact(self.connect().await?, &to, mail, begun).await
+    }
+
+    async fn transact(
+        &self,
+        mut connection: AsyncSmtpConnection,
+        to: &Address,
+        mail: &str,
+        begun: &AtomicBool,
+    ) -> Result<Response, Fault> {
         let result = self.transfer(&mut connection, to, mail, begun).await;
         if result.is_ok() {
             self.rest(connection);
@@ -136,12 +152,12 @@ impl Relay {
     async fn transfer(
         &self,
         connection: &mut AsyncSmtpConnection,
-        to: Address,
+        to: &Address,
         mail: &str,
         begun: &AtomicBool,
     ) -> Result<Response, Fault> {
         connection.command(Mail::new(Some(self.from.clone()), Vec::new())).await.at(Step::Mail)?;
-        connection.command(Rcpt::new(to, Vec::new())).await.at(Step::Rcpt)?;
+        connection.command(Rcpt::new(to.clone(), Vec::new())).await.at(Step::Rcpt)?;
         connection.command(Data).await.at(Step::Data)?;
         begun.store(true, Ordering::SeqCst);
         connection.message(mail.as_bytes()).await.at(Step::Content)
