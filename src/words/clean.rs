@@ -4,17 +4,25 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 use url::Url;
 
+/// Code points of the longest character that is drawn: families of emoji have eleven.
+const MOST_POINTS: usize = 16;
+
 /// One line of at most `limit` characters as a person counts them; `None` if nothing readable is left.
 /// Control and bidirectional characters go (a name must not turn the rest of the message round), line ends
 /// become spaces, composed forms are used.
 pub(super) fn line(text: &str, limit: usize) -> Option<String> {
-    let flat: String = text.nfc().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| !is_unwanted(*c)).collect();
+    // No more is looked at than can ever be shown: a value of a megabyte costs what a short one does.
+    let most = limit.saturating_add(1).saturating_mul(MOST_POINTS);
+    let flat: String =
+        text.chars().take(most).nfc().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| !is_unwanted(*c)).collect();
     let words: Vec<&str> = flat.split_whitespace().collect();
     Some(clip(&words.join(" "), limit)).filter(|t| !t.is_empty())
 }
 
 /// Several lines, blank ones at most one at a time; otherwise as [`line`].
 pub(super) fn lines(text: &str, limit: usize) -> Option<String> {
+    let most = limit.saturating_add(1).saturating_mul(MOST_POINTS);
+    let text: String = text.chars().take(most).collect();
     let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
     let cleaned: Vec<String> = text.split('\n').map(|l| line(l, limit).unwrap_or_default()).collect();
     Some(clip(&paragraphs(&cleaned.join("\n")), limit)).filter(|t| !t.is_empty())
@@ -26,9 +34,8 @@ pub(super) fn person(text: &str) -> Option<String> {
     let name = line(text, 40)?;
     let letters = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let chars: Vec<char> = name.chars().collect();
-    let dotted = chars.windows(4).any(|w| {
-        w[1] == '.' && letters(Some(w[0])) && letters(Some(w[2])) && letters(Some(w[3]))
-    });
+    let dotted =
+        chars.windows(4).any(|w| w[1] == '.' && letters(Some(w[0])) && letters(Some(w[2])) && letters(Some(w[3])));
     let odd = name.contains(['/', '\\', ':', '@', '<', '>', '#', '*', '`', '|', '[', ']', '{', '}']);
     (!dotted && !odd).then_some(name)
 }
@@ -43,7 +50,7 @@ pub(super) fn https(text: &str) -> Option<String> {
 /// The first `limit` characters as a person counts them, with `…` for the rest. A character built of very
 /// many code points ends the text: it is an attack on whoever must draw it.
 pub(super) fn clip(text: &str, limit: usize) -> String {
-    let sane = |g: &&str| g.chars().count() <= 16;
+    let sane = |g: &&str| g.chars().count() <= MOST_POINTS;
     let fits = text.graphemes(true).take(limit + 1).take_while(sane).map(str::len);
     let kept: Vec<usize> = fits.collect();
     if kept.len() <= limit && kept.iter().sum::<usize>() == text.len() {

@@ -60,13 +60,7 @@ impl Condition {
     ///
     /// # Errors
     /// The order itself is not known yet, or values of different kinds are calculated with.
-    pub fn holds(
-        &self,
-        order: &Order,
-        rules: &ShopRules,
-        milestone: &str,
-        subject: &Subject,
-    ) -> Result<bool, String> {
+    pub fn holds(&self, order: &Order, rules: &ShopRules, milestone: &str, subject: &Subject) -> Result<bool, String> {
         let telling = Telling {
             milestone,
             joined: &[],

@@ -126,7 +126,8 @@ fn phone(state: &State<'_, '_>, text: &str) -> String {
         .and_then(|c| country::Id::from_str(c.as_str()?).ok());
     match phonenumber::parse(home, text) {
         Ok(number) if number.is_valid() => {
-            let mode = if home.is_some() && number.country().id() == home { Mode::National } else { Mode::International };
+            let mode =
+                if home.is_some() && number.country().id() == home { Mode::National } else { Mode::International };
             number.format().mode(mode).to_string()
         }
         _ => clean::line(text, 30).unwrap_or_default(),
@@ -137,7 +138,10 @@ fn phone(state: &State<'_, '_>, text: &str) -> String {
 pub(super) fn explain(error: &Error) -> String {
     let line = error.line().filter(|l| *l > 1).map(|l| format!(" (line {l} of the text)")).unwrap_or_default();
     match error.kind() {
-        ErrorKind::InvalidOperation | ErrorKind::SyntaxError | ErrorKind::UnknownFilter | ErrorKind::UnknownTest
+        ErrorKind::InvalidOperation
+        | ErrorKind::SyntaxError
+        | ErrorKind::UnknownFilter
+        | ErrorKind::UnknownTest
         | ErrorKind::UnknownFunction => format!("{}{line}", error.detail().unwrap_or("it cannot be done")),
         ErrorKind::UndefinedError => format!("a name is used that words do not know{line}"),
         ErrorKind::OutOfFuel => format!("it runs too long{line}; make it simpler"),

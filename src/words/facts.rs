@@ -83,10 +83,8 @@ fn order(t: &Telling<'_>, head: &Head, place: &Place) -> Value {
     let items: Vec<Value> = head.items.iter().filter_map(item).collect();
     let count: u64 = head.items.iter().map(|i| u64::from(i.quantity)).sum();
     let person = |name: &Option<String>| Value::from(name.as_deref().and_then(clean::person));
-    let customer = Facts(vec![
-        ("first_name", person(&head.contact.first_name)),
-        ("last_name", person(&head.contact.last_name)),
-    ]);
+    let customer =
+        Facts(vec![("first_name", person(&head.contact.first_name)), ("last_name", person(&head.contact.last_name))]);
     Facts(vec![
         ("name", clean::line(&head.name, 40).unwrap_or_else(|| t.order.id.to_string()).into()),
         ("total", cash(head.total.as_ref(), place.used)),
@@ -316,9 +314,5 @@ fn old(t: &Telling<'_>, parcel: Option<&Parcel>) -> Value {
     });
     let runs = t.order.pickup.runs();
     let before = runs.len().checked_sub(2).and_then(|i| runs.get(i)).map(|r| &r.state);
-    Facts(vec![
-        ("number", text(number.map(|x| x.number.as_str()), 60)),
-        ("store", store_name(before).into()),
-    ])
-    .value()
+    Facts(vec![("number", text(number.map(|x| x.number.as_str()), 60)), ("store", store_name(before).into())]).value()
 }

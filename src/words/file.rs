@@ -74,8 +74,10 @@ impl Reader<'_> {
     /// A milestone's file, or `staff.toml`.
     pub(super) fn sheet(&mut self, file: &str, text: &str) -> RawSheet {
         let mut sheet = RawSheet::default();
-        let known: Vec<&str> =
-            ["name", "also", "title", "body", "button", "staff"].into_iter().chain(self.kinds.iter().copied()).collect();
+        let known: Vec<&str> = ["name", "also", "title", "body", "button", "staff"]
+            .into_iter()
+            .chain(self.kinds.iter().copied())
+            .collect();
         for (key, value) in self.table(file, text) {
             match key.as_str() {
                 "name" => sheet.name = self.string(file, &key, value),
@@ -171,10 +173,8 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, file: &str, place: &str, key: &str, known: &[&str]) {
-        let hint = nearest(key, known).map_or_else(
-            || format!("known are {}", known.join(", ")),
-            |name| format!("did you mean {name}?"),
-        );
+        let hint = nearest(key, known)
+            .map_or_else(|| format!("known are {}", known.join(", ")), |name| format!("did you mean {name}?"));
         self.wrong(file, place, format!("there is no key `{key}`; {hint}"));
     }
 
@@ -187,7 +187,7 @@ impl Reader<'_> {
 pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
-        .map(|k| (strsim::jaro_winkler(name, k), *k))
+        .map(|k| (strsim::jaro_winkler(&name.to_lowercase(), &k.to_lowercase()), *k))
         .filter(|(likeness, _)| *likeness > 0.78)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, k)| k)

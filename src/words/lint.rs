@@ -73,7 +73,8 @@ mod tests {
         ] {
             assert!(problem(bad).is_some(), "{bad:?}");
         }
-        for good in ["Items:\n- Tea × 2", "付款期限:11月25日(三) 23:59", "Wait… or not?", "https://a.example/x"] {
+        for good in ["Items:\n- Tea × 2", "付款期限:11月25日(三) 23:59", "Wait… or not?", "https://a.example/x"]
+        {
             assert_eq!(problem(good), None, "{good:?}");
         }
     }

@@ -1,11 +1,11 @@
 //! From files to words that are proven: read, compiled, names checked, rendered against sample orders.
 
+use super::built_in::SHARED;
 use super::env::{Absent, environment, explain, without_tag_lines};
 use super::facts::facts;
 use super::file::{RawPart, RawSection, RawSheet, Reader, nearest};
 use super::sheet::{ButtonText, Part, Section, Sheet, Text, Tree};
 use super::value::{Use, names};
-use super::built_in::SHARED;
 use super::{Mistake, Shared, Words, built_in, locale, sample};
 use crate::domain::milestone::Subject;
 use minijinja::Environment;
@@ -118,13 +118,7 @@ impl Loader {
         }
     }
 
-    fn language(
-        &mut self,
-        language: &'static str,
-        milestones: &[&str],
-        files: &mut Files,
-        reader: &mut Reader<'_>,
-    ) {
+    fn language(&mut self, language: &'static str, milestones: &[&str], files: &mut Files, reader: &mut Reader<'_>) {
         let own_shared = SHARED.iter().any(|name| files.contains_key(&(language, (*name).to_string())));
         let phrases = self.phrases(language, files, reader);
         let (staff, path, _) = self.sheet_of(language, "staff", files, reader);
@@ -158,12 +152,7 @@ impl Loader {
         }
     }
 
-    fn phrases(
-        &mut self,
-        language: &'static str,
-        files: &mut Files,
-        reader: &mut Reader<'_>,
-    ) -> Vec<(String, Text)> {
+    fn phrases(&mut self, language: &'static str, files: &mut Files, reader: &mut Reader<'_>) -> Vec<(String, Text)> {
         let id = format!("{language}/phrases.toml");
         let mut raw = built_in::text(language, "phrases").map(|t| reader.phrases(&id, t)).unwrap_or_default();
         let mut path = id.clone();
@@ -194,7 +183,8 @@ impl Loader {
         let also = self.compile(origin, "also", also)?;
         let main = self.part(origin, "", raw.main);
         let staff = self.part(origin, "staff.", raw.staff);
-        let sections = raw.sections.into_iter().map(|(kind, s)| (kind.clone(), self.section(origin, &kind, s))).collect();
+        let sections =
+            raw.sections.into_iter().map(|(kind, s)| (kind.clone(), self.section(origin, &kind, s))).collect();
         Some(Sheet { origin: origin.path.to_string(), own, name, also, main, staff, sections })
     }
 

@@ -311,7 +311,10 @@ impl Words {
             Tree::Text(text) => Json::from(self.say(text, context)?.trim()),
             Tree::List(list) => Json::Array(list.iter().map(|t| self.tree(t, context)).collect::<Result<_, _>>()?),
             Tree::Table(table) => Json::Object(
-                table.iter().map(|(k, t)| Ok((k.clone(), self.tree(t, context)?))).collect::<Result<_, WordsFault>>()?,
+                table
+                    .iter()
+                    .map(|(k, t)| Ok((k.clone(), self.tree(t, context)?)))
+                    .collect::<Result<_, WordsFault>>()?,
             ),
             Tree::Plain(plain) => plain.clone(),
         })

@@ -48,10 +48,13 @@ impl Words {
         for (subject, joined) in &told {
             // What may be joined depends on who loads; only what has words here can be tried.
             let joined: Vec<&str> = joined.iter().copied().filter(|m| self.knows(m)).collect();
-            for audience in [Audience::Customer, Audience::Staff] {
+            // Staff words differ by order only, not by what is joined.
+            let audiences: &[Audience] =
+                if joined.is_empty() { &[Audience::Customer, Audience::Staff] } else { &[Audience::Customer] };
+            for audience in audiences {
                 let mut telling = proof.telling(milestone, &joined, subject);
                 telling.section = kind;
-                telling.audience = audience;
+                telling.audience = *audience;
                 let wrong = |key: &str, problem: &str| Mistake {
                     file: sheet.origin.clone(),
                     key: key.to_string(),

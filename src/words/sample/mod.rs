@@ -10,7 +10,7 @@ use crate::domain::channel::Audience;
 use crate::domain::clock::Timestamp;
 use crate::domain::history::History;
 use crate::domain::milestone::Subject;
-use crate::domain::order::{Head, Order, ParcelState, PaymentState, PayHow, PickupStore, ReturnLabel};
+use crate::domain::order::{Head, Order, ParcelState, PayHow, PaymentState, PickupStore, ReturnLabel};
 use crate::domain::shop::ShopRules;
 pub use scene::full;
 
@@ -221,9 +221,19 @@ pub fn subject(milestone: &str) -> Subject {
         "on_hold" | "hold_released" => Subject::Hold("h1".into()),
         "order_edited" => Subject::Edit("e1".into()),
         "customer_note" => Subject::Note("n1".into()),
-        "partially_shipped" | "shipped" | "tracking_updated" | "in_transit" | "delivery_delayed"
-        | "out_for_delivery" | "delivery_attempted" | "ready_for_pickup" | "pickup_reminder"
-        | "pickup_store_changed" | "picked_up" | "delivered" | "delivery_failed" => Subject::Parcel("1".into()),
+        "partially_shipped"
+        | "shipped"
+        | "tracking_updated"
+        | "in_transit"
+        | "delivery_delayed"
+        | "out_for_delivery"
+        | "delivery_attempted"
+        | "ready_for_pickup"
+        | "pickup_reminder"
+        | "pickup_store_changed"
+        | "picked_up"
+        | "delivered"
+        | "delivery_failed" => Subject::Parcel("1".into()),
         m if m.starts_with("return_") => Subject::Return("ret1".into()),
         _ => Subject::Order,
     }

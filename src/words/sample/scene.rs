@@ -46,7 +46,7 @@ fn scene(locale: &str) -> Scene {
             names: ["小明", "王"],
             carrier: "黑貓宅急便",
             store: ["信義門市", "7-ELEVEN", "台北市信義區松仁路100號", "松仁門市"],
-            note: "您選的深藍色已售完,可改為黑色或辦理退款,請回覆我們您的選擇。",
+            note: "您選的深藍色已售完，可改為黑色或辦理退款，請回覆我們您的選擇。",
             decline: "商品已超過七天鑑賞期。",
             branch: "台中旗艦店",
         },
@@ -61,7 +61,7 @@ fn scene(locale: &str) -> Scene {
             names: ["小明", "李"],
             carrier: "顺丰速运",
             store: ["望京西园驿站", "菜鸟驿站", "北京市朝阳区望京西路50号", "花家地驿站"],
-            note: "您选的深蓝色已售完,可以换成黑色或为您退款,请回复告知我们您的选择。",
+            note: "您选的深蓝色已售完，可以换成黑色或为您退款，请回复告知我们您的选择。",
             decline: "商品已超过七天无理由退货期限。",
             branch: "上海徐汇店",
         },
@@ -170,7 +170,7 @@ fn head(scene: &Scene, now: Timestamp) -> Head {
 
 fn pay(now: Timestamp) -> PayHow {
     PayHow {
-        due_at: Some(plus_secs(now, 2 * 86_400 + 5 * 3600 + 59 * 60)),
+        due_at: Some(plus_secs(now, 2 * 86_400 + 13 * 3600 + 59 * 60)),
         url: Some("https://shop.example/pay/1001?key=s4mpl3".into()),
         bank_code: Some("822".into()),
         account: Some("9012345678901234".into()),

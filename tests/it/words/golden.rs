@@ -1,9 +1,8 @@
-//! One file per language: every milestone with everything known, and each text that differs when a fact is
-//! missing, alone, or another one. `ORDERWIRE_BLESS=1` writes them anew.
+//! One file per language: every milestone with everything known and with nothing known, alone and joined, and
+//! which lines change (`-` gone, `+` new) when a fact is missing, alone, or another one. `ORDERWIRE_BLESS=1` writes them anew.
 
 use orderwire::domain::channel::{Audience, Message};
 use orderwire::words::{LOCALES, Words, built_in_milestones, sample};
-use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -61,30 +60,45 @@ fn files_and_list_agree() {
 fn story(words: &Words, locale: &'static str) -> String {
     let mut out = String::new();
     let proofs = sample::proofs(locale);
+    let find = |name: &str| proofs.iter().find(|p| p.name == name).expect("a sample of this name");
     for milestone in built_in_milestones() {
+        let subject = sample::subject(milestone);
+        let say = |proof: &sample::Sample, joined: &[&str], audience| {
+            let mut telling = proof.telling(milestone, joined, &subject);
+            telling.audience = audience;
+            shown(&words.render(&telling).expect("it renders"))
+        };
         writeln!(out, "════ {milestone} ════").expect("a String takes all");
-        let mut seen = HashSet::new();
-        for joined in sample::joins(milestone) {
-            for proof in &proofs {
-                let subject = sample::subject(milestone);
-                let message = words.render(&proof.telling(milestone, joined, &subject)).expect("it renders");
-                let text = shown(&message);
-                if seen.insert(text.clone()) {
-                    let with: String = joined.iter().map(|m| format!(" + {m}")).collect();
-                    writeln!(out, "\n── {}{with}\n{text}", proof.name).expect("a String takes all");
+        for base in ["full", "bare"] {
+            let whole = say(find(base), &[], Audience::Customer);
+            writeln!(out, "\n── {base}\n{whole}").expect("a String takes all");
+            for joined in sample::joins(milestone).iter().filter(|j| !j.is_empty()) {
+                let text = say(find(base), joined, Audience::Customer);
+                writeln!(out, "── {base} + {}\n{text}", joined.join(" + ")).expect("a String takes all");
+            }
+            let is_of = |name: &str| (base == "bare") == (name.starts_with("only ") || name.starts_with("bare"));
+            for proof in proofs.iter().filter(|p| is_of(&p.name)) {
+                let changed = changes(&whole, &say(proof, &[], Audience::Customer));
+                if !changed.is_empty() {
+                    writeln!(out, "·· {}\n{changed}", proof.name).expect("a String takes all");
                 }
             }
         }
-        for proof in proofs.iter().filter(|p| matches!(p.name.as_str(), "full" | "bare")) {
-            let subject = sample::subject(milestone);
-            let mut telling = proof.telling(milestone, &[], &subject);
-            telling.audience = Audience::Staff;
-            let text = shown(&words.render(&telling).expect("it renders"));
-            writeln!(out, "\n── {}, to staff\n{text}", proof.name).expect("a String takes all");
+        for base in ["full", "bare"] {
+            writeln!(out, "\n── {base}, to staff\n{}", say(find(base), &[], Audience::Staff))
+                .expect("a String takes all");
         }
         out.push('\n');
     }
     out
+}
+
+/// The lines that are gone and the lines that are new.
+fn changes(whole: &str, other: &str) -> String {
+    let lacks = |text: &str, line: &str| !line.is_empty() && !text.lines().any(|l| l == line);
+    let gone = whole.lines().filter(|l| lacks(other, l)).map(|l| format!("   - {l}\n"));
+    let new = other.lines().filter(|l| lacks(whole, l)).map(|l| format!("   + {l}\n"));
+    gone.chain(new).collect()
 }
 
 fn shown(message: &Message) -> String {

@@ -98,7 +98,9 @@ fn a_template_in_a_value_is_shown_as_it_is() {
 #[test]
 fn very_long_values_are_cut_between_characters() {
     let words = super::built_in();
-    for attack in ["長".repeat(10_000), "👨‍👩‍👧‍👦".repeat(10_000), format!("a{}", "\u{301}".repeat(10_000)), " ".repeat(10_000)] {
+    for attack in
+        ["長".repeat(10_000), "👨‍👩‍👧‍👦".repeat(10_000), format!("a{}", "\u{301}".repeat(10_000)), " ".repeat(10_000)]
+    {
         every_message(&words, &attack, |milestone, message| {
             assert!(message.title.chars().count() < 1200, "{milestone}: a title of {}", message.title.chars().count());
             assert!(message.body.chars().count() < 20_000, "{milestone}: {}", message.body.chars().count());
@@ -109,7 +111,10 @@ fn very_long_values_are_cut_between_characters() {
 
 #[test]
 fn an_address_in_a_name_is_no_name() {
-    let dir = super::own_files::folder(&[("en/order_placed.toml", "body = \"Hello {{ order.customer.first_name or 'you' }}.\"")]);
+    let dir = super::own_files::folder(&[(
+        "en/order_placed.toml",
+        "body = \"Hello {{ order.customer.first_name or 'you' }}.\"",
+    )]);
     let words = super::load(Some(dir.path())).expect("sound words");
     let sample = attacked("en", "evil.example");
     let message = words.render(&sample.telling("order_placed", &[], &Subject::Order)).expect("it renders");
