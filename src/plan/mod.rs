@@ -4,3 +4,32 @@
 //! Must not know: any channel by name, I/O, the clock (`now` is an argument).
 //! May use: domain
 //! How to add one: a rule is a function in the chain of `decide`, with its reason in `domain::decision::Reason`.
+//!
+//! The room in one page:
+//! - `reach`: all that an order has reached, in one place the guard "the order itself is known".
+//! - `owe` (at a commit): reached and not told → items, one for each route and slot.
+//! - `decide` (before a send): each open item, by the rules of `fate` (does it still stand?), `queue` (whose turn
+//!   is it in the slot?), `walk` (which channel of the chain may and can?), `begun` (what may have been told).
+//! - `retry`, `recipient`, `quiet`: policies that are plain arithmetic.
+
+mod begun;
+mod decide;
+mod fate;
+mod owe;
+mod queue;
+mod quiet;
+mod reach;
+mod recipient;
+mod retry;
+mod route;
+mod situation;
+mod walk;
+
+pub use decide::decide;
+pub use fate::refresh;
+pub use owe::{Owing, owe};
+pub use reach::{Reach, reach};
+pub use recipient::{addresses_for, e164};
+pub use retry::{AfterUnsure, MAX_ATTEMPTS, after_unsure, backoff};
+pub use route::{Known, Route, RouteSettings, check_tags};
+pub use situation::{ChannelView, Situation};
