@@ -29,10 +29,12 @@ pub const KIND: Milestone = Milestone {
 fn reached(order: &Order, rules: &ShopRules) -> Vec<Reached> {
     let mut found = Vec::new();
     for parcel in carried(order) {
+        // The day is the carrier's: were it moved by what is known of the parcel's leaving, a late webhook
+        // would make another day, and another message, of the same attempt.
         let mut days = BTreeMap::new();
         for (at, _) in parcel.state.sightings().filter(|(_, s)| **s == ParcelState::Attempted) {
-            let at = scan_time(parcel, at);
-            days.entry(at.to_zoned_datetime(rules.timezone.clone()).date()).or_insert(at);
+            let day = at.to_zoned_datetime(rules.timezone.clone()).date();
+            days.entry(day).or_insert(scan_time(parcel, at));
         }
         found.extend(
             days.into_iter().map(|(day, at)| Reached::new(Subject::ParcelOf(parcel.id.clone(), day.to_string()), at)),

@@ -43,7 +43,11 @@ pub(super) fn decide_slot<'d>(desk: &'d Desk<'_>, slot: &[&'d Owed], out: &mut V
             },
         }
     }
-    turns.sort_by_key(|t| (t.case.item.state == State::Open, t.case.reached.at, t.case.milestone.rank, t.case.item.no));
+    // At one moment the story's order decides, then the subject: not the number, which depends on arrival.
+    turns.sort_by_key(|t| {
+        let item = t.case.item;
+        (item.state == State::Open, t.case.reached.at, t.case.milestone.rank, item.subject, item.no)
+    });
     take_turns(desk, slot, turns, out);
 }
 
@@ -181,19 +185,20 @@ fn push(no: u16, decision: Decision, open: bool, slot: &[&Owed], out: &mut Vec<(
 fn pointless(turns: &[Turn<'_>], i: usize) -> Option<u16> {
     let mine = &turns[i];
     let says_more = |t: &&Turn<'_>| {
-        let newer = t.case.reached.at > mine.case.reached.at
-            || (t.case.reached.at == mine.case.reached.at && t.case.milestone.id != mine.case.milestone.id);
         let alive = !matches!(t.alone, Decision::End { .. } | Decision::Wait { reason: Reason::NotDue, .. });
-        newer && alive && (t.willing || !mine.willing) && makes_pointless(t.case.milestone, t.case.reached, &mine.case)
+        newer(&t.case, &mine.case)
+            && alive
+            && (t.willing || !mine.willing)
+            && makes_pointless(t.case.milestone, t.case.reached, &mine.case)
     };
-    turns
-        .iter()
-        .enumerate()
-        .filter(|(j, _)| *j != i)
-        .map(|(_, t)| t)
-        .filter(says_more)
-        .next_back()
-        .map(|t| t.case.item.no)
+    let mut others = turns.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, t)| t);
+    others.rfind(says_more).map(|t| t.case.item.no)
+}
+
+/// Happened later; or in the same moment, and is not itself made pointless by the other.
+fn newer(a: &Case<'_>, b: &Case<'_>) -> bool {
+    let mutual = b.milestone.supersedes.contains(&a.milestone.id) && b.milestone.rank >= a.milestone.rank;
+    a.reached.at > b.reached.at || (a.reached.at == b.reached.at && !mutual)
 }
 
 /// After the customer came within reach (linked, wrote, agreed) only the newest of what waited for that is
