@@ -246,7 +246,7 @@ fn normal(raw: &str) -> Option<String> {
     let Ok(url::Host::Domain(domain)) = url::Host::parse(domain) else { return None };
     let top = domain.rsplit_once('.').map(|(_, top)| top)?;
     let address = format!("{local}@{domain}");
-    let good = top.len() >= 2 && !top.bytes().all(|b| b.is_ascii_digit()) && address.len() <= ADDRESS_CAP;
+    let good = top.len() >= 2 && address.len() <= ADDRESS_CAP;
     (good && address.parse::<lettre::Address>().is_ok()).then_some(address)
 }
 

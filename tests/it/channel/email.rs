@@ -139,6 +139,7 @@ fn what_is_no_bare_address_is_refused() {
         "a@c.example.",
         "a@-c.example",
         "a@c.e",
+        "a@c.123",
         "a@c..example",
         "a%40b@c.example\r\nRCPT TO:<x@y.example>",
         "a\r\n@c.example",
