@@ -1,6 +1,6 @@
 //! The documented settings file and its JSON Schema: both from the parts themselves.
 
-use super::{WorkerSettings, WordsSettings};
+use super::{WordsSettings, WorkerSettings};
 use crate::config::schema;
 use crate::http::settings::{AdminSettings, ServerSettings};
 use crate::plan::RouteSettings;

@@ -55,21 +55,25 @@ pub async fn start(settings: Settings, role: Role, reload_from: Option<PathBuf>)
     crate::channel::install_tls();
     let Settings { parts: settings, live } = settings;
     let app = super::app(&settings, live).await?;
-    let status = Arc::new(Status { started: AtomicBool::new(false), leaving: AtomicBool::new(false), app: Arc::clone(&app) });
+    let status =
+        Arc::new(Status { started: AtomicBool::new(false), leaving: AtomicBool::new(false), app: Arc::clone(&app) });
     let (stop, stopped) = watch::channel(false);
     let mut servers = Vec::new();
     let mut tasks = Vec::new();
-    let admin = TcpListener::bind(settings.admin.listen).with_context(|| format!("[admin] listen = {}", settings.admin.listen))?;
+    let admin = TcpListener::bind(settings.admin.listen)
+        .with_context(|| format!("[admin] listen = {}", settings.admin.listen))?;
     let admin_at = admin.local_addr()?;
     let server = http::admin(Arc::clone(&status), guard(&settings)?, admin)?;
     servers.push(server.handle());
     tasks.push(spawn_server(server));
     let mut public_at = None;
     if role != Role::Worker {
-        let listener = TcpListener::bind(settings.server.listen).with_context(|| format!("[server] listen = {}", settings.server.listen))?;
+        let listener = TcpListener::bind(settings.server.listen)
+            .with_context(|| format!("[server] listen = {}", settings.server.listen))?;
         public_at = Some(listener.local_addr()?);
         let workers = if settings.server.workers == 0 { num_threads() } else { settings.server.workers };
-        let server = http::public(Arc::clone(&app), crate::pages::routes, listener, workers, settings.server.grace_secs)?;
+        let server =
+            http::public(Arc::clone(&app), crate::pages::routes, listener, workers, settings.server.grace_secs)?;
         servers.push(server.handle());
         tasks.push(spawn_server(server));
     }

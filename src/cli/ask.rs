@@ -41,7 +41,9 @@ impl Door {
             token = token.or(reach.token);
         }
         let Some(token) = token.map(|t| t.trim().to_string()).filter(|t| !t.is_empty()) else {
-            bail!("no admin token: set [admin] tokens, or run this beside the relay, whose own token lies in store.dir/admin.token");
+            bail!(
+                "no admin token: set [admin] tokens, or run this beside the relay, whose own token lies in store.dir/admin.token"
+            );
         };
         crate::channel::install_tls();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
@@ -68,7 +70,11 @@ impl Client {
 
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
         let response = request.bearer_auth(&self.token).send().await.map_err(|e| {
-            anyhow::anyhow!("the relay does not answer at {} ({}); is `orderwire serve` running?", self.base, e.without_url())
+            anyhow::anyhow!(
+                "the relay does not answer at {} ({}); is `orderwire serve` running?",
+                self.base,
+                e.without_url()
+            )
         })?;
         let status = response.status();
         if status.is_success() {
@@ -92,7 +98,10 @@ pub struct HealthArgs {
 pub async fn health(args: &HealthArgs, config: Option<&Path>) -> anyhow::Result<Status> {
     let base = match &args.url {
         Some(url) => url.trim_end_matches('/').to_string(),
-        None => format!("http://{}", boot::reach(config, &crate::config::environment()).map_err(super::check::as_error)?.admin),
+        None => format!(
+            "http://{}",
+            boot::reach(config, &crate::config::environment()).map_err(super::check::as_error)?.admin
+        ),
     };
     crate::channel::install_tls();
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;

@@ -8,9 +8,9 @@
 
 mod ask;
 mod check;
-//mod demo;
+mod demo;
 mod example;
-//mod mock;
+mod mock;
 mod order;
 mod out;
 mod queue;
@@ -48,13 +48,13 @@ enum Command {
     /// Run the relay.
     Serve(serve::Args),
     /// Show the whole thing working, without any account: private Redis, providers' understudies, signed webhooks.
-    //Demo(demo::Args),
+    Demo(demo::Args),
     /// Check settings and words, and name every mistake with its place.
     Check(check::Args),
     /// Print the documented settings file, or with --schema its JSON Schema.
     Example(example::Args),
     /// Play the providers: LINE, Messenger, Slack, SMTP.
-    //Mock(mock::Args),
+    Mock(mock::Args),
     /// Show an order: its state, what is owed, its ledger.
     Order(order::Args),
     /// Say of an order what was told, what was not, why, and what would change it.
@@ -102,10 +102,10 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
     runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => serve::run(&args, config).await,
-            //Command::Demo(args) => demo::run(&args).await,
+            Command::Demo(args) => demo::run(&args).await,
             Command::Check(args) => check::run(&args, config),
             Command::Example(args) => example::run(&args),
-            //Command::Mock(args) => mock::run(&args).await,
+            Command::Mock(args) => mock::run(&args).await,
             Command::Order(args) => order::run(&args, config).await,
             Command::Explain(args) => order::explain(&args, config).await,
             Command::Replay(args) => replay::run(&args, config).await,

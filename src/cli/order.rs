@@ -45,9 +45,24 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     out::line(&out::bold(&format!("{} {} ({})", args.shop, text(&view, "name"), args.order)));
-    out::line(&format!("payment {} · order {} · source {}", text(&view, "payment"), text(&view, "stage"), text(&view, "source")));
+    out::line(&format!(
+        "payment {} · order {} · source {}",
+        text(&view, "payment"),
+        text(&view, "stage"),
+        text(&view, "source")
+    ));
     let rows = items(&view).into_iter().map(|i| {
-        [number(i, "item"), text(i, "milestone"), text(i, "subject"), text(i, "route"), text(i, "slot"), text(i, "state"), text(i, "channel"), number(i, "attempts"), text(i, "reason")]
+        [
+            number(i, "item"),
+            text(i, "milestone"),
+            text(i, "subject"),
+            text(i, "route"),
+            text(i, "slot"),
+            text(i, "state"),
+            text(i, "channel"),
+            number(i, "attempts"),
+            text(i, "reason"),
+        ]
     });
     out::table(["item", "milestone", "of", "route", "slot", "state", "channel", "tries", "reason"], rows.collect());
     for entry in view.get("ledger").and_then(Value::as_array).into_iter().flatten() {
@@ -75,11 +90,22 @@ pub async fn explain(args: &ExplainArgs, config: Option<&Path>) -> anyhow::Resul
 pub fn explain_lines(view: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for item in items(view) {
-        let what = format!("{} ({}, {} {})", text(item, "milestone"), text(item, "subject"), text(item, "route"), text(item, "slot"));
+        let what = format!(
+            "{} ({}, {} {})",
+            text(item, "milestone"),
+            text(item, "subject"),
+            text(item, "route"),
+            text(item, "slot")
+        );
         let state = text(item, "state");
         let by = Some(text(item, "channel")).filter(|c| c != "–").map(|c| format!(" by {c}")).unwrap_or_default();
-        let with = item.get("told_with").and_then(Value::as_u64).map(|no| format!(", together with item {no}")).unwrap_or_default();
+        let with = item
+            .get("told_with")
+            .and_then(Value::as_u64)
+            .map(|no| format!(", together with item {no}"))
+            .unwrap_or_default();
         lines.push(format!("  {what}: {state}{by}{with}"));
+        lines.extend(attempts(view, item));
         if let Some(why) = item.get("why").and_then(Value::as_str) {
             lines.push(format!("      why: {why}"));
         }
@@ -92,10 +118,44 @@ pub fn explain_lines(view: &Value) -> Vec<String> {
     }
     for entry in view.get("ledger").and_then(Value::as_array).into_iter().flatten() {
         if text(entry, "what") == "unowed" {
-            lines.push(format!("  {} ({}): told to nobody ({})", text(entry, "milestone"), text(entry, "subject"), text(entry, "reason")));
+            lines.push(format!(
+                "  {} ({}): told to nobody ({})",
+                text(entry, "milestone"),
+                text(entry, "subject"),
+                text(entry, "reason")
+            ));
         }
     }
     lines
+}
+
+/// Attempts at an item, where they tell more than "sent at once".
+fn attempts(view: &Value, item: &Value) -> Vec<String> {
+    let no = item.get("item");
+    let ledger = view.get("ledger").and_then(Value::as_array).into_iter().flatten();
+    let own: Vec<&Value> = ledger.filter(|e| text(e, "what") == "attempt" && e.get("item") == no).collect();
+    let passed = |e: &Value| -> Vec<String> {
+        let pairs = e.get("passed").and_then(Value::as_array).into_iter().flatten();
+        pairs.filter_map(|p| Some(format!("{} ({})", p.get(0)?.as_str()?, p.get(1)?.as_str()?))).collect()
+    };
+    if own.len() < 2 && own.iter().all(|e| text(e, "verdict") == "accepted" && passed(e).is_empty()) {
+        return Vec::new();
+    }
+    own.iter()
+        .map(|e| {
+            let over = Some(passed(e).join(", ")).filter(|p| !p.is_empty()).map(|p| format!(", passing over {p}"));
+            let detail = Some(text(e, "detail")).filter(|d| d != "–").map(|d| format!(" [{d}]"));
+            format!(
+                "      attempt {} by {} in {}: {}{}{}",
+                number(e, "attempt"),
+                text(e, "channel"),
+                text(e, "locale"),
+                text(e, "verdict"),
+                over.unwrap_or_default(),
+                detail.unwrap_or_default()
+            )
+        })
+        .collect()
 }
 
 fn path(shop: &str, order: &str) -> String {

@@ -14,11 +14,11 @@ use crate::domain::order::{ORDER_VERSION, Order};
 use crate::domain::owed::Owed;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::milestone;
-use crate::telemetry::WebhookOutcome;
 use crate::plan::owe;
 use crate::store::error::StoreError;
 use crate::store::keys::Unit;
 use crate::store::order::{Commit, Committed, Record};
+use crate::telemetry::WebhookOutcome;
 use std::sync::Arc;
 
 /// Tries at a commit whose order was changed by somebody else meanwhile.
@@ -106,7 +106,11 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
         Told::Events(events) => take_events(app, shop, raw, &dedupe, events).await,
     };
     stored.unwrap_or_else(|error| {
-        let lost = if shop.platform.repeats { "the shop will repeat it" } else { "this platform never repeats: the delivery is lost unless the order changes again" };
+        let lost = if shop.platform.repeats {
+            "the shop will repeat it"
+        } else {
+            "this platform never repeats: the delivery is lost unless the order changes again"
+        };
         tracing::error!(shop = %shop.rules.id, %error, "webhook answered 503: {lost}");
         Answer::Unavailable
     })
@@ -208,7 +212,8 @@ fn next_state(
     let next_no = record.last_item + 1;
     let owing = owe(&order, &shop.rules, &live.routes, milestone::ALL, now, next_no);
     order.told.extend(owing.told.iter().copied());
-    let mut ledger = vec![LedgerEntry { at: now, what: Entry::Webhook { topic: event.topic.clone(), happened: event.at } }];
+    let mut ledger =
+        vec![LedgerEntry { at: now, what: Entry::Webhook { topic: event.topic.clone(), happened: event.at } }];
     ledger.extend(owing.ledger.into_iter().map(|what| LedgerEntry { at: now, what }));
     let commit = Commit {
         expected: record.revision,

@@ -4,6 +4,7 @@ use super::App;
 use super::accept::read_order;
 use super::account::{Account, Permit};
 use super::inhand::InHand;
+use super::settle::Rest;
 use crate::domain::channel::{Envelope, Form};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Decision, Go};
@@ -12,7 +13,6 @@ use crate::domain::milestone::Purpose;
 use crate::domain::owed::State;
 use crate::domain::person::{Address, PersonFacts};
 use crate::plan::addresses_for;
-use super::settle::Rest;
 use crate::store::error::StoreError;
 use crate::store::order::Record;
 use crate::store::work::{BeginAsk, Begun, Leased};
@@ -335,6 +335,10 @@ async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<Ready>) {
             let sending = order.sends.remove(s);
             order.not_begun(&sending, answer, now);
         }
-        out.push(if order.sends.is_empty() { Ready::Settle(Box::new(order.settle(now))) } else { Ready::Send(Box::new(order)) });
+        out.push(if order.sends.is_empty() {
+            Ready::Settle(Box::new(order.settle(now)))
+        } else {
+            Ready::Send(Box::new(order))
+        });
     }
 }

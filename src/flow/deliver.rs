@@ -54,9 +54,8 @@ impl Crew {
         }
         // The local deadline counts from before the lease was asked for: never longer than the real one.
         let asked = Instant::now();
-        let calls = (0..PARTITIONS).map(|p| {
-            self.app.store.lease(u8::try_from(p).unwrap_or(0), each, &self.app.worker, self.app.lease_ms)
-        });
+        let calls = (0..PARTITIONS)
+            .map(|p| self.app.store.lease(u8::try_from(p).unwrap_or(0), each, &self.app.worker, self.app.lease_ms));
         let mut leased: Vec<Leased> = Vec::new();
         for answer in join_all(calls).await {
             match answer {
@@ -87,8 +86,7 @@ impl Crew {
     async fn see_off(&self, leased: Vec<Leased>, asked: Instant) {
         let alone = leased.iter().any(|l| l.redeliveries >= 2);
         // An order that brought workers down before is worked on alone, so that its neighbours stay innocent.
-        let groups: Vec<Vec<Leased>> =
-            if alone { leased.into_iter().map(|l| vec![l]).collect() } else { vec![leased] };
+        let groups: Vec<Vec<Leased>> = if alone { leased.into_iter().map(|l| vec![l]).collect() } else { vec![leased] };
         for group in groups {
             let done = self.finished.clone();
             for ready in batch::prepare(&self.app, group, asked).await {

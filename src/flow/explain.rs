@@ -2,6 +2,7 @@
 
 use super::App;
 use super::inhand::InHand;
+use super::live::Live;
 use super::wording::about;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Decision, Reason};
@@ -114,9 +115,9 @@ pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> 
         id: id.into(),
         name: order.head().map(|h| h.name.clone()),
         first_seen: order.first_seen,
-        payment: order.payment.now().map(|s| word(s)),
-        stage: order.stage.now().map(|s| word(s)),
-        parcels: order.parcels.iter().map(|p| (p.id.clone(), p.state.now().map(|s| word(s)))).collect(),
+        payment: order.payment.now().map(word),
+        stage: order.stage.now().map(word),
+        parcels: order.parcels.iter().map(|p| (p.id.clone(), p.state.now().map(word))).collect(),
         source: order.head().map(|h| h.source.kind.as_str().to_string()),
         items,
         ledger,
@@ -152,10 +153,12 @@ fn view(app: &App, order: &Order, item: &Owed, ledger: &[LedgerEntry], decisions
     let live = app.live();
     let rules = live.shops.get(&order.shop).map(|s| s.rules.clone());
     let subject = rules.as_ref().and_then(|rules| about(order, rules, item)).map(|(_, r)| r.subject.label());
-    let (known, route, slot) = owed_words(item, ledger);
+    let (known, route, slot) = owed_words(&live, item, ledger);
     let decision = decisions.iter().find(|(no, _)| *no == item.no).map(|(_, d)| d);
     let reason = match decision {
-        Some(Decision::Wait { reason, .. } | Decision::Park { reason, .. } | Decision::End { reason, .. }) => Some(*reason),
+        Some(Decision::Wait { reason, .. } | Decision::Park { reason, .. } | Decision::End { reason, .. }) => {
+            Some(*reason)
+        }
         _ => item.reason,
     };
     let channel = live.channel_by_tag(item.channel).map(|a| a.id.to_string());
@@ -179,8 +182,12 @@ fn view(app: &App, order: &Order, item: &Owed, ledger: &[LedgerEntry], decisions
     }
 }
 
-/// Names the ledger keeps, for items whose route or milestone is no longer in the settings.
-fn owed_words(item: &Owed, ledger: &[LedgerEntry]) -> (String, String, String) {
+/// Names of an item: the settings', else what the ledger kept when it was owed.
+fn owed_words(live: &Live, item: &Owed, ledger: &[LedgerEntry]) -> (String, String, String) {
+    if let (Some(milestone), Some(route)) = (milestone::by_tag(item.milestone), live.route_by_tag(item.route)) {
+        let also = route.slots().into_iter().find(|(tag, _)| *tag == item.slot).map(|(_, name)| name);
+        return (milestone.id.into(), route.id.to_string(), also.unwrap_or_else(|| "main".into()));
+    }
     ledger
         .iter()
         .find_map(|entry| match &entry.what {

@@ -3,6 +3,7 @@
 use super::batch::Sending;
 use super::live::{Live, Shop};
 use super::outcome::{self, Sent};
+use super::settle::Rest;
 use crate::domain::channel::{Envelope, Form};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
@@ -11,9 +12,8 @@ use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::order::Order;
 use crate::domain::owed::{Owed, State};
 use crate::domain::person::Address;
-use crate::milestone;
-use super::settle::Rest;
 use crate::domain::person::ReceiptState;
+use crate::milestone;
 use crate::store::order::Record;
 use crate::store::work::{Begun, Dest, Leased};
 use std::collections::BTreeMap;
@@ -63,7 +63,14 @@ pub struct InHand {
 
 impl InHand {
     /// A leased record, opened.
-    pub fn new(leased: Leased, record: Record, order: Order, shop: Arc<Shop>, live: Arc<Live>, asked: Instant) -> InHand {
+    pub fn new(
+        leased: Leased,
+        record: Record,
+        order: Order,
+        shop: Arc<Shop>,
+        live: Arc<Live>,
+        asked: Instant,
+    ) -> InHand {
         InHand {
             leased,
             revision: record.revision,
@@ -91,7 +98,8 @@ impl InHand {
 
     /// Takes in the envelopes of what may have been told.
     pub fn keep_envelopes(&mut self, kept: Vec<(u16, Vec<u8>)>) {
-        self.kept = kept.into_iter().filter_map(|(no, bytes)| Some((no, serde_json::from_slice(&bytes).ok()?))).collect();
+        self.kept =
+            kept.into_iter().filter_map(|(no, bytes)| Some((no, serde_json::from_slice(&bytes).ok()?))).collect();
     }
 
     /// The very envelope an item may have been told by, if it can go again as it is: a reply token cannot.
@@ -137,7 +145,10 @@ impl InHand {
             }
             (item.state, item.reason) = (next, (next == State::Undelivered).then_some(Reason::Undelivered));
             let rest = item.clone();
-            self.note(now, Entry::Ended { item: no, state: next.as_str().into(), reason: code, by: None, passed: Vec::new() });
+            self.note(
+                now,
+                Entry::Ended { item: no, state: next.as_str().into(), reason: code, by: None, passed: Vec::new() },
+            );
             if next == State::Undelivered {
                 self.go_on_after(&rest, now);
             }
@@ -150,7 +161,10 @@ impl InHand {
         if !main || undelivered.expires <= now || self.items.iter().any(|i| i.follows == undelivered.no) {
             return;
         }
-        let place = self.live.route_by_tag(undelivered.route).and_then(|r| r.channels.iter().position(|c| c.tag() == undelivered.channel));
+        let place = self
+            .live
+            .route_by_tag(undelivered.route)
+            .and_then(|r| r.channels.iter().position(|c| c.tag() == undelivered.channel));
         let Some(place) = place else { return };
         self.last_item += 1;
         let passed = undelivered.passed | (1 << place.min(15));
@@ -183,7 +197,8 @@ impl InHand {
                 (self.items[i].state, self.items[i].reason) = (State::Unsure, Some(Reason::MaybeTold));
                 continue;
             };
-            let purpose = milestone::by_tag(item.milestone).map_or(crate::domain::milestone::Purpose::Status, |m| m.purpose);
+            let purpose =
+                milestone::by_tag(item.milestone).map_or(crate::domain::milestone::Purpose::Status, |m| m.purpose);
             let form = self.kept.get(&item.no).map_or(Form::Free, |e| e.form);
             let sent = Sent { account: &account, place: 0, form, purpose, again: item.attempts > 1, now };
             let item = &mut self.items[i];
@@ -192,7 +207,10 @@ impl InHand {
             let (no, state) = (item.no, item.state);
             if state == State::Unsure {
                 let reason = Some(Reason::MaybeTold.as_str().into());
-                self.note(now, Entry::Ended { item: no, state: state.as_str().into(), reason, by: None, passed: Vec::new() });
+                self.note(
+                    now,
+                    Entry::Ended { item: no, state: state.as_str().into(), reason, by: None, passed: Vec::new() },
+                );
             }
         }
     }
@@ -214,12 +232,25 @@ impl InHand {
     pub fn end(&mut self, no: u16, state: State, reason: Reason, by: Option<u16>, now: Timestamp) {
         let Some(item) = self.item_mut(no).filter(|i| i.state.may_become(state)) else { return };
         (item.state, item.reason) = (state, Some(reason));
-        let what = Entry::Ended { item: no, state: state.as_str().into(), reason: Some(reason.as_str().into()), by, passed: Vec::new() };
+        let what = Entry::Ended {
+            item: no,
+            state: state.as_str().into(),
+            reason: Some(reason.as_str().into()),
+            by,
+            passed: Vec::new(),
+        };
         self.note(now, what);
     }
 
     /// An item waits.
-    pub fn wait(&mut self, no: u16, until: Timestamp, reason: Reason, watch: Vec<(ChannelId, Address)>, now: Timestamp) {
+    pub fn wait(
+        &mut self,
+        no: u16,
+        until: Timestamp,
+        reason: Reason,
+        watch: Vec<(ChannelId, Address)>,
+        now: Timestamp,
+    ) {
         self.waits.insert(no, until);
         self.watches.extend(watch.into_iter().map(|(c, a)| (c, a, until)));
         self.because(no, reason, until, now);
@@ -279,7 +310,8 @@ impl InHand {
     /// `begin` said no: the items are again what they were.
     pub fn not_begun(&mut self, sending: &Sending, answer: Option<Begun>, now: Timestamp) {
         for no in std::iter::once(sending.lead).chain(sending.go.joined.iter().copied()) {
-            if let (Some(old), Some(item)) = (self.before.get(&no).cloned(), self.items.iter_mut().find(|i| i.no == no)) {
+            if let (Some(old), Some(item)) = (self.before.get(&no).cloned(), self.items.iter_mut().find(|i| i.no == no))
+            {
                 *item = old;
                 if item.state == State::Begun {
                     item.state = State::Again;

@@ -7,18 +7,18 @@
 use super::App;
 use super::accept::{AcceptError, fold};
 use super::live::Shop;
+use super::settle::Rest;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
 use crate::domain::event::{About, JoinKey, OrderEvent};
 use crate::domain::ids::{Digest8, OrderId, Tag};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::owed::{Owed, State};
-use crate::telemetry::WebhookOutcome;
 use crate::platform::{AskFault, Question};
 use crate::store::keys::{Unit, UnitKind};
 use crate::store::order::{Commit, Committed, Record};
 use crate::store::work::{Dest, Leased};
-use super::settle::Rest;
+use crate::telemetry::WebhookOutcome;
 use serde::{Deserialize, Serialize};
 
 /// How long a webhook waits for its order to become known. Shopify's deliveries are up to a day late.
@@ -95,12 +95,7 @@ fn wait_for(
 ) -> Result<Commit, AcceptError> {
     let mut waiting = match &record.snapshot {
         Some(bytes) => read(bytes)?,
-        None => Waiting {
-            version: 1,
-            shop: shop.rules.id.to_string(),
-            about: event.about.clone(),
-            events: Vec::new(),
-        },
+        None => Waiting { version: 1, shop: shop.rules.id.to_string(), about: event.about.clone(), events: Vec::new() },
     };
     waiting.events.push((event.clone(), seen.to_vec()));
     let excess = waiting.events.len().saturating_sub(MAX_WAITING);
@@ -255,7 +250,8 @@ fn settle(leased: Leased, record: Record, joined: Joined, now: Timestamp) -> Res
         for item in items {
             (item.state, item.reason) = (state, reason);
             let word = reason.map(|r| r.as_str().to_string());
-            let what = Entry::Ended { item: item.no, state: state.as_str().into(), reason: word, by: None, passed: vec![] };
+            let what =
+                Entry::Ended { item: item.no, state: state.as_str().into(), reason: word, by: None, passed: vec![] };
             ledger.push(LedgerEntry { at: now, what });
         }
     };

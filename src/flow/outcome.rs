@@ -45,7 +45,10 @@ pub fn apply(item: &mut Owed, verdict: &Verdict, sent: &Sent<'_>) -> Consequence
             // What may have been told before stays so: "not taken now" says nothing of the first time.
             item.state = if sent.again { State::Again } else { State::Open };
             item.reason = Some(*reason);
-            let waits = matches!(reason, Reason::RateLimited | Reason::QuotaSpent | Reason::ChannelPaused | Reason::RecipientCapped);
+            let waits = matches!(
+                reason,
+                Reason::RateLimited | Reason::QuotaSpent | Reason::ChannelPaused | Reason::RecipientCapped
+            );
             let delay = if waits { after_secs.unwrap_or(60).max(1) } else { delay_of(item, *after_secs) };
             item.not_before = plus_secs(now, delay);
             if waits {
@@ -101,11 +104,19 @@ fn delay_of(item: &Owed, after: Option<i64>) -> i64 {
 }
 
 /// Feeds the account's breaker, and stops the account for all pods where the verdict says so.
-pub async fn teach(app: &App, account: &Account, verdict: &Verdict, pause: Option<(Timestamp, Reason)>, took: std::time::Duration) {
+pub async fn teach(
+    app: &App,
+    account: &Account,
+    verdict: &Verdict,
+    pause: Option<(Timestamp, Reason)>,
+    took: std::time::Duration,
+) {
     let now = app.clock.now();
     let theirs = match verdict {
         Verdict::Unsure { .. } => true,
-        Verdict::TryLater { reason, .. } => matches!(reason, Reason::Retrying | Reason::ChannelPaused | Reason::BreakerOpen),
+        Verdict::TryLater { reason, .. } => {
+            matches!(reason, Reason::Retrying | Reason::ChannelPaused | Reason::BreakerOpen)
+        }
         _ => false,
     };
     let mut stop = pause;

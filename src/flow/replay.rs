@@ -144,6 +144,7 @@ pub async fn page(app: &App, request: &Request, who: &str) -> Result<Page, Fault
     let limit = run.as_ref().map_or(request.limit, |r| r.limit);
     let mut lines = Vec::new();
     let mut reached_limit = false;
+    let mut last: Option<(Member, Timestamp)> = None;
     for (member, no) in found {
         let done_so_far = run.as_ref().map_or(lines.len() as u64, |r| r.replayed + r.skipped);
         if limit > 0 && done_so_far >= limit {
@@ -151,7 +152,14 @@ pub async fn page(app: &App, request: &Request, who: &str) -> Result<Page, Fault
             break;
         }
         let force = run.as_ref().map_or(request.force, |r| r.force);
-        let Some(line) = one(app, &member, no, &filter, force, run.as_mut(), now).await? else { continue };
+        // What was one message goes together again: items of one order are due at one moment.
+        let at = match &last {
+            Some((order, at)) if *order == member => *at,
+            _ => due(run.as_ref(), now),
+        };
+        last = Some((member.clone(), at));
+        let meant = Meant { no, filter: &filter, force, at };
+        let Some(line) = one(app, &member, &meant, run.as_mut(), now).await? else { continue };
         lines.push(line);
     }
     let cursor = next.filter(|_| !reached_limit);
@@ -186,7 +194,11 @@ fn begin(request: &Request, who: &str, now: Timestamp) -> Run {
 }
 
 /// Items that may be meant: of one order, or of the list of what was not delivered.
-async fn candidates(app: &App, filter: &Filter, cursor: Option<&str>) -> Result<(Vec<(Member, u16)>, Option<String>), Fault> {
+async fn candidates(
+    app: &App,
+    filter: &Filter,
+    cursor: Option<&str>,
+) -> Result<(Vec<(Member, u16)>, Option<String>), Fault> {
     if let (Some(shop), Some(order)) = (&filter.shop, &filter.order) {
         let member = app.store.member(&Unit::order(&ShopId::from(shop.as_str()), order));
         let record = app.store.read(&member).await?;
@@ -205,22 +217,29 @@ fn ended(item: &Owed) -> bool {
     matches!(item.state, State::Dead | State::Unsure | State::Undelivered | State::Expired | State::Skipped)
 }
 
+/// An item that may be meant.
+struct Meant<'a> {
+    no: u16,
+    filter: &'a Filter,
+    force: bool,
+    at: Timestamp,
+}
+
 async fn one(
     app: &App,
     member: &Member,
-    no: u16,
-    filter: &Filter,
-    force: bool,
+    meant: &Meant<'_>,
     run: Option<&mut Run>,
     now: Timestamp,
 ) -> Result<Option<Line>, Fault> {
+    let Meant { no, filter, force, at } = *meant;
     let record = app.store.read(member).await?;
     let Some(order) = record.snapshot.as_deref().and_then(|s| read_order(s).ok()) else { return Ok(None) };
     let Some(item) = record.items.iter().find(|i| i.no == no).cloned() else { return Ok(None) };
     if !matches(app, filter, &order, &item) {
         return Ok(None);
     }
-    let follower = Owed { not_before: due(run.as_deref(), now), ..again(app, &order, &record, &item, force, now) };
+    let follower = Owed { not_before: at, ..again(app, &order, &record, &item, force, now) };
     let (action, what, reason) = judge(app, member, &record, &order, &follower, force, now).await?;
     let line = Line {
         shop: order.shop.to_string(),
@@ -297,14 +316,20 @@ async fn judge(
     now: Timestamp,
 ) -> Result<(&'static str, String, Option<Reason>), Fault> {
     let same = |i: &&Owed| {
-        (i.milestone, i.subject, i.route, i.slot) == (follower.milestone, follower.subject, follower.route, follower.slot)
+        (i.milestone, i.subject, i.route, i.slot)
+            == (follower.milestone, follower.subject, follower.route, follower.slot)
     };
-    if let Some(other) = record.items.iter().filter(same).find(|i| i.follows == follower.follows && i.no != follower.no) {
+    if let Some(other) = record.items.iter().filter(same).find(|i| i.follows == follower.follows && i.no != follower.no)
+    {
         return Ok(("skip", format!("was replayed before, as item {}", other.no), Some(Reason::AlreadyTold)));
     }
     let told = record.items.iter().filter(same).any(|i| i.state.is_told());
     if told && !force {
-        return Ok(("skip", "was told, or may have been; --force tells it a second time".into(), Some(Reason::AlreadyTold)));
+        return Ok((
+            "skip",
+            "was told, or may have been; --force tells it a second time".into(),
+            Some(Reason::AlreadyTold),
+        ));
     }
     let mut with = record.clone();
     with.items.push(Owed { not_before: now, ..follower.clone() });

@@ -4,13 +4,14 @@ use super::App;
 use super::batch::Sending;
 use super::inhand::InHand;
 use super::outcome::{self, Sent};
+use super::settle::Rest;
 use crate::domain::channel::Form;
+use crate::domain::clock::plus_secs;
 use crate::domain::ids::ChannelId;
 use crate::domain::ledger::Entry;
 use crate::domain::person::{Address, PersonChange};
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Scope, Verdict};
 use crate::milestone;
-use super::settle::Rest;
 use crate::store::keys::Member;
 use crate::store::messages::SentMessage;
 use futures_util::FutureExt as _;
@@ -140,6 +141,13 @@ async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &Member)
             };
             if let Err(error) = app.store.note_sent(message).await {
                 tracing::warn!(%error, "receipts of a message will not find it");
+            }
+        }
+        (Verdict::TryLater { scope: Scope::Recipient, after_secs: Some(secs), .. }, Some(person)) => {
+            let change = PersonChange { capped_until: Some(plus_secs(now, *secs)), ..PersonChange::default() };
+            let dedupe = format!("capped:{member:?}:{}", now.as_millisecond());
+            if let Err(error) = app.store.apply(channel, person, &dedupe, now, &change, false).await {
+                tracing::warn!(%error, "a recipient's limit could not be kept");
             }
         }
         (Verdict::Unreachable { change, .. }, Some(person)) if *change != PersonChange::default() => {

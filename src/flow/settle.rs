@@ -131,7 +131,9 @@ async fn write(app: &App, rests: Vec<Rest>) {
                     match answer {
                         Settled::Ok => count(app, rest),
                         Settled::Fenced => app.metrics.lease_lost(),
-                        Settled::Moved => tracing::warn!(order = ?rest.leased.member, "an added item's number was taken; the next holder adds it anew"),
+                        Settled::Moved => {
+                            tracing::warn!(order = ?rest.leased.member, "an added item's number was taken; the next holder adds it anew")
+                        }
                     }
                 }
                 return;

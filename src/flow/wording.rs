@@ -57,7 +57,8 @@ impl WordingFault {
 /// What an item is about: its milestone, and the subject as the order now has it.
 pub fn about(order: &Order, rules: &ShopRules, item: &Owed) -> Option<(&'static Milestone, Reached)> {
     let milestone = milestone::by_tag(item.milestone)?;
-    let reached = (milestone.reached)(order, rules).into_iter().find(|r| r.subject.digest(milestone.id) == item.subject)?;
+    let reached =
+        (milestone.reached)(order, rules).into_iter().find(|r| r.subject.digest(milestone.id) == item.subject)?;
     Some((milestone, reached))
 }
 
@@ -96,15 +97,13 @@ pub fn envelope(
     let address = go.address.as_ref();
     // Opaque: a keyed hash and a number; it says nothing about order or person.
     let reference = format!("{}.{lead}", hand.leased.member.as_str());
-    let worded = |envelope| Worded { envelope, reference: reference.clone(), locale: locale.into(), purpose: milestone.purpose };
+    let worded =
+        |envelope| Worded { envelope, reference: reference.clone(), locale: locale.into(), purpose: milestone.purpose };
     if let Some(kept) = hand.kept_envelope(lead).filter(|k| k.channel == account.id) {
         return Ok(worded(kept.clone()));
     }
-    let joined: Vec<&str> = go
-        .joined
-        .iter()
-        .filter_map(|no| milestone::by_tag(hand.item(*no)?.milestone).map(|m| m.id))
-        .collect();
+    let joined: Vec<&str> =
+        go.joined.iter().filter_map(|no| milestone::by_tag(hand.item(*no)?.milestone).map(|m| m.id)).collect();
     let telling = Telling {
         milestone: milestone.id,
         joined: &joined,

@@ -29,12 +29,17 @@ async fn live() -> HttpResponse {
 }
 
 async fn started(status: Data<Status>) -> HttpResponse {
-    if status.started.load(Ordering::Acquire) { HttpResponse::Ok().body("ok\n") } else { HttpResponse::ServiceUnavailable().body("starting\n") }
+    if status.started.load(Ordering::Acquire) {
+        HttpResponse::Ok().body("ok\n")
+    } else {
+        HttpResponse::ServiceUnavailable().body("starting\n")
+    }
 }
 
 async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
     let leaving = status.leaving.load(Ordering::Acquire);
-    let health = tokio::time::timeout(PATIENCE, crate::flow::queue::health(&status.app)).await.ok().and_then(Result::ok);
+    let health =
+        tokio::time::timeout(PATIENCE, crate::flow::queue::health(&status.app)).await.ok().and_then(Result::ok);
     let redis = health.is_some();
     let clock = health.as_ref().is_none_or(|h| h.skew_ms.abs() < SKEW_LIMIT);
     let ready = redis && clock && !leaving && status.started.load(Ordering::Acquire);

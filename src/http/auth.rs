@@ -11,7 +11,9 @@ use subtle::ConstantTimeEq;
 const LEAST: usize = 32;
 
 /// What a token allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Look.
@@ -91,7 +93,9 @@ impl Guard {
         match &self.metrics {
             None => Ok(()),
             Some(token) if presented(request).is_some_and(|hash| bool::from(hash.ct_eq(&token.hash))) => Ok(()),
-            Some(_) => Err(Problem::new(401, "a token is needed", "send Authorization: Bearer with [admin] metrics_token")),
+            Some(_) => {
+                Err(Problem::new(401, "a token is needed", "send Authorization: Bearer with [admin] metrics_token"))
+            }
         }
     }
 
@@ -127,7 +131,10 @@ pub fn mistakes(admin: &super::settings::AdminSettings) -> Vec<Mistake> {
             found.push(Mistake::new(format!("tokens[{i}].token"), message));
         }
         if token.scopes.is_empty() {
-            found.push(Mistake::new(format!("tokens[{i}].scopes"), "allows nothing; write [\"read\"] or [\"read\", \"operate\"]"));
+            found.push(Mistake::new(
+                format!("tokens[{i}].scopes"),
+                "allows nothing; write [\"read\"] or [\"read\", \"operate\"]",
+            ));
         }
     }
     found

@@ -44,7 +44,8 @@ pub async fn callback(
         Ok(Answer::Reply(reply)) => reply_with(&reply),
         Ok(Answer::Refused(_)) => {
             // A verification with a wrong token is 403 by Meta's contract, an unsigned event 401 by everybody's.
-            let status = if *request.method() == Method::GET { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+            let status =
+                if *request.method() == Method::GET { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
             said(status, "not from this channel's provider")
         }
         Ok(Answer::UnknownChannel) => said(StatusCode::NOT_FOUND, "unknown channel"),

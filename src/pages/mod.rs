@@ -22,7 +22,11 @@ pub fn routes(config: &mut ServiceConfig) {
 async fn show(token: Path<String>, app: Data<App>) -> HttpResponse {
     let known = app.live().off_of(&token, app.clock.now()).is_some();
     if !known {
-        return page(404, "This link is not valid any more · 連結已失效 · 链接已失效 · Liên kết không còn hiệu lực", false);
+        return page(
+            404,
+            "This link is not valid any more · 連結已失效 · 链接已失效 · Liên kết không còn hiệu lực",
+            false,
+        );
     }
     page(200, "Turn off order updates? · 關閉訂單通知? · 关闭订单通知? · Tắt thông báo đơn hàng?", true)
 }
@@ -30,8 +34,12 @@ async fn show(token: Path<String>, app: Data<App>) -> HttpResponse {
 /// Switches off, with one click and without a cookie (RFC 8058).
 async fn off(token: Path<String>, app: Data<App>) -> HttpResponse {
     match switch_off(&app, &token).await {
-        Ok(true) => page(200, "Order updates are off · 已關閉訂單通知 · 已关闭订单通知 · Đã tắt thông báo đơn hàng", false),
-        Ok(false) => page(404, "This link is not valid any more · 連結已失效 · 链接已失效 · Liên kết không còn hiệu lực", false),
+        Ok(true) => {
+            page(200, "Order updates are off · 已關閉訂單通知 · 已关闭订单通知 · Đã tắt thông báo đơn hàng", false)
+        }
+        Ok(false) => {
+            page(404, "This link is not valid any more · 連結已失效 · 链接已失效 · Liên kết không còn hiệu lực", false)
+        }
         Err(error) => {
             tracing::error!(%error, "an opt-out could not be kept");
             page(503, "Please try again in a moment · 請稍後再試 · 请稍后再试 · Vui lòng thử lại sau", true)
@@ -42,7 +50,8 @@ async fn off(token: Path<String>, app: Data<App>) -> HttpResponse {
 fn page(status: u16, words: &str, ask: bool) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(status).unwrap_or(actix_web::http::StatusCode::OK);
     let lines: String = words.split(" · ").map(|line| format!("<p>{line}</p>")).collect();
-    let form = if ask { "<form method=\"post\"><button>Turn off · 關閉 · 关闭 · Tắt</button></form>" } else { "" };
+    let form =
+        if ask { "<form method=\"post\"><button>Turn off · 關閉 · 关闭 · Tắt</button></form>" } else { "" };
     HttpResponse::build(status)
         .insert_header(("content-security-policy", POLICY))
         .insert_header(("referrer-policy", "no-referrer"))

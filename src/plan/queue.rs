@@ -225,7 +225,9 @@ fn join(turns: &[Turn<'_>], i: usize, go: &Go) -> Vec<u16> {
         return Vec::new();
     }
     let fits = |(j, t): &(usize, &Turn<'_>)| {
-        let fresh = t.case.item.state == State::Open && t.case.item.attempts == 0 && t.case.item.follows == 0;
+        // What is replayed joins only what is replayed with it.
+        let alike = (t.case.item.follows == 0) == (lead.item.follows == 0);
+        let fresh = t.case.item.state == State::Open && t.case.item.attempts == 0 && alike;
         let ready = match &t.alone {
             Decision::Go(other) => other.channel == go.channel && other.address == go.address,
             Decision::Wait { reason: Reason::Settling | Reason::QuietHours, .. } => {

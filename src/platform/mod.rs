@@ -18,6 +18,9 @@ use crate::domain::webhook::{Admission, RawWebhook};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 
+/// A question under way; `None`: the shop knows no such thing.
+pub type Asking = BoxFuture<'static, Result<Option<OrderEvent>, AskFault>>;
+
 /// A kind of shop system. Plain data and functions; the list is [`ALL`].
 pub struct Kind {
     /// The word in `[[shop]] platform` and in the webhook's address.
@@ -33,7 +36,7 @@ pub struct Kind {
     /// What a genuine webhook told. Total: any bytes give an answer, none a panic.
     pub normalise: fn(&Shop, &RawWebhook) -> Told,
     /// Asks the shop for what a webhook only pointed at.
-    pub ask: fn(&Shop, &reqwest::Client, Question) -> BoxFuture<'static, Result<Option<OrderEvent>, AskFault>>,
+    pub ask: fn(&Shop, &reqwest::Client, Question) -> Asking,
     /// Milestones of which the shop system itself mails the customer, unless the shop switched that off.
     pub mails_itself: &'static [&'static str],
 }

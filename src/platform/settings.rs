@@ -196,7 +196,10 @@ impl ShopSettings {
             found.push(Mistake::new("platform", format!("unknown platform{}", proposal(&self.platform, &known))));
         }
         if self.secrets.is_empty() || self.secrets.len() > SECRETS {
-            found.push(Mistake::new("secrets", format!("give 1 to {SECRETS} secrets: without one nothing can be verified")));
+            found.push(Mistake::new(
+                "secrets",
+                format!("give 1 to {SECRETS} secrets: without one nothing can be verified"),
+            ));
         }
         for (i, secret) in self.secrets.iter().enumerate() {
             if secret.expose().is_empty() {
@@ -217,7 +220,10 @@ impl ShopSettings {
         }
         for name in self.quiet.iter().flat_map(|q| &q.also) {
             if !milestones.contains(&name.as_str()) {
-                found.push(Mistake::new("quiet.also", format!("{name:?} is no milestone{}", proposal(name, milestones))));
+                found.push(Mistake::new(
+                    "quiet.also",
+                    format!("{name:?} is no milestone{}", proposal(name, milestones)),
+                ));
             }
         }
         if let Some(api) = &self.api {

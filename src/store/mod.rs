@@ -59,7 +59,9 @@ impl Durability {
     pub fn sentence(self) -> &'static str {
         match self {
             Durability::Local => "durability local: nothing acknowledged is lost short of losing Redis' disk",
-            Durability::Relaxed => "durability relaxed: up to about two seconds of acknowledged webhooks may be lost at a power cut or failover",
+            Durability::Relaxed => {
+                "durability relaxed: up to about two seconds of acknowledged webhooks may be lost at a power cut or failover"
+            }
         }
     }
 }

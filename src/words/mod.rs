@@ -34,7 +34,6 @@
 //! holds texts that several milestones share (`{{ phrases.tracking }}`). Names: see [`facts`]; every name is
 //! always there, and what is not known is none and may only be printed within an `{% if %}`.
 
-mod switch;
 mod built_in;
 mod clean;
 mod condition;
@@ -49,11 +48,12 @@ mod money;
 mod prove;
 pub mod sample;
 mod sheet;
+mod switch;
 mod value;
 
-pub use switch::switch_word;
 pub use condition::Condition;
 pub use locale::ALL as LOCALES;
+pub use switch::switch_word;
 
 use crate::domain::channel::{Audience, Button, Message};
 use crate::domain::clock::Timestamp;

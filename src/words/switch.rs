@@ -4,12 +4,38 @@ use unicode_normalization::UnicodeNormalization as _;
 
 /// Off. `TD` is what mainland carriers taught people to answer.
 const OFF: &[&str] = &[
-    "stop", "unsubscribe", "turn off", "turn off order updates", "關閉訂單通知", "取消訂閱", "停止通知", "停止", "关闭订单通知",
-    "退订", "取消订阅", "停止通知", "td", "t", "tắt thông báo đơn hàng", "tắt thông báo", "dừng", "hủy", "huy",
+    "stop",
+    "unsubscribe",
+    "turn off",
+    "turn off order updates",
+    "關閉訂單通知",
+    "取消訂閱",
+    "停止通知",
+    "停止",
+    "关闭订单通知",
+    "退订",
+    "取消订阅",
+    "停止通知",
+    "td",
+    "t",
+    "tắt thông báo đơn hàng",
+    "tắt thông báo",
+    "dừng",
+    "hủy",
+    "huy",
 ];
 /// On again.
 const ON: &[&str] = &[
-    "start", "resume", "turn on", "keep them", "繼續接收", "開啟訂單通知", "继续接收", "开启订单通知", "tiếp tục nhận", "bật thông báo",
+    "start",
+    "resume",
+    "turn on",
+    "keep them",
+    "繼續接收",
+    "開啟訂單通知",
+    "继续接收",
+    "开启订单通知",
+    "tiếp tục nhận",
+    "bật thông báo",
 ];
 
 /// `Some(true)`: the message asks to switch off; `Some(false)`: to switch on again; `None`: it is about
@@ -29,7 +55,8 @@ mod tests {
 
     #[test]
     fn only_a_whole_message_switches() {
-        for off in ["STOP", " stop! ", "ＳＴＯＰ", "關閉訂單通知", "退订", "Tắt thông báo đơn hàng"] {
+        for off in ["STOP", " stop! ", "ＳＴＯＰ", "關閉訂單通知", "退订", "Tắt thông báo đơn hàng"]
+        {
             assert_eq!(switch_word(off), Some(true), "{off}");
         }
         for on in ["Start", "繼續接收", "继续接收", "Tiếp tục nhận"] {

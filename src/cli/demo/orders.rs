@@ -46,7 +46,8 @@ impl Woo {
     /// The webhook of its state at `now`.
     pub fn webhook(&self, topic: &str, now: Timestamp) -> Webhook {
         let (country, phone, email, total, currency, item) = self.who;
-        let meta: Vec<Value> = self.meta.iter().enumerate().map(|(i, (k, v))| json!({ "id": i + 1, "key": k, "value": v })).collect();
+        let meta: Vec<Value> =
+            self.meta.iter().enumerate().map(|(i, (k, v))| json!({ "id": i + 1, "key": k, "value": v })).collect();
         let body = json!({
             "id": self.id, "parent_id": 0, "status": self.status, "currency": currency, "version": "11.0.1",
             "date_created_gmt": gmt(self.created), "date_modified_gmt": gmt(now),

@@ -1,0 +1,31 @@
+# The few commands of this project. `make demo` and `make test` set a fresh Debian machine up by themselves:
+# they need Rust (rustup.rs) and, where redis-server is missing, the rights to install a package.
+
+.PHONY: demo run test lint bench needs
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+demo: needs          ## the whole relay at work, without any account
+	cargo run --quiet --locked -- demo
+
+run: needs           ## the relay with config/orderwire.toml
+	cargo run --locked -- serve
+
+test: needs          ## everything that .ci/run proves but format and lints
+	cargo test --locked
+
+lint:                ## format, lints, docs
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+
+bench: needs         ## speed, as ratios measured side by side (minutes)
+	benches/run.sh
+
+needs:
+	@command -v cargo >/dev/null || { echo "Rust is missing: install it from https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq gcc libc6-dev; }
+	@command -v redis-server >/dev/null || { $(SUDO) apt-get update -qq && \
+		RUNLEVEL=1 $(SUDO) apt-get install -y -qq --no-install-recommends redis-server && \
+		$(SUDO) systemctl disable --now redis-server >/dev/null 2>&1 || true; }
+	@command -v redis-server >/dev/null || { echo "redis-server is missing: install it (Debian: apt install redis-server)" >&2; exit 1; }

@@ -1,0 +1,68 @@
+//! `mock`: the providers' understudies on this machine, for trying settings out and for a shop's own CI.
+
+use super::{Status, out};
+use crate::mock::{Mock, MockOptions};
+use clap::Args as ClapArgs;
+use std::net::SocketAddr;
+
+/// `mock`.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Where LINE, Messenger, Slack and the control calls listen.
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    http: SocketAddr,
+    /// Where SMTP listens.
+    #[arg(long, default_value = "127.0.0.1:8025")]
+    smtp: SocketAddr,
+    /// Public address of the relay, for callbacks (http://127.0.0.1:8080).
+    #[arg(long, value_name = "URL")]
+    relay: Option<String>,
+    /// LINE: access token and channel secret of the account.
+    #[arg(long, value_name = "TOKEN", default_value = "line-token")]
+    line_token: String,
+    /// LINE: channel secret.
+    #[arg(long, value_name = "SECRET", default_value = "line-channel-secret")]
+    line_secret: String,
+    /// Messenger: id of the page.
+    #[arg(long, value_name = "ID", default_value = "100000000000001")]
+    page_id: String,
+    /// Messenger: access token of the page.
+    #[arg(long, value_name = "TOKEN", default_value = "page-token")]
+    page_token: String,
+    /// Messenger: app secret.
+    #[arg(long, value_name = "SECRET", default_value = "app-secret")]
+    app_secret: String,
+    /// Messenger: an approved utility template, NAME:LANGUAGE; may be given several times.
+    #[arg(long = "template", value_name = "NAME:LANGUAGE")]
+    templates: Vec<String>,
+}
+
+/// Plays until told to stop.
+pub async fn run(args: &Args) -> anyhow::Result<Status> {
+    crate::channel::install_tls();
+    let mut options =
+        MockOptions { http: args.http, smtp: args.smtp, relay: args.relay.clone(), ..MockOptions::default() };
+    options.line.token.clone_from(&args.line_token);
+    options.line.channel_secret.clone_from(&args.line_secret);
+    options.messenger.page_id.clone_from(&args.page_id);
+    options.messenger.access_token.clone_from(&args.page_token);
+    options.messenger.app_secret.clone_from(&args.app_secret);
+    options.messenger.templates = args
+        .templates
+        .iter()
+        .filter_map(|t| t.split_once(':'))
+        .map(|(name, language)| (name.to_string(), language.to_string()))
+        .collect();
+    let mock = Mock::start(options).await?;
+    out::line(&format!("LINE, Messenger: api_url = \"{}\"", mock.http_url()));
+    out::line(&format!("Slack: webhook_url = {{ value = \"{}\" }}", mock.slack_webhook_url()));
+    out::line(&format!(
+        "e-mail: host = \"{}\", port = {}, tls = \"none\"",
+        mock.smtp_addr().ip(),
+        mock.smtp_addr().port()
+    ));
+    out::line(&format!("what was received: {}/sent", mock.http_url()));
+    tokio::signal::ctrl_c().await?;
+    mock.stop();
+    Ok(Status::Done)
+}
