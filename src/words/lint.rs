@@ -48,7 +48,7 @@ fn lines(text: &str) -> Option<&'static str> {
 /// Messengers take punctuation behind a link for a part of it.
 fn links(text: &str) -> Option<&'static str> {
     let tails = text.split("https://").skip(1).filter_map(|t| t.split_whitespace().next());
-    let bad = |tail: &str| tail.ends_with(CLOSING) || tail.chars().any(|c| !c.is_ascii());
+    let bad = |tail: &str| tail.ends_with(CLOSING) || !tail.is_ascii();
     tails.into_iter().any(bad).then_some("a link is followed by something without a space between")
 }
 
