@@ -214,25 +214,37 @@ fn pay(t: &Telling<'_>, head: &Head, place: &Place) -> Value {
     .value()
 }
 
-/// The money this message is about: that of its refund or payment. Where several things are told in one
-/// message it is the money of the refund or payment among them.
+/// The money this message is about: that of its refund or payment. Where the subject names none that is
+/// kept, or several things are told in one message, it is the money of the refund or payment among them.
 fn amount(t: &Telling<'_>, head: &Head) -> Option<Money> {
     let tells = |m: &str| t.milestone == m || t.joined.contains(&m);
-    let of = |id: &String| t.order.transactions.iter().find(|x| x.id == *id).and_then(|x| x.amount.clone());
-    match t.subject {
-        Subject::Refund(id) => {
-            t.order.refunds.iter().find(|r| r.id == *id).and_then(|r| r.amount.as_ref()).map(Money::abs)
-        }
-        Subject::Transaction(id) if of(id).is_some() => of(id).map(|m| m.abs()),
-        _ if tells("refunded") => sum(&t.order.refunds),
-        _ if tells("partially_refunded") => t.order.refunds.last().and_then(|r| r.amount.as_ref()).map(Money::abs),
-        _ => {
-            let taken = |x: &&crate::domain::order::Transaction| x.ok && x.kind == TransactionKind::Capture;
-            let last = t.order.transactions.iter().rev().find(taken).and_then(|x| x.amount.as_ref()).map(Money::abs);
-            let whole = tells("payment_received").then(|| head.total.clone()).flatten();
-            last.or(whole).filter(|_| tells("payment_received") || tells("payment_partially_received"))
-        }
+    let last = |kind| {
+        let done = t.order.transactions.iter().rev().find(|x| x.ok && x.kind == kind);
+        done.and_then(|x| x.amount.as_ref()).map(Money::abs)
+    };
+    let named = match t.subject {
+        Subject::Refund(id) => t.order.refunds.iter().find(|r| r.id == *id).and_then(|r| r.amount.as_ref()),
+        Subject::Transaction(id) => t.order.transactions.iter().find(|x| x.id == *id).and_then(|x| x.amount.as_ref()),
+        _ => None,
+    };
+    if let Some(money) = named {
+        return Some(money.abs());
     }
+    if tells("refunded") {
+        return sum(&t.order.refunds);
+    }
+    if tells("partially_refunded") {
+        return t.order.refunds.last().and_then(|r| r.amount.as_ref()).map(Money::abs);
+    }
+    if tells("payment_received") {
+        // Paid in one go means paid as a whole, in however many pieces the payment service took it.
+        let at_once = !t.order.payment.ever(|s| *s == PaymentState::PartiallyPaid);
+        return head.total.clone().filter(|_| at_once).or_else(|| last(TransactionKind::Capture));
+    }
+    if tells("payment_partially_received") {
+        return last(TransactionKind::Capture);
+    }
+    if tells("payment_authorized") { last(TransactionKind::Authorization) } else { None }
 }
 
 fn sum(refunds: &[Refund]) -> Option<Money> {

@@ -45,7 +45,7 @@ impl Words {
         let mut told: Vec<(Subject, &[&str])> =
             sample::joins(milestone).iter().map(|joined| (sample::subject(milestone), *joined)).collect();
         told.push((Subject::Order, &[]));
-        for (subject, joined) in &told {
+        for (subject, joined) in told.iter().filter(|(_, j)| j.is_empty() || sample::is_whole(proof)) {
             // What may be joined depends on who loads; only what has words here can be tried.
             let joined: Vec<&str> = joined.iter().copied().filter(|m| self.knows(m)).collect();
             // Staff words differ by order only, not by what is joined.

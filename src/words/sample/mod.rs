@@ -239,6 +239,11 @@ pub fn subject(milestone: &str) -> Subject {
     }
 }
 
+/// Whether this sample is one that joins are proven on too; the others differ by a single fact.
+pub fn is_whole(sample: &Sample) -> bool {
+    !sample.name.starts_with("only ") && !sample.name.starts_with("without ")
+}
+
 /// What the words of a milestone are proven together with: nothing, and what commonly happens with it.
 pub fn joins(milestone: &str) -> &'static [&'static [&'static str]] {
     match milestone {
@@ -249,15 +254,19 @@ pub fn joins(milestone: &str) -> &'static [&'static [&'static str]] {
             &["order_confirmed", "payment_received"],
             &["payment_pending"],
             &["payment_authorized"],
+            &["payment_authorized", "payment_received"],
             &["payment_partially_received"],
+            &["order_confirmed", "payment_received", "preparing"],
         ],
-        "order_confirmed" => &[&[], &["payment_received"], &["preparing"]],
-        "payment_received" => &[&[], &["order_confirmed"]],
-        "shipped" => &[&[], &["tracking_updated"], &["partially_shipped"], &["in_transit"]],
-        "partially_shipped" => &[&[], &["tracking_updated"]],
+        "order_confirmed" => &[&[], &["payment_received"], &["preparing"], &["payment_authorized"]],
+        "payment_authorized" => &[&[], &["payment_received"], &["order_confirmed"]],
+        "payment_received" | "payment_partially_received" => &[&[], &["order_confirmed"], &["preparing"]],
+        "shipped" => &[&[], &["in_transit"], &["completed"], &["tracking_updated"], &["partially_shipped"]],
+        "partially_shipped" => &[&[], &["in_transit"], &["tracking_updated"]],
         "ready_for_pickup" => &[&[], &["pickup_store_changed"]],
         "delivered" | "picked_up" => &[&[], &["completed"]],
         "cancelled" => &[&[], &["refunded"], &["partially_refunded"]],
+        "refunded" | "partially_refunded" => &[&[], &["cancelled"], &["return_closed"]],
         "return_approved" => &[&[], &["return_label_ready"]],
         "return_closed" => &[&[], &["refunded"], &["partially_refunded"]],
         _ => &[&[]],

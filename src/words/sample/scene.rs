@@ -33,6 +33,22 @@ struct Scene {
     branch: &'static str,
 }
 
+const ENGLISH: Scene = Scene {
+    shop: "Oak & Linen",
+    zone: "America/New_York",
+    country: "US",
+    currency: "USD",
+    amounts: ["120.00", "70.00", "50.00", "35.00"],
+    method: "Bank transfer",
+    items: ["Linen apron", "Oak cutting board"],
+    names: ["Ann", "Miller"],
+    carrier: "UPS",
+    store: ["Main Street", "Parcel Corner", "12 Main Street, Springfield", "Station Road"],
+    note: "The dark blue is sold out. We can send black instead or refund you; please reply and tell us which you prefer.",
+    decline: "The item is past the 30-day return period.",
+    branch: "Boston store",
+};
+
 fn scene(locale: &str) -> Scene {
     match locale {
         "zh-TW" => Scene {
@@ -80,21 +96,7 @@ fn scene(locale: &str) -> Scene {
             decline: "Sản phẩm đã quá hạn đổi trả 7 ngày.",
             branch: "Cửa hàng Quận 3",
         },
-        _ => Scene {
-            shop: "Oak & Linen",
-            zone: "America/New_York",
-            country: "US",
-            currency: "USD",
-            amounts: ["120.00", "70.00", "50.00", "35.00"],
-            method: "Bank transfer",
-            items: ["Linen apron", "Oak cutting board"],
-            names: ["Ann", "Miller"],
-            carrier: "UPS",
-            store: ["Main Street", "Parcel Corner", "12 Main Street, Springfield", "Station Road"],
-            note: "The dark blue is sold out. We can send black instead or refund you; please reply and tell us which you prefer.",
-            decline: "The item is past the 30-day return period.",
-            branch: "Boston store",
-        },
+        _ => ENGLISH,
     }
 }
 
