@@ -21,7 +21,9 @@ use std::collections::BTreeMap;
 pub fn decide(situation: &Situation<'_>) -> Vec<(u16, Decision)> {
     let desk = Desk::new(situation);
     let mut slots: BTreeMap<(Tag, Tag), Vec<&Owed>> = BTreeMap::new();
-    for item in situation.items {
+    let mut items: Vec<&Owed> = situation.items.iter().collect();
+    items.sort_by_key(|i| i.no);
+    for item in items {
         slots.entry((item.route, item.slot)).or_default().push(item);
     }
     let mut decisions = Vec::new();

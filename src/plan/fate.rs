@@ -71,15 +71,16 @@ impl<'a> Desk<'a> {
     /// rank 0 stands beside the story and parcels have a story each.
     fn superseded_by_told(&self, case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
         let told = slot.iter().filter(|t| t.state.is_told() && t.no != case.item.no);
-        let by = told.filter_map(|t| Some((t.no, self.reached.get(&t.subject)?))).find(|(_, t)| {
+        let told = told.filter_map(|t| Some((t.no, self.reached.get(&t.subject)?)));
+        let says_more = told.filter(|(_, t)| {
             let at_or_after = t.reached.at >= case.reached.at;
             let newer = case.milestone.purpose == Purpose::Status && t.reached.at > case.reached.at;
             let further = t.milestone.rank > case.milestone.rank || newer;
             let ranked = case.milestone.rank > 0 && t.milestone.rank > 0;
             let story = ranked && further && same_story(&case.reached.subject, &t.reached.subject);
             at_or_after && (story || makes_pointless(t.milestone, &t.reached, case))
-        })?;
-        Some(superseded(by.0))
+        });
+        says_more.max_by_key(|(no, t)| (t.reached.at, t.milestone.rank, *no)).map(|(no, _)| superseded(no))
     }
 }
 

@@ -1,1 +1,7 @@
-//! plan
+//! Routes → owed; owed + facts + now → decision.
+
+mod laws;
+mod policy;
+mod reasons;
+mod scenes;
+mod world;
