@@ -75,7 +75,7 @@ fn alone(desk: &Desk<'_>, case: &Case<'_>) -> (Decision, bool) {
     }
     let gate = gate(case, s.now, case.reached.settle.unwrap_or(s.rules.settle));
     if let Some((until, Reason::NotDue)) = gate {
-        return (wait(until, Reason::NotDue), false);
+        return (wait(until.min(case.expires), Reason::NotDue), false);
     }
     if case.item.attempts >= MAX_ATTEMPTS {
         return (Decision::End { state: State::Dead, reason: Reason::AttemptsSpent, by: None }, false);

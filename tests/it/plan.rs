@@ -4,4 +4,5 @@ mod laws;
 mod policy;
 mod reasons;
 mod scenes;
+mod sends;
 mod world;
