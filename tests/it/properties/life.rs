@@ -222,6 +222,9 @@ impl Life {
             Cancelled,
         ];
         self.parcels[i].1 = self.pick(&states);
+        if self.rng.random_ratio(1, 6) {
+            self.parcels[i].0.partial = self.pick(&[None, Some(true), Some(false)]);
+        }
         if self.parcels[i].1 == ReadyForPickup && self.rng.random_ratio(1, 2) {
             self.parcels[i].0.pickup_until = Some(plus_secs(self.at, 5 * 86_400));
         }
