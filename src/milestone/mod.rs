@@ -5,7 +5,12 @@
 //! Must not know: platforms, channels, consent, Redis.
 //! May use: domain
 //! How to add one: `src/milestone/acme.rs` with `KIND`, its words in `config/templates/<locale>/acme.toml`,
-//! then `mod acme;` and `&acme::KIND,` below, then `tests/golden/milestone/acme/<case>/`.
+//! then `mod acme;` and `&acme::KIND,` below, then `tests/golden/milestone/acme/<case>.json`. `story` is no
+//! milestone: it holds the questions that several of them ask.
+//!
+//! Ranks (the order's story, what is told never goes back in it): made and paid 10–40 · edited, held, prepared
+//! 50–60 · a parcel's way 70–94 · done 96 · called off 100. Refunds, returns, notes and a change of store stand
+//! beside the story, at 0.
 
 mod cancelled;
 mod completed;

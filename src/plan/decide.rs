@@ -15,13 +15,17 @@ use std::collections::BTreeMap;
 /// - never writes a wait's `until` into `Owed::not_before` (that is for verdicts and replays), but does write
 ///   its reason into `Owed::reason`: it tells later why an item expired, and whom the customer kept waiting;
 /// - makes the order due at the earliest `until`, and at once after a settle, a commit or a wake;
-/// - sends a begun item's kept envelope whatever `form` says.
+/// - sends a begun item's kept envelope whatever `form` says;
+/// - may store what was joined as `Begun` with `within` = the leading item: it then shares the repetition. Where
+///   the leading item goes back to `Open`, so do they, with `within` 0.
 ///
 /// In one slot at most one item goes at a time.
 pub fn decide(situation: &Situation<'_>) -> Vec<(u16, Decision)> {
     let desk = Desk::new(situation);
     let mut slots: BTreeMap<(Tag, Tag), Vec<&Owed>> = BTreeMap::new();
-    for item in situation.items {
+    let mut items: Vec<&Owed> = situation.items.iter().collect();
+    items.sort_by_key(|i| i.no);
+    for item in items {
         slots.entry((item.route, item.slot)).or_default().push(item);
     }
     let mut decisions = Vec::new();

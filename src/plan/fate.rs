@@ -52,7 +52,7 @@ impl<'a> Desk<'a> {
         let route = route.ok_or_else(|| skip(Reason::NoRoute))?;
         let chain = route.chain(item.slot).ok_or_else(|| skip(Reason::SettingsChanged))?;
         let reach = self.reached.get(&item.subject).ok_or_else(|| skip(Reason::MovedOn))?;
-        let expires = expires(item, reach, s.rules);
+        let expires = reach.milestone.expires(&reach.reached, s.rules);
         let expires = if forced(s, item) { expires.max(plus_secs(s.now, FORCED)) } else { expires };
         Ok(Case { item, milestone, reached: &reach.reached, route, chain, expires })
     }
@@ -71,15 +71,16 @@ impl<'a> Desk<'a> {
     /// rank 0 stands beside the story and parcels have a story each.
     fn superseded_by_told(&self, case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
         let told = slot.iter().filter(|t| t.state.is_told() && t.no != case.item.no);
-        let by = told.filter_map(|t| Some((t.no, self.reached.get(&t.subject)?))).find(|(_, t)| {
+        let told = told.filter_map(|t| Some((t.no, self.reached.get(&t.subject)?)));
+        let says_more = told.filter(|(_, t)| {
             let at_or_after = t.reached.at >= case.reached.at;
             let newer = case.milestone.purpose == Purpose::Status && t.reached.at > case.reached.at;
             let further = t.milestone.rank > case.milestone.rank || newer;
             let ranked = case.milestone.rank > 0 && t.milestone.rank > 0;
             let story = ranked && further && same_story(&case.reached.subject, &t.reached.subject);
             at_or_after && (story || makes_pointless(t.milestone, &t.reached, case))
-        })?;
-        Some(superseded(by.0))
+        });
+        says_more.max_by_key(|(no, t)| (t.reached.at, t.milestone.rank, *no)).map(|(no, _)| superseded(no))
     }
 }
 
@@ -94,7 +95,8 @@ pub(super) fn superseded(by: u16) -> Decision {
 }
 
 /// Brings the deadlines of open items in line with the order as known now: a new payment deadline or pickup
-/// day moves them. `decide` counts with the new ones by itself; this is for the caller who stores items, and
+/// day moves them, and a late webhook may date a thing earlier. `decide` counts with the new ones by itself,
+/// so that what is told does not depend on what arrived first; this is for the caller who stores items, and
 /// whose `begin` checks the stored expiry. Gives the numbers of the items that changed.
 pub fn refresh(order: &Order, rules: &ShopRules, milestones: &[&'static Milestone], items: &mut [Owed]) -> Vec<u16> {
     let all = reach(order, rules, milestones);
@@ -103,19 +105,13 @@ pub fn refresh(order: &Order, rules: &ShopRules, milestones: &[&'static Mileston
         let Some(reach) = all.iter().find(|r| r.digest == item.subject) else {
             continue;
         };
-        let expires = expires(item, reach, rules);
+        let expires = reach.milestone.expires(&reach.reached, rules);
         if expires != item.expires {
             item.expires = expires;
             changed.push(item.no);
         }
     }
     changed
-}
-
-/// Only deadlines and foreseen moments move; everything else keeps what it was owed with.
-fn expires(item: &Owed, reach: &Reach, rules: &ShopRules) -> Timestamp {
-    let moves = reach.reached.until.is_some() || reach.reached.not_before.is_some();
-    if moves { reach.milestone.expires(&reach.reached, rules) } else { item.expires }
 }
 
 /// Both belong to one story: two parcels have nothing to do with each other.

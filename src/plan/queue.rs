@@ -75,7 +75,7 @@ fn alone(desk: &Desk<'_>, case: &Case<'_>) -> (Decision, bool) {
     }
     let gate = gate(case, s.now, case.reached.settle.unwrap_or(s.rules.settle));
     if let Some((until, Reason::NotDue)) = gate {
-        return (wait(until, Reason::NotDue), false);
+        return (wait(until.min(case.expires), Reason::NotDue), false);
     }
     if case.item.attempts >= MAX_ATTEMPTS {
         return (Decision::End { state: State::Dead, reason: Reason::AttemptsSpent, by: None }, false);
@@ -218,28 +218,40 @@ fn caught_up(turns: &[Turn<'_>], i: usize) -> Option<u16> {
 }
 
 /// Later items of the slot that fit into this one's message: settled or about to, willing to go the same way.
-/// A template says only what it was approved for, so nothing joins one.
+/// A template says only what it was approved for, so nothing joins one. None jumps over an item of its story
+/// that must wait (another parcel that still settles): told first, it would supersede that.
 fn join(turns: &[Turn<'_>], i: usize, go: &Go) -> Vec<u16> {
-    let lead = &turns[i].case;
     if go.form == Form::Template {
         return Vec::new();
     }
-    let fits = |(j, t): &(usize, &Turn<'_>)| {
-        // What is replayed joins only what is replayed with it.
-        let alike = (t.case.item.follows == 0) == (lead.item.follows == 0);
-        let fresh = t.case.item.state == State::Open && t.case.item.attempts == 0 && alike;
-        let ready = match &t.alone {
-            Decision::Go(other) => other.channel == go.channel && other.address == go.address,
-            Decision::Wait { reason: Reason::Settling | Reason::QuietHours, .. } => {
-                t.willing && t.case.item.passed == lead.item.passed
-            }
-            _ => false,
-        };
-        fresh
-            && ready
-            && lead.milestone.joins.contains(&t.case.milestone.id)
-            && same_story(&lead.reached.subject, &t.case.reached.subject)
-            && pointless(turns, *j).is_none()
+    let mut with = Vec::new();
+    let mut waiting: Vec<&Case<'_>> = Vec::new();
+    for (j, turn) in turns.iter().enumerate().skip(i + 1) {
+        let jumps = waiting.iter().any(|w| same_story(&w.reached.subject, &turn.case.reached.subject));
+        if pointless(turns, j).is_some() {
+            continue;
+        }
+        if !jumps && fits(&turns[i].case, go, turn) {
+            with.push(turn.case.item.no);
+        } else if turn.case.milestone.rank > 0 && (holds_back(&turn.alone).is_some() || turn.willing) {
+            waiting.push(&turn.case);
+        }
+    }
+    with
+}
+
+fn fits(lead: &Case<'_>, go: &Go, turn: &Turn<'_>) -> bool {
+    let case = &turn.case;
+    let fresh = case.item.state == State::Open && case.item.attempts == 0 && case.item.follows == 0;
+    let ready = match &turn.alone {
+        Decision::Go(other) => other.channel == go.channel && other.address == go.address,
+        Decision::Wait { reason: Reason::Settling | Reason::QuietHours, .. } => {
+            turn.willing && case.item.passed == lead.item.passed
+        }
+        _ => false,
     };
-    turns.iter().enumerate().skip(i + 1).filter(fits).map(|(_, t)| t.case.item.no).collect()
+    fresh
+        && ready
+        && lead.milestone.joins.contains(&case.milestone.id)
+        && same_story(&lead.reached.subject, &case.reached.subject)
 }

@@ -256,21 +256,25 @@ fn rest(channel: &ChannelId, block: &Block, expires: Timestamp) -> Decision {
 
 /// No channel carries it now: wait for what could end that, or end for the most telling reason.
 fn nobody(case: &Case<'_>, blocks: Vec<(&ChannelId, Block)>) -> Decision {
-    let mut curable = blocks.iter().filter(|(_, b)| b.cure != Cure::None);
-    let Some((channel, first)) = curable.next() else {
+    let curable: Vec<&(&ChannelId, Block)> = blocks.iter().filter(|(_, b)| b.cure != Cure::None).collect();
+    let Some((_, first)) = curable.first() else {
         return skip(most_telling(case, &blocks));
     };
-    if curable.next().is_none() && first.cure == Cure::Channel {
-        return rest(channel, first, case.expires);
+    if let [(channel, only)] = curable.as_slice()
+        && only.cure == Cure::Channel
+    {
+        return rest(channel, only, case.expires);
     }
-    let soonest = blocks.iter().filter(|(_, b)| b.cure != Cure::None).filter_map(|(_, b)| b.until).min();
-    let watch = blocks.iter().filter_map(|(channel, b)| match &b.cure {
+    // A resting channel that keeps the item is what it waits for; else the channel it would like best.
+    let kept = blocks.last().map(|(_, last)| last).filter(|last| keeps(last, case.expires));
+    let soonest = curable.iter().filter_map(|(_, b)| b.until).min();
+    let watch = curable.iter().filter_map(|(channel, b)| match &b.cure {
         Cure::Person(Some(address)) => Some(((*channel).clone(), address.clone())),
         _ => None,
     });
     Decision::Wait {
         until: soonest.map_or(case.expires, |u| u.min(case.expires)),
-        reason: first.reason,
+        reason: kept.map_or(first.reason, |last| last.reason),
         watch: watch.collect(),
     }
 }

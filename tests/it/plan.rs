@@ -1,1 +1,8 @@
-//! plan
+//! Routes → owed; owed + facts + now → decision.
+
+mod laws;
+mod policy;
+mod reasons;
+mod scenes;
+mod sends;
+mod world;
