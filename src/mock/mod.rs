@@ -1,0 +1,263 @@
+//! **mock** — floor 5: the providers' understudies.
+//!
+//! Knows: how LINE, Messenger, Slack and an SMTP server take a message, refuse one and call back; faults on demand.
+//! Must not know: how we shape and judge: an understudy that shares the actor's mistakes would not find them.
+//! May use: domain
+//! How to add one: a provider over HTTP is a file here with an [`Understudy`] (whose paths, what it refuses,
+//! what it answers), and a line in [`ALL`]; its settings are a field of [`MockOptions`].
+//!
+//! It runs on loopback, in users' CI (`orderwire mock`), under `demo` and under our own tests. Requests are
+//! read on raw sockets, because a server library can neither hang, trickle nor reset in the middle.
+
+mod book;
+mod callback;
+mod control;
+mod door;
+mod fault;
+mod line;
+mod messenger;
+mod people;
+mod reply;
+mod request;
+mod slack;
+mod smtp;
+
+pub use book::{Refused, Taken};
+pub use callback::Say;
+pub use fault::{Fault, FaultKind, Wrong};
+pub use line::LineOptions;
+pub use messenger::MessengerOptions;
+pub use people::Become;
+pub use slack::SlackOptions;
+pub use smtp::SmtpOptions;
+
+use crate::domain::clock::{Clock, SystemClock, Timestamp};
+use book::Book;
+use callback::Relay;
+use door::Understudy;
+use fault::Faults;
+use people::People;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Every provider over HTTP.
+const ALL: &[&Understudy] = &[&line::UNDERSTUDY, &messenger::UNDERSTUDY, &slack::UNDERSTUDY];
+/// Messages kept for people to look at.
+const KEEP: usize = 100_000;
+
+/// What the understudies are told at the start. Defaults: loopback, ports of the system's choice, the secrets
+/// that `Default` of each part names.
+#[derive(Clone)]
+pub struct MockOptions {
+    /// Where LINE, Messenger, Slack and the control calls listen.
+    pub http: SocketAddr,
+    /// Where SMTP listens.
+    pub smtp: SocketAddr,
+    /// LINE's account.
+    pub line: LineOptions,
+    /// Messenger's page.
+    pub messenger: MessengerOptions,
+    /// Slack's workspace.
+    pub slack: SlackOptions,
+    /// The mail server.
+    pub mail: SmtpOptions,
+    /// Address of the relay's public door, for callbacks; `None`: nobody is called back.
+    pub relay: Option<String>,
+    /// Messages kept for looking at, the oldest go first; 0 (benchmarks): they are only counted.
+    pub keep: usize,
+    /// What time it is for windows, reply tokens and retry keys.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for MockOptions {
+    fn default() -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        MockOptions {
+            http: any,
+            smtp: any,
+            line: LineOptions::default(),
+            messenger: MessengerOptions::default(),
+            slack: SlackOptions::default(),
+            mail: SmtpOptions::default(),
+            relay: None,
+            keep: KEEP,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl fmt::Debug for MockOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MockOptions(http {}, smtp {})", self.http, self.smtp)
+    }
+}
+
+/// What all understudies share.
+struct House {
+    options: MockOptions,
+    book: Book,
+    faults: Faults,
+    people: People,
+    relay: Relay,
+    line: line::Memory,
+    mail: smtp::Memory,
+}
+
+impl House {
+    fn now(&self) -> Timestamp {
+        self.options.clock.now()
+    }
+}
+
+/// The understudies, playing until stopped or dropped.
+pub struct Mock {
+    house: Arc<House>,
+    http: SocketAddr,
+    smtp: SocketAddr,
+    stop: watch::Sender<bool>,
+}
+
+impl fmt::Debug for Mock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mock(http {}, smtp {}, {} taken)", self.http, self.smtp, self.house.book.count())
+    }
+}
+
+impl Mock {
+    /// Starts listening. Inside a tokio runtime.
+    ///
+    /// # Errors
+    /// An address is taken or not ours; the client for callbacks could not be made.
+    pub async fn start(options: MockOptions) -> io::Result<Mock> {
+        let (http, smtp) = (TcpListener::bind(options.http).await?, TcpListener::bind(options.smtp).await?);
+        let relay = Relay::new(options.relay.clone()).map_err(io::Error::other)?;
+        let house = Arc::new(House {
+            book: Book::new(options.keep),
+            faults: Faults::default(),
+            people: People::default(),
+            relay,
+            line: line::Memory::default(),
+            mail: smtp::Memory::default(),
+            options,
+        });
+        let now = house.now();
+        for psid in &house.options.messenger.open {
+            house.people.change("messenger", psid, Become::Open, now);
+        }
+        let (stop, stopped) = watch::channel(false);
+        let mock = Mock { http: http.local_addr()?, smtp: smtp.local_addr()?, house: house.clone(), stop };
+        tokio::spawn(door::listen(http, house.clone(), stopped.clone(), door::serve));
+        tokio::spawn(door::listen(smtp, house, stopped, smtp::serve));
+        Ok(mock)
+    }
+
+    /// `http://ADDRESS`: the `api_url` of LINE and Messenger accounts, and of control calls.
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// `api_url` of a Slack bot.
+    pub fn slack_api_url(&self) -> String {
+        format!("http://{}/api", self.http)
+    }
+
+    /// Address of Slack's incoming webhook.
+    pub fn slack_webhook_url(&self) -> String {
+        format!("http://{}{}", self.http, self.house.options.slack.webhook_path)
+    }
+
+    /// Where SMTP listens.
+    pub fn smtp_addr(&self) -> SocketAddr {
+        self.smtp
+    }
+
+    /// The relay's public address, once it is known.
+    pub fn set_relay(&self, base: Option<String>) {
+        self.house.relay.set(base);
+    }
+
+    /// What was taken since the last clearing, in order.
+    pub fn sent(&self) -> Vec<Taken> {
+        self.house.book.sent()
+    }
+
+    /// How many were taken since the last clearing, repeats included.
+    pub fn count(&self) -> u64 {
+        self.house.book.count()
+    }
+
+    /// What was refused by the providers' own rules since the last clearing.
+    pub fn refused(&self) -> Vec<Refused> {
+        self.house.book.refused()
+    }
+
+    /// Forgets what was taken and refused. The providers' own memory stays: retry keys, tokens, people.
+    pub fn clear(&self) {
+        self.house.book.clear();
+    }
+
+    /// A fault to come. Several of one channel strike one after the other.
+    pub fn fault(&self, fault: Fault) {
+        self.house.faults.add(fault);
+    }
+
+    /// No more faults.
+    pub fn clear_faults(&self) {
+        self.house.faults.clear();
+    }
+
+    /// Faults that are still to come.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.house.faults.list()
+    }
+
+    /// Waits until `n` messages were taken since the last clearing; false when the time is over first.
+    pub async fn wait_for(&self, n: u64, timeout: Duration) -> bool {
+        self.house.book.wait_for(n, timeout).await
+    }
+
+    /// Changes what the provider thinks of a person, without a callback. `channel`: `line` or `messenger`.
+    pub fn person(&self, channel: &str, id: &str, what: Become) {
+        if let Some(channel) = control::with_people(channel) {
+            self.house.people.change(channel, id, what, self.house.now());
+        }
+    }
+
+    /// A person does something: the mock sends the signed callback to the relay and opens what it opens.
+    /// Gives the relay's status.
+    ///
+    /// # Errors
+    /// No relay is known, the channel has no callbacks, or the relay did not answer.
+    pub async fn say(&self, channel: &str, person: &str, what: &Say) -> Result<u16, String> {
+        callback::say(&self.house, channel, person, what).await
+    }
+
+    /// Messenger's handshake: asks the relay with the verify token and compares the challenge.
+    ///
+    /// # Errors
+    /// No relay is known, it did not answer, or it answered something else.
+    pub async fn verify_messenger(&self) -> Result<(), String> {
+        callback::verify(&self.house).await
+    }
+
+    /// Tokens that LINE gave out by its token call are worth nothing any more.
+    pub fn expire_line_tokens(&self) {
+        self.house.line.expire_tokens();
+    }
+
+    /// Closes the doors and every connection.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
