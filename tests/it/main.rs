@@ -4,6 +4,7 @@ mod channel;
 mod config;
 mod fences;
 mod milestone;
+mod mock;
 mod plan;
 mod platform;
 mod properties;
