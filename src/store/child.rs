@@ -62,8 +62,10 @@ impl Place {
     /// The process that says it serves this directory, if there is one.
     fn serving(&self) -> Option<u32> {
         let pid = std::fs::read_to_string(self.file("redis.pid")).ok()?.trim().parse().ok()?;
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        name.contains("redis").then_some(pid)
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // `<pid> (<name>) <state> …`; a zombie is a dead one that nobody has buried.
+        let (name, rest) = stat.rsplit_once(')')?;
+        (name.contains("redis") && !rest.trim_start().starts_with('Z')).then_some(pid)
     }
 }
 
@@ -136,7 +138,9 @@ impl Child {
             if UnixStream::connect(&self.place.socket).await.is_ok() {
                 return Ok(());
             }
-            if let Some(status) = self.ended() {
+            if let Some(status) = self.ended()
+                && started
+            {
                 return Err(StoreError::setup(format!(
                     "redis-server ended at once ({status}): {}; its log is {}",
                     self.last_words(),
@@ -160,13 +164,12 @@ impl Child {
         process.as_mut().is_some_and(|p| matches!(p.try_wait(), Ok(None)))
     }
 
-    /// How the one we started ended, told once.
+    /// How the one we started ended, told once: just now, or long after it had been of use.
     fn ended(&self) -> Option<process::ExitStatus> {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let status = process.as_mut()?.try_wait().ok().flatten()?;
         *process = None;
-        // It ran for a while and is to be started again, or it was told to end.
-        (!status.success()).then_some(status)
+        Some(status)
     }
 
     fn start(&self) -> Result<(), StoreError> {
