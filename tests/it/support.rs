@@ -19,7 +19,8 @@ pub(crate) struct Redis {
 impl Redis {
     /// Starts one with these settings beside what every one gets.
     pub(crate) fn start(settings: &[&str]) -> Redis {
-        let dir = scratch("redis");
+        // Removed by the shell below, which outlives us.
+        let dir = std::mem::ManuallyDrop::new(scratch("redis"));
         let socket = dir.join("s");
         let mut config = format!(
             "port 0\nunixsocket {}\nunixsocketperm 600\ndir {}\nlogfile {}\nsave \"\"\n",
@@ -77,14 +78,31 @@ fn serial() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// An empty directory of its own, with a short path.
-pub(crate) fn scratch(name: &str) -> PathBuf {
+/// An empty directory of its own, with a short path; gone at the end, with the private server that a failed
+/// test may have left in it.
+pub(crate) struct Scratch(PathBuf);
+
+/// Makes a [`Scratch`].
+pub(crate) fn scratch(name: &str) -> Scratch {
     let dir = std::env::temp_dir().join(format!("ow-it-{}-{}-{name}", std::process::id(), serial()));
-    if dir.exists() {
-        fs::remove_dir_all(&dir).unwrap();
-    }
     fs::create_dir_all(&dir).unwrap();
-    dir
+    Scratch(dir)
+}
+
+impl std::ops::Deref for Scratch {
+    type Target = Path;
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Ok(pid) = fs::read_to_string(self.0.join("redis/redis.pid")) {
+            drop(Command::new("kill").args(["-9", pid.trim()]).stderr(Stdio::null()).status());
+        }
+        drop(fs::remove_dir_all(&self.0));
+    }
 }
 
 /// A prefix of its own, under which tests may shift the scripts' clock.

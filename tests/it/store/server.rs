@@ -91,7 +91,7 @@ async fn a_server_that_outlived_a_killed_relay_is_adopted() {
     let dir = scratch("adopt");
     let mut relay = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::server::helper_that_holds_a_private_server", "--ignored", "--nocapture"])
-        .env(DIR, &dir)
+        .env(DIR, &*dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -134,7 +134,8 @@ async fn a_private_server_that_dies_is_started_again_and_has_lost_nothing() {
 
 #[tokio::test]
 async fn a_program_that_is_missing_or_fails_is_named_with_the_remedy() {
-    let mut o = private(&scratch("missing"));
+    let dir = scratch("missing");
+    let mut o = private(&dir);
     o.redis_server = Some("/nowhere/redis-server".into());
     let e = Store::open(&o, seal()).await.err().unwrap();
     assert!(e.kind == ErrorKind::Setup && e.to_string().contains("apt install"), "{e}");
