@@ -31,6 +31,8 @@ pub(super) struct Child {
     /// Dropped with us; the system frees it even after `kill -9`.
     _lock: File,
     process: Mutex<Option<process::Child>>,
+    /// Both connections miss the server at the same moment; two servers on one set of files destroy it.
+    starting: tokio::sync::Mutex<()>,
 }
 
 /// Where everything lies.
@@ -123,7 +125,7 @@ impl Child {
             Err(TryLockError::Error(e)) => return Err(cannot(&format!("cannot lock {}", path.display()), &e)),
         }
         let program = program.unwrap_or(Path::new("redis-server")).to_path_buf();
-        Ok(Child { place, program, _lock: lock, process: Mutex::new(None) })
+        Ok(Child { place, program, _lock: lock, process: Mutex::new(None), starting: tokio::sync::Mutex::new(()) })
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -132,6 +134,7 @@ impl Child {
 
     /// Sees to it that the server can be reached: as it runs, or started.
     pub(super) async fn ensure(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.starting.lock().await;
         let until = Instant::now() + START;
         let mut started = false;
         loop {

@@ -1,8 +1,10 @@
 //! store: the scripts' contracts, the private server, and the promises under crashes.
 #![expect(clippy::disallowed_types, reason = "tests look behind the store's back")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
 mod leases;
 mod model;
+mod model_rules;
 mod operators;
 mod orders;
 mod people;

@@ -1,8 +1,9 @@
 //! What many tests need: a Redis of this test process, a store with a prefix of its own.
 #![expect(clippy::disallowed_types, reason = "tests look behind the store's back")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use orderwire::seal::Seal;
-use orderwire::store::{Store, StoreOptions};
+use orderwire::store::StoreOptions;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -122,9 +123,4 @@ pub(crate) fn seal() -> Arc<Seal> {
 /// Options for a store on this process' Redis, under a prefix of its own.
 pub(crate) fn options() -> StoreOptions {
     StoreOptions { url: Some(redis().url()), prefix: prefix(), ..StoreOptions::default() }
-}
-
-/// A store on this process' Redis, under a prefix of its own.
-pub(crate) async fn store() -> Store {
-    Store::open(&options(), seal()).await.unwrap()
 }

@@ -5,6 +5,7 @@
 //! between its last look at the clock and the provider's acceptance happens at one virtual moment: a stall
 //! there is the one thing no store can make good (`reliability`: irreducible without a provider's key).
 
+use super::model_rules::{Counts, Outcome, Plan, Provider, channel, keyed};
 use super::*;
 use crate::support::{Scratch, scratch, seal};
 use orderwire::domain::decision::Reason;
@@ -15,49 +16,15 @@ use rand::{RngExt as _, SeedableRng as _};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use tokio::sync::RwLock;
 
-const ORDERS: u64 = 40;
+const ORDERS: u64 = 120;
 const LEASE: i64 = 6_000;
 /// A worker sends only while so much of its lease is left.
 const MARGIN: i64 = 2_000;
 const BUSY: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(25);
-
-/// What happened how often: a run in which nothing went wrong proves nothing.
-#[derive(Default, Debug)]
-struct Counts {
-    commits: AtomicU32,
-    duplicates: AtomicU32,
-    conflicts: AtomicU32,
-    errors: AtomicU32,
-    crashes: [AtomicU32; 4],
-    stalls: AtomicU32,
-    fenced: AtomicU32,
-    moved: AtomicU32,
-    parked: AtomicU32,
-    kills: AtomicU32,
-    audits: AtomicU32,
-}
-
-/// The provider: what it accepted, in which order.
-#[derive(Default)]
-struct Provider {
-    /// Items of each order as first accepted.
-    told: BTreeMap<u64, Vec<u16>>,
-    /// The same key again: no second message.
-    repeats: u32,
-    /// A second message.
-    doubles: Vec<(u64, u16)>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Outcome {
-    Accepted,
-    NotTaken,
-    AnswerLost,
-}
 
 struct Sim {
     dir: Scratch,
@@ -73,15 +40,7 @@ struct Sim {
     provider: Mutex<Provider>,
     counts: Counts,
     bad: Mutex<Vec<String>>,
-}
-
-/// Orders with even numbers go to a channel that knows a repeated key.
-fn keyed(order: u64) -> bool {
-    order % 2 == 0
-}
-
-fn channel() -> Tag {
-    Tag::of("line-main")
+    last_error: Mutex<String>,
 }
 
 impl Sim {
@@ -104,6 +63,7 @@ impl Sim {
             provider: Mutex::default(),
             counts: Counts::default(),
             bad: Mutex::default(),
+            last_error: Mutex::default(),
         })
     }
 
@@ -140,6 +100,7 @@ impl Sim {
 
     fn failed(&self, e: &orderwire::store::error::StoreError) {
         assert!(e.passes(), "{e}");
+        *self.last_error.lock().unwrap() = e.to_string();
         self.counts.errors.fetch_add(1, SeqCst);
     }
 
@@ -181,9 +142,8 @@ impl Sim {
             tokio::time::sleep(Duration::from_millis(rng.random_range(100..300))).await;
             match rng.random_range(0..4) {
                 0 => {
-                    let pid = std::fs::read_to_string(self.dir.join("redis/redis.pid")).unwrap_or_default();
-                    let killed = std::process::Command::new("kill").args(["-9", pid.trim()]).status().unwrap();
-                    self.counts.kills.fetch_add(u32::from(killed.success()), SeqCst);
+                    let killed = self.kill_server();
+                    self.counts.kills.fetch_add(u32::from(killed), SeqCst);
                 }
                 1 => {
                     let until = from_millis(self.now() + 3_000);
@@ -200,16 +160,26 @@ impl Sim {
         }
     }
 
+    fn kill_server(&self) -> bool {
+        let pid = std::fs::read_to_string(self.dir.join("redis/redis.pid")).unwrap_or_default();
+        // The number may have gone to somebody else since.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        stat.contains("(redis-server)")
+            && std::process::Command::new("kill").args(["-9", pid.trim()]).status().is_ok_and(|s| s.success())
+    }
+
     async fn writer(&self, seed: u64) {
         let mut rng = StdRng::seed_from_u64(seed);
         while !self.calm.load(SeqCst) {
-            let order = rng.random_range(0..ORDERS);
+            // A few orders are busy all the time, the others mostly quiet.
+            let among = if rng.random_bool(0.3) { 4 } else { ORDERS };
+            let order = rng.random_range(0..among);
             let event = self.next_event.fetch_add(1, SeqCst);
             self.tell(order, event, &mut rng).await;
             if rng.random_bool(0.2) {
                 self.tell(order, event, &mut rng).await;
             }
-            tokio::time::sleep(Duration::from_millis(rng.random_range(0..6))).await;
+            tokio::time::sleep(Duration::from_millis(rng.random_range(0..16))).await;
         }
     }
 
@@ -225,7 +195,9 @@ impl Sim {
                 Err(e) => Err(e),
             };
             match answer {
-                Ok(Committed::Conflict) => drop(self.counts.conflicts.fetch_add(1, SeqCst)),
+                Ok(Committed::Conflict) => {
+                    self.counts.conflicts.fetch_add(1, SeqCst);
+                }
                 Ok(Committed::Stored { .. }) => {
                     self.counts.commits.fetch_add(1, SeqCst);
                     return self.acknowledged.lock().unwrap().push((order, Digest8(event)));
@@ -409,7 +381,10 @@ impl Sim {
         loop {
             match store.settle(&s).await {
                 Ok(Settled::Ok) => return,
-                Ok(Settled::Fenced) => return drop(self.counts.fenced.fetch_add(1, SeqCst)),
+                Ok(Settled::Fenced) => {
+                    self.counts.fenced.fetch_add(1, SeqCst);
+                    return;
+                }
                 Ok(Settled::Moved) => panic!("nothing was added"),
                 Err(e) => self.failed(&e),
             }
@@ -424,109 +399,38 @@ enum Next {
     Leave,
 }
 
-impl Provider {
-    fn take(&mut self, order: u64, no: u16, rng: &mut StdRng) -> Outcome {
-        let outcome = match rng.random_range(0..10) {
-            0 => return Outcome::NotTaken,
-            1 => Outcome::AnswerLost,
-            _ => Outcome::Accepted,
-        };
-        let told = self.told.entry(order).or_default();
-        if !told.contains(&no) {
-            told.push(no);
-        } else if keyed(order) {
-            self.repeats += 1;
-        } else {
-            self.doubles.push((order, no));
-        }
-        outcome
-    }
-}
-
-/// What a worker makes of an order: the rules of items, as small as they can be.
-struct Plan {
-    items: Vec<Owed>,
-    send: Option<Owed>,
-    park: bool,
-}
-
-impl Plan {
-    fn of(record: &Record, order: u64, now: i64) -> Plan {
-        let mut items = record.items.clone();
-        // What a dead worker had begun may have been told.
-        for item in items.iter_mut().filter(|i| i.state == State::Begun) {
-            item.state = if keyed(order) { State::Again } else { State::Unsure };
-        }
-        let due = |i: &&Owed| i.not_before.as_millisecond() <= now;
-        let again = items.iter().find(|i| i.state == State::Again).cloned();
-        let newest = items.iter().filter(|i| i.state == State::Open).filter(due).next_back().cloned();
-        let send = match again {
-            Some(item) => Some(item).filter(|i| due(&i)),
-            None => newest.filter(|n| !items.iter().any(|i| i.state.is_told() && i.no > n.no)),
-        };
-        let mut plan = Plan { items, send, park: false };
-        plan.supersede();
-        plan
-    }
-
-    /// Nothing older is told after something newer was, or is about to be.
-    fn supersede(&mut self) {
-        let told = self.items.iter().filter(|i| i.state.is_told()).map(|i| i.no).max().unwrap_or(0);
-        for item in self.items.iter_mut().filter(|i| i.state == State::Open && i.no < told) {
-            item.state = State::Superseded;
-        }
-    }
-
-    fn sent(&mut self, before: &Owed, begun: Owed, order: u64, outcome: Outcome, now: i64) {
-        let later = from_millis(now + 700);
-        let after = match outcome {
-            Outcome::Accepted => ended(begun, State::Sent),
-            // As it was before: definitely not taken.
-            Outcome::NotTaken => Owed { not_before: later, ..before.clone() },
-            Outcome::AnswerLost if keyed(order) => Owed { not_before: later, ..ended(begun, State::Again) },
-            Outcome::AnswerLost => ended(begun, State::Unsure),
-        };
-        if let Some(item) = self.items.iter_mut().find(|i| i.no == after.no) {
-            *item = after;
-        }
-        self.supersede();
-    }
-
-    fn changed(&self, record: &Record) -> Vec<Owed> {
-        self.items.iter().filter(|i| record.item(i.no) != Some(*i)).cloned().collect()
-    }
-
-    fn dest(&self, now: i64) -> Dest {
-        let first = self.items.iter().filter(|i| i.state.is_open()).map(|i| i.not_before).min();
-        match first {
-            None => Dest::Done,
-            Some(_) if self.park => Dest::Park(channel(), from_millis(now + 60_000)),
-            Some(t) => Dest::Wait(t),
-        }
-    }
-}
-
 impl Sim {
+    fn stuck(&self) {
+        let log = std::fs::read_to_string(self.dir.join("redis/redis.log")).unwrap_or_default();
+        let tail: Vec<&str> = log.lines().rev().take(12).collect();
+        panic!("stuck: {:?}; last error {:?}; server, newest first: {tail:#?}", self.counts, self.last_error);
+    }
+
     /// Every acknowledged event ended, and rightly.
     async fn check(&self) {
         let c = &self.counts;
         let audit = self.stores[0].audit().await.unwrap();
         assert_eq!(audit.bad, Vec::<String>::new(), "structure at the end");
         assert_eq!(*self.bad.lock().unwrap(), Vec::<String>::new(), "structure during {c:?}");
+        let mut records = BTreeMap::new();
+        for order in 0..ORDERS {
+            records.insert(order, self.stores[0].read(&self.member(order)).await.unwrap());
+        }
+        self.check_told(&records);
+    }
+
+    fn check_told(&self, records: &BTreeMap<u64, Record>) {
+        let c = &self.counts;
         let provider = self.provider.lock().unwrap();
         assert_eq!(provider.doubles, Vec::new(), "told twice: {c:?}");
         for (order, told) in &provider.told {
             assert!(told.is_sorted(), "order {order}: older after newer: {told:?} {c:?}");
         }
-        let mut records = BTreeMap::new();
-        for order in 0..ORDERS {
-            records.insert(order, self.stores[0].read(&self.member(order)).await.unwrap());
-        }
         for (order, subject) in self.acknowledged.lock().unwrap().iter() {
             let items: Vec<&Owed> = records[order].items.iter().filter(|i| i.subject == *subject).collect();
             assert_eq!(items.len(), 1, "event {subject:?} of order {order}: lost or kept twice");
         }
-        for (order, record) in &records {
+        for (order, record) in records {
             let told = provider.told.get(order).cloned().unwrap_or_default();
             for item in &record.items {
                 let ok = match item.state {
@@ -551,6 +455,16 @@ async fn nothing_is_lost_stuck_doubled_or_told_out_of_order() {
     let sim = Sim::new().await;
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
+    let run = run(sim.clone(), seed);
+    tokio::time::timeout(BUSY + DRAIN, run).await.unwrap_or_else(|_| sim.stuck());
+    sim.check().await;
+    let Some(sim) = Arc::into_inner(sim) else { panic!("a task is left") };
+    for store in sim.stores.into_iter().rev() {
+        store.close().await;
+    }
+}
+
+async fn run(sim: Arc<Sim>, seed: u64) {
     let mut storm = tokio::task::JoinSet::new();
     let mut crew = tokio::task::JoinSet::new();
     for i in 0..4 {
@@ -566,24 +480,15 @@ async fn nothing_is_lost_stuck_doubled_or_told_out_of_order() {
     while let Some(done) = storm.join_next().await {
         done.unwrap();
     }
-    sim.stores[0].resume(channel()).await.unwrap();
-    let end = Instant::now() + DRAIN;
-    loop {
-        let stats = sim.stores[0].stats().await.unwrap();
-        if stats.open == 0 {
-            break;
-        }
-        assert!(Instant::now() < end, "stuck: {stats:?} {:?}", sim.counts);
-        assert!(!crew.is_empty());
+    while sim.stores[0].resume(channel()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    while sim.stores[0].stats().await.map_or(true, |s| s.open > 0) {
+        assert!(crew.try_join_next().is_none(), "a worker ended before its time");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     sim.done.store(true, SeqCst);
     while let Some(done) = crew.join_next().await {
         done.unwrap();
-    }
-    sim.check().await;
-    let Ok(sim) = Arc::try_unwrap(sim).map_err(|_| "still shared") else { panic!("a task is left") };
-    for store in sim.stores.into_iter().rev() {
-        store.close().await;
     }
 }
