@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::keys::PARTITIONS;
 use super::link::Repeat;
 use super::script::Call;
-use super::value;
+use super::value::{self, Pairs};
 use crate::domain::owed::Owed;
 use redis::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +33,7 @@ struct Snapshot {
     places: BTreeMap<String, Vec<String>>,
     /// Hashes of units with a token.
     tokens: BTreeSet<String>,
-    orders: BTreeMap<String, Vec<(Vec<u8>, Vec<u8>)>>,
+    orders: BTreeMap<String, Pairs>,
 }
 
 impl Store {

@@ -31,6 +31,8 @@ pub(super) struct Child {
     /// Dropped with us; the system frees it even after `kill -9`.
     _lock: File,
     process: Mutex<Option<process::Child>>,
+    /// Both connections miss the server at the same moment; two servers on one set of files destroy it.
+    starting: tokio::sync::Mutex<()>,
 }
 
 /// Where everything lies.
@@ -62,8 +64,10 @@ impl Place {
     /// The process that says it serves this directory, if there is one.
     fn serving(&self) -> Option<u32> {
         let pid = std::fs::read_to_string(self.file("redis.pid")).ok()?.trim().parse().ok()?;
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        name.contains("redis").then_some(pid)
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // `<pid> (<name>) <state> …`; a zombie is a dead one that nobody has buried.
+        let (name, rest) = stat.rsplit_once(')')?;
+        (name.contains("redis") && !rest.trim_start().starts_with('Z')).then_some(pid)
     }
 }
 
@@ -121,7 +125,7 @@ impl Child {
             Err(TryLockError::Error(e)) => return Err(cannot(&format!("cannot lock {}", path.display()), &e)),
         }
         let program = program.unwrap_or(Path::new("redis-server")).to_path_buf();
-        Ok(Child { place, program, _lock: lock, process: Mutex::new(None) })
+        Ok(Child { place, program, _lock: lock, process: Mutex::new(None), starting: tokio::sync::Mutex::new(()) })
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -130,13 +134,16 @@ impl Child {
 
     /// Sees to it that the server can be reached: as it runs, or started.
     pub(super) async fn ensure(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.starting.lock().await;
         let until = Instant::now() + START;
         let mut started = false;
         loop {
             if UnixStream::connect(&self.place.socket).await.is_ok() {
                 return Ok(());
             }
-            if let Some(status) = self.ended() {
+            if let Some(status) = self.ended()
+                && started
+            {
                 return Err(StoreError::setup(format!(
                     "redis-server ended at once ({status}): {}; its log is {}",
                     self.last_words(),
@@ -160,13 +167,12 @@ impl Child {
         process.as_mut().is_some_and(|p| matches!(p.try_wait(), Ok(None)))
     }
 
-    /// How the one we started ended, told once.
+    /// How the one we started ended, told once: just now, or long after it had been of use.
     fn ended(&self) -> Option<process::ExitStatus> {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let status = process.as_mut()?.try_wait().ok().flatten()?;
         *process = None;
-        // It ran for a while and is to be started again, or it was told to end.
-        (!status.success()).then_some(status)
+        Some(status)
     }
 
     fn start(&self) -> Result<(), StoreError> {

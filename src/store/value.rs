@@ -38,8 +38,10 @@ pub(super) fn list(v: Value) -> Result<Vec<Value>, StoreError> {
     }
 }
 
-/// A hash, or a sorted set with its scores: (name, value) each.
-pub(super) fn pairs(v: Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+/// A hash's fields, or a sorted set's members with their scores.
+pub(super) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+pub(super) fn pairs(v: Value) -> Result<Pairs, StoreError> {
     if let Value::Map(pairs) = v {
         return pairs.into_iter().map(|(k, v)| Ok((need(k)?, need(v)?))).collect();
     }

@@ -410,9 +410,9 @@ impl Store {
 
     /// Calls scripts that must declare where an order may be parked. Most are parked nowhere, so that is
     /// assumed first; the script names the place otherwise and is called again with its key.
-    pub(super) async fn where_parked<'a, T: Clone>(
+    pub(super) async fn where_parked<T>(
         &self,
-        asks: Vec<(&'a Member, T)>,
+        asks: Vec<(&Member, T)>,
         call: impl Fn(&Member, &str, Option<&str>, &T) -> Call,
     ) -> Result<Vec<String>, StoreError> {
         let mut words = vec![String::new(); asks.len()];

@@ -1,21 +1,24 @@
 #!lua flags=allow-oom
 -- change: an operator ends items. Whoever works on the order loses the lease first.
 -- KEYS 1 ord  2 snp  3 led  4 env  5 ready  6 wait  7 lease  8 tok  9 vt  [10 parked:<k>]
--- ARGV 1 member  2 k read ('' none)  3 items closed  4 ledger ('' none)  5 longest ledger
+-- ARGV 1 member  2 k assumed ('' none)  3 items closed  4 ledger ('' none)  5 longest ledger
 --      6 ms an order is kept  7 ms a ledger is kept  then (number, item as read, item to be) each
--- → ok | conflict (nothing written)
+-- → ok | conflict (nothing written) | k, <k in fact> (nothing written: call again with that key)
 -- Repeated: the items are no longer as read → conflict; the caller reads again and finds it done.
 local ord, snp, led, env, ready, wait, lease, tok, vt = unpack(KEYS, 1, 9)
 local parked = KEYS[10]
 local member = ARGV[1]
 local head = redis.call('HMGET', ord, 'n', 'k')
-if not head[1] or (head[2] or '') ~= ARGV[2] then
-  return 'conflict'
+if not head[1] then
+  return { 'conflict' }
+end
+if (head[2] or '') ~= ARGV[2] then
+  return { 'k', head[2] or '' }
 end
 local put = {}
 for i = 8, #ARGV, 3 do
   if redis.call('HGET', ord, 'i' .. ARGV[i]) ~= ARGV[i + 1] then
-    return 'conflict'
+    return { 'conflict' }
   end
   put[#put + 1] = 'i' .. ARGV[i]
   put[#put + 1] = ARGV[i + 2]
@@ -50,4 +53,4 @@ if n < 1 then
 else
   rouse(member, ready, wait, vt, parked)
 end
-return 'ok'
+return { 'ok' }

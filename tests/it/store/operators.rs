@@ -1,0 +1,221 @@
+//! Pauses, pace, the dead, the unreadable, runs, discard, mute.
+
+use super::*;
+use orderwire::domain::decision::Reason;
+use orderwire::domain::ledger::{Entry, LedgerEntry};
+use orderwire::domain::webhook::RawWebhook;
+use orderwire::store::operators::Changed;
+use orderwire::store::work::{Begun, Settled};
+
+#[tokio::test]
+async fn a_breaker_does_not_shorten_an_operators_pause() {
+    let mut w = World::new().await;
+    let (line, sms) = (Tag::of("line-main"), Tag::of("sms"));
+    w.store.pause(line, w.after(600), Reason::ChannelPaused).await.unwrap();
+    w.store.pause(line, w.after(60), Reason::BreakerOpen).await.unwrap();
+    w.store.pause(sms, w.after(30), Reason::RateLimited).await.unwrap();
+    let states = w.store.channel_states().await.unwrap();
+    assert!(states.contains(&(line, from_millis(w.after(600).as_millisecond()), Reason::ChannelPaused)));
+    assert_eq!(states.len(), 2);
+    w.shift(40_000);
+    assert_eq!(w.store.channel_states().await.unwrap().len(), 1, "a pause ends by itself");
+    w.store.resume(line).await.unwrap();
+    assert!(w.store.channel_states().await.unwrap().is_empty());
+    for tag in TAGS {
+        let key = format!("{}:{{{tag}}}:ctl", w.prefix);
+        let there: bool = w.ask(&["HEXISTS", &key, &format!("p:{:08x}", line.0)]);
+        assert!(!there, "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn a_pace_is_shared_out_and_never_exceeded() {
+    let w = World::new().await;
+    let line = Tag::of("line-main");
+    let started = std::time::Instant::now();
+    let mut granted = 0;
+    for _ in 0..40 {
+        granted += w.store.pace_slice(line, 5, 50.0).await.unwrap();
+    }
+    let most = 50.0 * (1.0 + started.elapsed().as_secs_f64()) + 1.0;
+    assert!((50..=most as u32).contains(&granted), "{granted} of {most}");
+    assert_eq!(w.store.pace_slice(Tag::of("slow"), 5, 0.2).await.unwrap(), 1, "slower than one a second: one");
+    assert_eq!(w.store.pace_slice(Tag::of("slow"), 5, 0.2).await.unwrap(), 0);
+    for nonsense in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(w.store.pace_slice(line, 5, nonsense).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_dead_are_paged_without_gaps_while_some_go() {
+    let w = World::new().await;
+    for i in 0..30 {
+        let m = w.order(&format!("d{i}"));
+        w.owe(&m, 1, 0).await;
+        let leased = w.take(&m).await;
+        let r = w.store.read(&m).await.unwrap();
+        let mut s = settle(&leased, &r, Dest::Done);
+        s.items = vec![ended(r.items[0].clone(), State::Dead)];
+        (s.closed, s.to_dead) = (1, vec![1]);
+        w.store.settle(&s).await.unwrap();
+    }
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), None, 0_usize);
+    loop {
+        let (page, next) = w.store.dead(cursor.as_deref(), 7).await.unwrap();
+        assert!(page.len() <= 7);
+        if let Some(last) = page.last().filter(|_| pages % 2 == 0) {
+            w.store.undead(&last.member, last.item).await.unwrap();
+        }
+        seen.extend(page.into_iter().map(|d| d.member));
+        pages += 1;
+        if next.is_none() {
+            break;
+        }
+        cursor = next;
+    }
+    seen.sort();
+    let all = seen.len();
+    seen.dedup();
+    assert_eq!((seen.len(), all), (30, 30));
+    assert_eq!(w.store.dead(Some("nonsense"), 100).await.unwrap().0.len(), 30 - pages.div_ceil(2));
+    assert_eq!(w.store.trim_dead(w.after(399 * 86_400)).await.unwrap(), 0);
+    assert!(w.store.trim_dead(w.after(401 * 86_400)).await.unwrap() > 20);
+}
+
+fn discarded(w: &World) -> LedgerEntry {
+    LedgerEntry { at: w.now, what: Entry::Operator { action: "discard".into(), note: "run 1".into() } }
+}
+
+#[tokio::test]
+async fn a_discard_fences_the_holder_and_leaves_nothing_open() {
+    let w = World::new().await;
+    let m = w.order("1");
+    w.owe(&m, 1, 0).await;
+    let leased = w.take(&m).await;
+    let r = w.store.read(&m).await.unwrap();
+    let old = r.items[0].clone();
+    let new = ended(old.clone(), State::Skipped);
+    let change = [(old.clone(), new.clone())];
+    assert_eq!(w.store.discard(&m, &change, &[discarded(&w)]).await.unwrap(), Changed::Ok);
+    assert_eq!(w.store.discard(&m, &change, &[]).await.unwrap(), Changed::Conflict, "it is no longer as read");
+    assert_eq!(w.store.begin(&[ask(&w, &leased, &r, 1)]).await.unwrap(), vec![Begun::Fenced]);
+    assert_eq!(w.store.settle(&settle(&leased, &r, Dest::Ready)).await.unwrap(), Settled::Fenced);
+    w.audit().await;
+    // It is leased empty, so that taking it out of the queue never upsets the shop's place.
+    let leased = w.take(&m).await;
+    let r = w.store.read(&m).await.unwrap();
+    assert_eq!(r.items, vec![new]);
+    assert_eq!(w.store.settle(&settle(&leased, &r, Dest::Done)).await.unwrap(), Settled::Ok);
+    assert_eq!(w.store.stats().await.unwrap().open, 0);
+    assert_eq!(w.store.ledger(&m).await.unwrap(), vec![discarded(&w)]);
+    w.audit().await;
+}
+
+#[tokio::test]
+async fn a_discard_reaches_waiting_and_parked_orders() {
+    let w = World::new().await;
+    let line = Tag::of("line-main");
+    w.store.pause(line, w.after(600), Reason::ChannelPaused).await.unwrap();
+    let (waiting, parked) = (w.order("w"), w.order("p"));
+    w.owe(&waiting, 1, 3600).await;
+    w.owe(&parked, 1, 0).await;
+    let leased = w.take(&parked).await;
+    let r = w.store.read(&parked).await.unwrap();
+    w.store.settle(&settle(&leased, &r, Dest::Park(line, w.after(3600)))).await.unwrap();
+    for m in [&waiting, &parked] {
+        let old = w.store.read(m).await.unwrap().items[0].clone();
+        let change = [(old.clone(), ended(old, State::Skipped))];
+        assert_eq!(w.store.discard(m, &change, &[]).await.unwrap(), Changed::Ok);
+        w.audit().await;
+    }
+    assert_eq!(w.store.stats().await.unwrap().open, 0);
+    assert_eq!(w.store.discard(&w.order("none"), &[], &[]).await.unwrap(), Changed::Conflict);
+}
+
+#[tokio::test]
+async fn muting_an_order_moves_it_so_that_nothing_decided_before_begins() {
+    let w = World::new().await;
+    let (m, line) = (w.order("1"), Tag::of("line-main"));
+    assert!(!w.store.mute(&m, line, true).await.unwrap(), "no such order");
+    w.owe(&m, 1, 0).await;
+    let leased = w.take(&m).await;
+    let r = w.store.read(&m).await.unwrap();
+    assert!(w.store.mute(&m, line, true).await.unwrap());
+    assert!(w.store.mute(&m, line, true).await.unwrap());
+    let muted = w.store.read(&m).await.unwrap();
+    assert_eq!((muted.muted.clone(), muted.revision), (vec![line], r.revision + 1));
+    assert_eq!(w.store.begin(&[ask(&w, &leased, &r, 1)]).await.unwrap(), vec![Begun::Moved]);
+    for i in 0..15 {
+        assert!(w.store.mute(&m, Tag(i + 1), true).await.unwrap());
+    }
+    assert!(!w.store.mute(&m, Tag(999), true).await.unwrap(), "sixteen is enough");
+    assert!(w.store.mute(&m, line, false).await.unwrap());
+    assert_eq!(w.store.read(&m).await.unwrap().muted.len(), 15);
+    w.store.release(&[leased]).await.unwrap();
+    w.audit().await;
+}
+
+#[tokio::test]
+async fn the_unreadable_are_kept_sealed_paged_and_dropped() {
+    let mut w = World::new().await;
+    let shop = ShopId::from("demo");
+    for i in 0..12 {
+        let raw = RawWebhook::post(&[("x-topic", "orders/x")], format!("canary body {i}"), w.now);
+        assert!(!w.store.keep_odd(&shop, &raw, "missing field `id`").await.unwrap());
+    }
+    assert_eq!(w.store.stats().await.unwrap().odd, 12);
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let (page, next) = w.store.odd(cursor.as_deref(), 5).await.unwrap();
+        seen.extend(page);
+        if next.is_none() {
+            break;
+        }
+        cursor = next;
+    }
+    assert_eq!(seen.len(), 12);
+    assert!(seen.iter().all(|o| o.shop == shop && o.why.contains("id") && o.raw.body.starts_with(b"canary")));
+    for tag in TAGS {
+        let key = format!("{}:{{{tag}}}:odd", w.prefix);
+        let dump: Option<Vec<u8>> = redis::cmd("DUMP").arg(key).query(&mut w.raw).unwrap();
+        assert!(!dump.unwrap_or_default().windows(6).any(|x| x == b"canary"));
+    }
+    for o in &seen {
+        w.store.drop_odd(&o.id).await.unwrap();
+    }
+    w.store.drop_odd("nonsense").await.unwrap();
+    assert!(w.store.odd(None, 5).await.unwrap().0.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_has_one_holder_and_its_record_survives() {
+    let w = World::new().await;
+    assert_eq!(w.store.get_run("r1").await.unwrap(), None);
+    assert!(w.store.claim_run("r1", "me", 60_000).await.unwrap());
+    assert!(w.store.claim_run("r1", "me", 60_000).await.unwrap());
+    assert!(!w.store.claim_run("r1", "you", 60_000).await.unwrap());
+    assert!(w.store.claim_run("r2", "you", 60_000).await.unwrap());
+    w.store.put_run("r1", "{\"cursor\":1}").await.unwrap();
+    w.store.put_run("r2", "{}").await.unwrap();
+    w.store.put_run("r1", "{\"cursor\":2}").await.unwrap();
+    assert_eq!(w.store.get_run("r1").await.unwrap().as_deref(), Some("{\"cursor\":2}"));
+    let mut runs = w.store.runs(10).await.unwrap();
+    runs.sort();
+    assert_eq!(runs, vec!["r1", "r2"]);
+    assert_eq!(w.store.runs(1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_ledger_grows_by_hand_and_is_bounded() {
+    let mut w = World::new().await;
+    let m = w.order("1");
+    w.owe(&m, 1, 60).await;
+    for _ in 0..205 {
+        w.store.append_ledger(&m, &[discarded(&w)]).await.unwrap();
+    }
+    w.store.append_ledger(&m, &[]).await.unwrap();
+    assert_eq!(w.store.ledger(&m).await.unwrap().len(), 200);
+    let led = w.key(&m, "led");
+    let lines: i64 = w.ask(&["LLEN", &led]);
+    assert_eq!(lines, 200);
+}
