@@ -11,7 +11,9 @@ use subtle::ConstantTimeEq;
 const LEAST: usize = 32;
 
 /// What a token allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Look.
@@ -68,15 +70,23 @@ impl Guard {
         Err(Problem::new(421, "host not accepted", "add the name to [admin] hosts"))
     }
 
+    /// The request is for us and carries one of our tokens.
+    ///
+    /// # Errors
+    /// 421 for another host, 401 without or with a wrong token.
+    pub fn known(&self, request: &HttpRequest) -> Result<&Token, Problem> {
+        self.host(request)?;
+        self.bearer(request).ok_or_else(|| {
+            Problem::new(401, "a token is needed", "send Authorization: Bearer TOKEN with one of [admin] tokens")
+        })
+    }
+
     /// The request carries a token with this scope; returns who it is.
     ///
     /// # Errors
-    /// 401 without or with a wrong token, 403 without the scope.
+    /// As [`Guard::known`], 403 without the scope.
     pub fn allow(&self, request: &HttpRequest, scope: Scope) -> Result<String, Problem> {
-        self.host(request)?;
-        let token = self.bearer(request).ok_or_else(|| {
-            Problem::new(401, "a token is needed", "send Authorization: Bearer TOKEN with one of [admin] tokens")
-        })?;
+        let token = self.known(request)?;
         if token.scopes.contains(&scope) {
             return Ok(token.name.clone());
         }
@@ -91,7 +101,9 @@ impl Guard {
         match &self.metrics {
             None => Ok(()),
             Some(token) if presented(request).is_some_and(|hash| bool::from(hash.ct_eq(&token.hash))) => Ok(()),
-            Some(_) => Err(Problem::new(401, "a token is needed", "send Authorization: Bearer with [admin] metrics_token")),
+            Some(_) => {
+                Err(Problem::new(401, "a token is needed", "send Authorization: Bearer with [admin] metrics_token"))
+            }
         }
     }
 
@@ -127,7 +139,10 @@ pub fn mistakes(admin: &super::settings::AdminSettings) -> Vec<Mistake> {
             found.push(Mistake::new(format!("tokens[{i}].token"), message));
         }
         if token.scopes.is_empty() {
-            found.push(Mistake::new(format!("tokens[{i}].scopes"), "allows nothing; write [\"read\"] or [\"read\", \"operate\"]"));
+            found.push(Mistake::new(
+                format!("tokens[{i}].scopes"),
+                "allows nothing; write [\"read\"] or [\"read\", \"operate\"]",
+            ));
         }
     }
     found
