@@ -39,15 +39,30 @@ pub struct ExplainArgs {
 
 /// Shows an order.
 pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
-    let view: Value = args.door.client(config)?.get(&path(&args.shop, &args.order)).await?;
+    let view: Value = args.door.client(config)?.get(&path(&["orders", &args.shop, &args.order])).await?;
     if args.json {
         out::json(&view);
         return Ok(Status::Done);
     }
     out::line(&out::bold(&format!("{} {} ({})", args.shop, text(&view, "name"), args.order)));
-    out::line(&format!("payment {} · order {} · source {}", text(&view, "payment"), text(&view, "stage"), text(&view, "source")));
+    out::line(&format!(
+        "payment {} · order {} · source {}",
+        text(&view, "payment"),
+        text(&view, "stage"),
+        text(&view, "source")
+    ));
     let rows = items(&view).into_iter().map(|i| {
-        [number(i, "item"), text(i, "milestone"), text(i, "subject"), text(i, "route"), text(i, "slot"), text(i, "state"), text(i, "channel"), number(i, "attempts"), text(i, "reason")]
+        [
+            number(i, "item"),
+            text(i, "milestone"),
+            text(i, "subject"),
+            text(i, "route"),
+            text(i, "slot"),
+            text(i, "state"),
+            text(i, "channel"),
+            number(i, "attempts"),
+            text(i, "reason"),
+        ]
     });
     out::table(["item", "milestone", "of", "route", "slot", "state", "channel", "tries", "reason"], rows.collect());
     for entry in view.get("ledger").and_then(Value::as_array).into_iter().flatten() {
@@ -58,7 +73,7 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
 
 /// Says what was told, what was not, and why.
 pub async fn explain(args: &ExplainArgs, config: Option<&Path>) -> anyhow::Result<Status> {
-    let mut view: Value = args.door.client(config)?.get(&path(&args.shop, &args.order)).await?;
+    let mut view: Value = args.door.client(config)?.get(&path(&["orders", &args.shop, &args.order])).await?;
     if let (Some(wanted), Some(Value::Array(items))) = (&args.milestone, view.get_mut("items")) {
         items.retain(|i| i.get("milestone").and_then(Value::as_str) == Some(wanted));
     }
@@ -75,10 +90,20 @@ pub async fn explain(args: &ExplainArgs, config: Option<&Path>) -> anyhow::Resul
 pub fn explain_lines(view: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     for item in items(view) {
-        let what = format!("{} ({}, {} {})", text(item, "milestone"), text(item, "subject"), text(item, "route"), text(item, "slot"));
+        let what = format!(
+            "{} ({}, {} {})",
+            text(item, "milestone"),
+            text(item, "subject"),
+            text(item, "route"),
+            text(item, "slot")
+        );
         let state = text(item, "state");
         let by = Some(text(item, "channel")).filter(|c| c != "–").map(|c| format!(" by {c}")).unwrap_or_default();
-        let with = item.get("told_with").and_then(Value::as_u64).map(|no| format!(", together with item {no}")).unwrap_or_default();
+        let with = item
+            .get("told_with")
+            .and_then(Value::as_u64)
+            .map(|no| format!(", together with item {no}"))
+            .unwrap_or_default();
         lines.push(format!("  {what}: {state}{by}{with}"));
         if let Some(why) = item.get("why").and_then(Value::as_str) {
             lines.push(format!("      why: {why}"));
@@ -92,16 +117,22 @@ pub fn explain_lines(view: &Value) -> Vec<String> {
     }
     for entry in view.get("ledger").and_then(Value::as_array).into_iter().flatten() {
         if text(entry, "what") == "unowed" {
-            lines.push(format!("  {} ({}): told to nobody ({})", text(entry, "milestone"), text(entry, "subject"), text(entry, "reason")));
+            lines.push(format!(
+                "  {} ({}): told to nobody ({})",
+                text(entry, "milestone"),
+                text(entry, "subject"),
+                text(entry, "reason")
+            ));
         }
     }
     lines
 }
 
-fn path(shop: &str, order: &str) -> String {
-    let mut url = url::Url::parse("http://x/api/v1/orders").expect("a constant address parses");
+/// A path of the API; names from outside stay one segment each, whatever is in them.
+pub fn path(parts: &[&str]) -> String {
+    let mut url = url::Url::parse("http://x/api/v1").expect("a constant address parses");
     if let Ok(mut segments) = url.path_segments_mut() {
-        segments.push(shop).push(order);
+        segments.extend(parts);
     }
     url.path().to_string()
 }

@@ -1,7 +1,7 @@
 //! `queue` and `channels`.
 
 use super::ask::Door;
-use super::order::{number, text};
+use super::order::{number, path, text};
 use super::{Status, out};
 use crate::domain::settings::Span;
 use clap::{Args as ClapArgs, Subcommand};
@@ -93,13 +93,26 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
             let page: Value = client.get(&format!("/api/v1/queue/dead?limit={limit}")).await?;
             show(args.json, &page, || {
                 let rows = page.get("items").and_then(Value::as_array).into_iter().flatten().map(|i| {
-                    [text(i, "shop"), text(i, "name"), text(i, "order"), number(i, "item"), text(i, "milestone"), text(i, "channel"), text(i, "state"), text(i, "reason"), text(i, "remedy")]
+                    [
+                        text(i, "shop"),
+                        text(i, "name"),
+                        text(i, "order"),
+                        number(i, "item"),
+                        text(i, "milestone"),
+                        text(i, "channel"),
+                        text(i, "state"),
+                        text(i, "reason"),
+                        text(i, "remedy"),
+                    ]
                 });
-                out::table(["shop", "order", "id", "item", "milestone", "channel", "state", "reason", "remedy"], rows.collect());
+                out::table(
+                    ["shop", "order", "id", "item", "milestone", "channel", "state", "reason", "remedy"],
+                    rows.collect(),
+                );
             });
         }
         Action::Show { shop, order } => {
-            let view: Value = client.get(&format!("/api/v1/orders/{shop}/{order}")).await?;
+            let view: Value = client.get(&path(&["orders", shop, order])).await?;
             show(args.json, &view, || super::order::explain_lines(&view).iter().for_each(|l| out::line(l)));
         }
         Action::Discard { shop, order, item, reason } => {
@@ -108,13 +121,15 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
             show(args.json, &answer, || out::line("discarded"));
         }
         Action::Pause { channel, length } => {
-            let secs = length.as_deref().map(|l| Span::parse(l).ok_or_else(|| anyhow::anyhow!("--for: write 30m, 12h or 2d")));
+            let secs = length
+                .as_deref()
+                .map(|l| Span::parse(l).ok_or_else(|| super::Misuse("--for: write 30m, 12h or 2d".into())));
             let secs = secs.transpose()?.map(|s| s.0);
-            let answer: Value = client.post(&format!("/api/v1/channels/{channel}/pause"), &json!({ "secs": secs })).await?;
+            let answer: Value = client.post(&path(&["channels", channel, "pause"]), &json!({ "secs": secs })).await?;
             show(args.json, &answer, || out::line(&format!("{channel} stands still until {}", text(&answer, "until"))));
         }
         Action::Resume { channel } => {
-            let answer: Value = client.post(&format!("/api/v1/channels/{channel}/resume"), &json!({})).await?;
+            let answer: Value = client.post(&path(&["channels", channel, "resume"]), &json!({})).await?;
             show(args.json, &answer, || out::line(&format!("{channel} goes on")));
         }
     }
@@ -126,7 +141,8 @@ pub async fn channels(args: &ChannelsArgs, config: Option<&Path>) -> anyhow::Res
     let channels: Value = args.door.client(config)?.get("/api/v1/channels").await?;
     show(args.json, &channels, || {
         let rows = channels.as_array().into_iter().flatten().map(|c| {
-            let state = Some(text(c, "paused")).filter(|p| p != "–").map_or_else(|| "goes".into(), |p| format!("stands: {p}"));
+            let state =
+                Some(text(c, "paused")).filter(|p| p != "–").map_or_else(|| "goes".into(), |p| format!("stands: {p}"));
             [text(c, "id"), text(c, "kind"), state, text(c, "until")]
         });
         out::table(["channel", "kind", "state", "until"], rows.collect());

@@ -65,7 +65,7 @@ pub struct Args {
 /// Pages through a replay until it is over.
 pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
     let Some(rate) = args.rate.trim_end_matches("/s").trim().parse::<f64>().ok().filter(|r| *r > 0.0) else {
-        bail!("--rate: write a number of messages a second, like 10/s");
+        bail!(super::Misuse("--rate: write a number of messages a second, like 10/s".into()));
     };
     let client = args.door.client(config)?;
     let mut request = Request {
@@ -117,7 +117,8 @@ fn bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {pos} looked at, {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style = ProgressStyle::with_template("{spinner} {pos} looked at, {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
     ProgressBar::new_spinner().with_style(style)
 }
 
@@ -125,14 +126,25 @@ fn report(args: &Args, lines: &[Line], run: Option<&str>) -> Status {
     let count = |action: &str| lines.iter().filter(|l| l.action == action).count();
     let summary = format!(
         "{} to send, {} to wait for their time, {} to skip, {} would be told a second time",
-        count("send"), count("wait"), count("skip"), count("again")
+        count("send"),
+        count("wait"),
+        count("skip"),
+        count("again")
     );
     if args.json {
         out::note(&summary);
         return Status::Done;
     }
     let rows = lines.iter().map(|l| {
-        [l.shop.clone(), l.name.clone(), l.order.clone(), l.item.to_string(), l.milestone.clone(), l.action.clone(), l.what.clone()]
+        [
+            l.shop.clone(),
+            l.name.clone(),
+            l.order.clone(),
+            l.item.to_string(),
+            l.milestone.clone(),
+            l.action.clone(),
+            l.what.clone(),
+        ]
     });
     out::table(["shop", "order", "id", "item", "milestone", "action", "what"], rows.collect());
     out::line(&summary);
