@@ -10,7 +10,7 @@ pub mod run;
 
 use crate::channel;
 use crate::config::{Document, Problem};
-use crate::domain::clock::SystemClock;
+use crate::domain::clock::Clock;
 use crate::domain::ids::{ChannelId, RouteId, ShopId};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::flow::App;
@@ -171,7 +171,11 @@ fn channels(document: &mut Document, problems: &mut Vec<Problem>) -> BTreeMap<Ch
 
 type Routes = (Vec<Route>, HashMap<crate::domain::ids::Tag, Condition>);
 
-fn routes(document: &mut Document, channels: &BTreeMap<ChannelId, Arc<Account>>, problems: &mut Vec<Problem>) -> Routes {
+fn routes(
+    document: &mut Document,
+    channels: &BTreeMap<ChannelId, Arc<Account>>,
+    problems: &mut Vec<Problem>,
+) -> Routes {
     let milestones: Vec<&str> = milestone::ALL.iter().map(|m| m.id).collect();
     // Entries with mistakes count as known here: who refers to one is not told that it does not exist.
     let shop_ids = document.ids("shop");
@@ -212,7 +216,12 @@ fn load_words(dir: Option<&Path>, problems: &mut Vec<Problem>) -> Option<Words> 
     match Words::load(dir, &milestones, &sections) {
         Ok(words) => Some(words),
         Err(mistakes) => {
-            problems.extend(mistakes.into_iter().map(|m| Problem { file: m.file, line: None, key: m.key, message: m.message }));
+            problems.extend(mistakes.into_iter().map(|m| Problem {
+                file: m.file,
+                line: None,
+                key: m.key,
+                message: m.message,
+            }));
             None
         }
     }
@@ -225,7 +234,8 @@ fn lease_mistakes(worker: &WorkerSettings, channels: &BTreeMap<ChannelId, Arc<Ac
     if worker.lease.0 >= least {
         return Vec::new();
     }
-    let message = format!("is shorter than three times the slowest channel's time-out and five seconds; write {least}s or more");
+    let message =
+        format!("is shorter than three times the slowest channel's time-out and five seconds; write {least}s or more");
     vec![Mistake::new("lease", message)]
 }
 
@@ -237,8 +247,10 @@ fn warnings(
 ) -> Vec<String> {
     let mut out = Vec::new();
     for route in routes.iter().filter(|r| r.audience == crate::domain::channel::Audience::Customer) {
-        let mails = route.channels.iter().chain(&route.also).any(|c| channels.get(c).is_some_and(|a| a.caps.scheme == "email"));
-        for shop in shops.values().filter(|s| mails && route.shops.as_ref().is_none_or(|ids| ids.contains(&s.rules.id))) {
+        let mails =
+            route.channels.iter().chain(&route.also).any(|c| channels.get(c).is_some_and(|a| a.caps.scheme == "email"));
+        for shop in shops.values().filter(|s| mails && route.shops.as_ref().is_none_or(|ids| ids.contains(&s.rules.id)))
+        {
             let twice: Vec<&str> = shop.platform.mails_itself.iter().copied().filter(|m| route.tells(m)).collect();
             if !twice.is_empty() {
                 out.push(format!(
@@ -252,7 +264,8 @@ fn warnings(
     sorted.sort_by(|a, b| a.rules.id.cmp(&b.rules.id));
     for (i, one) in sorted.iter().enumerate() {
         for other in sorted.iter().skip(i + 1) {
-            let shared = one.access.secrets.iter().any(|a| other.access.secrets.iter().any(|b| a.expose() == b.expose()));
+            let shared =
+                one.access.secrets.iter().any(|a| other.access.secrets.iter().any(|b| a.expose() == b.expose()));
             if shared && (one.access.domain.is_none() || other.access.domain.is_none()) {
                 out.push(format!(
                     "shops {} and {} share a secret: set `domain` of both, so that a webhook of one is not taken for the other's",
@@ -336,7 +349,7 @@ fn seal(store: &StoreSettings) -> anyhow::Result<Seal> {
 ///
 /// # Errors
 /// Redis cannot be used, with what to change.
-pub async fn app(settings: &Parts, mut live: Live) -> anyhow::Result<Arc<App>> {
+pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {
     let seal = Arc::new(seal(&settings.store)?);
     let store = Store::open(&settings.store.options(), Arc::clone(&seal)).await?;
     live.off_links = settings.server.public_url.clone().map(|base| OffLinks { base, seal });
@@ -347,7 +360,7 @@ pub async fn app(settings: &Parts, mut live: Live) -> anyhow::Result<Arc<App>> {
         .timeout(std::time::Duration::from_secs(10))
         .build()?;
     let lease_ms = u64::try_from(settings.worker.lease.0).unwrap_or(60) * 1000;
-    Ok(Arc::new(App::new(Arc::new(SystemClock), store, metrics, live, worker_name(), lease_ms, asking)))
+    Ok(Arc::new(App::new(clock, store, metrics, live, worker_name(), lease_ms, asking)))
 }
 
 /// Names that metrics may carry as labels.
