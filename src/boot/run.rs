@@ -1,6 +1,7 @@
 //! Running: the doors, the worker, the sweep, reload, shutdown.
 
 use super::{Parts, Settings, read};
+use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::settings::Secret;
 use crate::flow::{App, deliver, sweep};
 use crate::http;
@@ -52,9 +53,34 @@ pub struct Running {
 /// # Errors
 /// Redis or a listener cannot be used, with what to change.
 pub async fn start(settings: Settings, role: Role, reload_from: Option<PathBuf>) -> anyhow::Result<Running> {
+    start_with(settings, role, reload_from, Arc::new(SystemClock)).await
+}
+
+/// The same by another clock: for tests that do not wait for days to pass.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    settings: Settings,
+    role: Role,
+    reload_from: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Running> {
     crate::channel::install_tls();
     let Settings { parts: settings, live } = settings;
-    let app = super::app(&settings, live).await?;
+    let app = super::app(&settings, live, clock).await?;
+    match open(settings, role, reload_from, Arc::clone(&app)) {
+        Ok(running) => Ok(running),
+        Err(error) => {
+            // A private Redis must not stay behind a relay that never came up.
+            app.store.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// Opens the doors and starts the loops.
+fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>) -> anyhow::Result<Running> {
     let status =
         Arc::new(Status { started: AtomicBool::new(false), leaving: AtomicBool::new(false), app: Arc::clone(&app) });
     let (stop, stopped) = watch::channel(false);

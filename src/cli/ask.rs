@@ -2,7 +2,7 @@
 
 use super::{Status, out};
 use crate::boot;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,16 +34,15 @@ impl Door {
     /// The settings cannot be read, or there is no token.
     pub fn client(&self, config: Option<&Path>) -> anyhow::Result<Client> {
         let mut base = self.url.clone();
-        let mut token = self.token_file.as_ref().map(std::fs::read_to_string).transpose().context("--token-file")?;
+        let token = self.token_file.as_ref().map(std::fs::read_to_string).transpose();
+        let mut token = token.map_err(|e| super::Misuse(format!("--token-file: {e}")))?;
         if base.is_none() || token.is_none() {
             let reach = boot::reach(config, &crate::config::environment()).map_err(super::check::as_error)?;
             base = base.or(Some(format!("http://{}", reach.admin)));
             token = token.or(reach.token);
         }
         let Some(token) = token.map(|t| t.trim().to_string()).filter(|t| !t.is_empty()) else {
-            bail!(
-                "no admin token: set [admin] tokens, or run this beside the relay, whose own token lies in store.dir/admin.token"
-            );
+            bail!(super::Misuse("no admin token: set [admin] tokens, or run this beside the relay, whose own token lies in store.dir/admin.token".into()));
         };
         crate::channel::install_tls();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;

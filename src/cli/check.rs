@@ -53,5 +53,5 @@ pub fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
 /// Problems as one error, for commands that need the settings only on the way.
 pub fn as_error(problems: Vec<Problem>) -> anyhow::Error {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    anyhow::anyhow!("the settings have mistakes:\n  {}", lines.join("\n  "))
+    anyhow::Error::new(super::Misuse(format!("the settings have mistakes:\n  {}", lines.join("\n  "))))
 }

@@ -21,6 +21,11 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// A wrong call or wrong settings: exit status 2, where other failures are 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misuse(pub String);
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -86,7 +91,7 @@ pub fn main() -> ExitCode {
         Ok(Status::Wrong) => ExitCode::from(2),
         Err(error) => {
             out::error(&format!("{error:#}"));
-            ExitCode::from(1)
+            ExitCode::from(if error.is::<Misuse>() { 2 } else { 1 })
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct ExplainArgs {
 
 /// Shows an order.
 pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
-    let view: Value = args.door.client(config)?.get(&path(&args.shop, &args.order)).await?;
+    let view: Value = args.door.client(config)?.get(&path(&["orders", &args.shop, &args.order])).await?;
     if args.json {
         out::json(&view);
         return Ok(Status::Done);
@@ -73,7 +73,7 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
 
 /// Says what was told, what was not, and why.
 pub async fn explain(args: &ExplainArgs, config: Option<&Path>) -> anyhow::Result<Status> {
-    let mut view: Value = args.door.client(config)?.get(&path(&args.shop, &args.order)).await?;
+    let mut view: Value = args.door.client(config)?.get(&path(&["orders", &args.shop, &args.order])).await?;
     if let (Some(wanted), Some(Value::Array(items))) = (&args.milestone, view.get_mut("items")) {
         items.retain(|i| i.get("milestone").and_then(Value::as_str) == Some(wanted));
     }
@@ -158,10 +158,11 @@ fn attempts(view: &Value, item: &Value) -> Vec<String> {
         .collect()
 }
 
-fn path(shop: &str, order: &str) -> String {
-    let mut url = url::Url::parse("http://x/api/v1/orders").expect("a constant address parses");
+/// A path of the API; names from outside stay one segment each, whatever is in them.
+pub fn path(parts: &[&str]) -> String {
+    let mut url = url::Url::parse("http://x/api/v1").expect("a constant address parses");
     if let Ok(mut segments) = url.path_segments_mut() {
-        segments.push(shop).push(order);
+        segments.extend(parts);
     }
     url.path().to_string()
 }

@@ -1,7 +1,7 @@
 //! `queue` and `channels`.
 
 use super::ask::Door;
-use super::order::{number, text};
+use super::order::{number, path, text};
 use super::{Status, out};
 use crate::domain::settings::Span;
 use clap::{Args as ClapArgs, Subcommand};
@@ -112,7 +112,7 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
             });
         }
         Action::Show { shop, order } => {
-            let view: Value = client.get(&format!("/api/v1/orders/{shop}/{order}")).await?;
+            let view: Value = client.get(&path(&["orders", shop, order])).await?;
             show(args.json, &view, || super::order::explain_lines(&view).iter().for_each(|l| out::line(l)));
         }
         Action::Discard { shop, order, item, reason } => {
@@ -121,15 +121,15 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
             show(args.json, &answer, || out::line("discarded"));
         }
         Action::Pause { channel, length } => {
-            let secs =
-                length.as_deref().map(|l| Span::parse(l).ok_or_else(|| anyhow::anyhow!("--for: write 30m, 12h or 2d")));
+            let secs = length
+                .as_deref()
+                .map(|l| Span::parse(l).ok_or_else(|| super::Misuse("--for: write 30m, 12h or 2d".into())));
             let secs = secs.transpose()?.map(|s| s.0);
-            let answer: Value =
-                client.post(&format!("/api/v1/channels/{channel}/pause"), &json!({ "secs": secs })).await?;
+            let answer: Value = client.post(&path(&["channels", channel, "pause"]), &json!({ "secs": secs })).await?;
             show(args.json, &answer, || out::line(&format!("{channel} stands still until {}", text(&answer, "until"))));
         }
         Action::Resume { channel } => {
-            let answer: Value = client.post(&format!("/api/v1/channels/{channel}/resume"), &json!({})).await?;
+            let answer: Value = client.post(&path(&["channels", channel, "resume"]), &json!({})).await?;
             show(args.json, &answer, || out::line(&format!("{channel} goes on")));
         }
     }

@@ -65,7 +65,7 @@ pub struct Args {
 /// Pages through a replay until it is over.
 pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
     let Some(rate) = args.rate.trim_end_matches("/s").trim().parse::<f64>().ok().filter(|r| *r > 0.0) else {
-        bail!("--rate: write a number of messages a second, like 10/s");
+        bail!(super::Misuse("--rate: write a number of messages a second, like 10/s".into()));
     };
     let client = args.door.client(config)?;
     let mut request = Request {

@@ -20,9 +20,14 @@ use crate::store::keys::Unit;
 use crate::store::order::{Commit, Committed, Record};
 use crate::telemetry::WebhookOutcome;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Tries at a commit whose order was changed by somebody else meanwhile.
 const CONFLICTS: usize = 5;
+/// Longest a webhook may take behind its signature, waiting for other webhooks of its order included. With the
+/// 2.5 s of its body the answer leaves within 4.5 s: Shopify waits 5 s, and what is given up is repeated or
+/// known to be lost, never in doubt for minutes behind a Redis that does not answer.
+const ANSWER: Duration = Duration::from_millis(1900);
 /// Digests of webhooks are kept longer than any sender repeats (Shopify: 4 h of repeats, a day late).
 const SEEN_SECS: i64 = 8 * 86_400;
 
@@ -47,6 +52,9 @@ pub enum AcceptError {
     /// Redis could not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It took too long.
+    #[error("it was not stored within {ANSWER:?}")]
+    TooLate,
     /// The order was changed by others at every try.
     #[error("the order changed under every one of {CONFLICTS} tries")]
     Contended,
@@ -92,20 +100,10 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
             dedupe
         }
     };
-    let stored = match (shop.platform.normalise)(&shop.access, raw) {
-        Told::NoInterest(_) => return Answer::Taken(WebhookOutcome::Ignored),
-        Told::Check(what) => {
-            tracing::info!(shop = %shop.rules.id, what, "connectivity check received: the webhook works");
-            return Answer::Taken(WebhookOutcome::Check);
-        }
-        Told::ShopFault(code) => {
-            tracing::error!(shop = %shop.rules.id, code, "the shop sends errors instead of orders: check the webhook's owner and API version in the shop");
-            return Answer::Taken(WebhookOutcome::ShopFault);
-        }
-        Told::Unreadable(why) => keep_unreadable(app, shop, raw, &why).await,
-        Told::Events(events) => take_events(app, shop, raw, &dedupe, events).await,
-    };
-    stored.unwrap_or_else(|error| {
+    let told = (shop.platform.normalise)(&shop.access, raw);
+    // Given up in the middle, a commit may have happened or not: the repeat is a duplicate or new, both right.
+    let stored = tokio::time::timeout(ANSWER, store(app, shop, raw, &dedupe, told)).await;
+    stored.unwrap_or(Err(AcceptError::TooLate)).unwrap_or_else(|error| {
         let lost = if shop.platform.repeats {
             "the shop will repeat it"
         } else {
@@ -114,6 +112,22 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
         tracing::error!(shop = %shop.rules.id, %error, "webhook answered 503: {lost}");
         Answer::Unavailable
     })
+}
+
+async fn store(app: &App, shop: &Arc<Shop>, raw: &RawWebhook, dedupe: &str, told: Told) -> Result<Answer, AcceptError> {
+    match told {
+        Told::NoInterest(_) => Ok(Answer::Taken(WebhookOutcome::Ignored)),
+        Told::Check(what) => {
+            tracing::info!(shop = %shop.rules.id, what, "connectivity check received: the webhook works");
+            Ok(Answer::Taken(WebhookOutcome::Check))
+        }
+        Told::ShopFault(code) => {
+            tracing::error!(shop = %shop.rules.id, code, "the shop sends errors instead of orders: check the webhook's owner and API version in the shop");
+            Ok(Answer::Taken(WebhookOutcome::ShopFault))
+        }
+        Told::Unreadable(why) => keep_unreadable(app, shop, raw, &why).await,
+        Told::Events(events) => take_events(app, shop, raw, dedupe, events).await,
+    }
 }
 
 async fn keep_unreadable(app: &App, shop: &Shop, raw: &RawWebhook, why: &str) -> Result<Answer, AcceptError> {

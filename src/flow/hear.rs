@@ -6,15 +6,20 @@
 
 use super::App;
 use super::account::Account;
-use crate::domain::clock::plus_secs;
+use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
 use crate::domain::person::{AccountSignal, PersonChange, Signal};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::store::error::StoreError;
 use crate::telemetry::CallbackOutcome;
+use std::time::Duration;
 
 /// A stopped account is looked at again by itself after so long, in case nobody tells that it resumed.
 const STOPPED_SECS: i64 = 6 * 3600;
+
+/// Longest a callback may take behind its signature: LINE waits two seconds in all. What was applied by then
+/// meets its dedupe key at the repeat.
+const ANSWER: Duration = Duration::from_millis(1500);
 
 /// What the provider is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,15 +68,26 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
     if heard.unreadable > 0 {
         tracing::warn!(channel = %account.id, events = heard.unreadable, "parts of a callback could not be read");
     }
-    for signal in &heard.signals {
-        if let Err(error) = apply(app, account, signal).await {
-            tracing::error!(channel = %account.id, %error, what = signal.what, "callback answered 503: the provider repeats it");
-            return Answer::Unavailable;
+    match tokio::time::timeout(ANSWER, apply_all(app, account, &heard.signals, raw.received_at)).await {
+        Ok(Ok(())) => Answer::Heard(heard.answer),
+        Ok(Err(error)) => {
+            tracing::error!(channel = %account.id, %error, "callback answered 503: the provider repeats it");
+            Answer::Unavailable
         }
-        let took = app.clock.now().as_millisecond() - raw.received_at.as_millisecond();
+        Err(_) => {
+            tracing::error!(channel = %account.id, "callback answered 503, not applied within {ANSWER:?}: the provider repeats it");
+            Answer::Unavailable
+        }
+    }
+}
+
+async fn apply_all(app: &App, account: &Account, signals: &[Signal], came: Timestamp) -> Result<(), StoreError> {
+    for signal in signals {
+        apply(app, account, signal).await?;
+        let took = app.clock.now().as_millisecond() - came.as_millisecond();
         app.metrics.callback_applied(account.id.as_str(), took as f64 / 1000.0);
     }
-    Answer::Heard(heard.answer)
+    Ok(())
 }
 
 async fn apply(app: &App, account: &Account, signal: &Signal) -> Result<(), StoreError> {

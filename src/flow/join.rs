@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 
 /// How long a webhook waits for its order to become known. Shopify's deliveries are up to a day late.
 const WAIT_SECS: i64 = 2 * 86_400;
+/// A shop that refused an answer is asked again after so long.
+const REFUSED_SECS: i64 = 3600;
 /// The tag under which the waiting itself is owed.
 const WAITING: &str = "join";
 /// Waiting events kept for one thing.
@@ -182,7 +184,10 @@ enum Joined {
 /// Works on a leased waiting unit: finds the order, folds the events in, settles.
 pub async fn work(app: &App, leased: Leased, record: Record) -> Option<Rest> {
     let now = app.clock.now();
-    let waiting = record.snapshot.as_deref().and_then(|b| read(b).ok())?;
+    let Some(waiting) = record.snapshot.as_deref().and_then(|b| read(b).ok()) else {
+        // Of a newer version: left alone. Given back at once it would come again at once.
+        return Some(Rest::unchanged(leased, record.revision, record.wakes, Dest::Wait(plus_secs(now, 60))));
+    };
     let live = app.live();
     let shop = live.shops.get(&waiting.shop.as_str().into()).cloned();
     let joined = match &shop {
@@ -207,7 +212,11 @@ async fn resolve(app: &App, shop: &Shop, waiting: &Waiting, record: &Record, now
                 tracing::warn!(shop = %shop.rules.id, why, "the shop's API could not be asked; trying again");
                 return Joined::Later(plus_secs(now, i64::try_from(after.unwrap_or(60)).unwrap_or(60)));
             }
-            Err(AskFault::Refused(why)) => return Joined::Never(why),
+            Err(AskFault::Refused(why)) => {
+                // A right that is missing can be given, and the order's own webhook may still tell it.
+                tracing::error!(shop = %shop.rules.id, why, "the shop would not say which order it is; asking again later");
+                return Joined::Later(plus_secs(now, REFUSED_SECS));
+            }
         },
     };
     for (event, seen) in waiting.events.iter().filter(|(e, _)| !e.refetch) {

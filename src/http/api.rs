@@ -26,6 +26,11 @@ impl Problem {
     pub fn new(status: u16, title: impl Into<String>, detail: impl Into<String>) -> Problem {
         Problem { status, title: title.into(), detail: detail.into() }
     }
+
+    /// Its status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
 }
 
 impl fmt::Display for Problem {
@@ -40,7 +45,11 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code()).content_type("application/problem+json").body(
+        let mut answer = HttpResponse::build(self.status_code());
+        if self.status == 401 {
+            answer.insert_header(("www-authenticate", "Bearer"));
+        }
+        answer.content_type("application/problem+json").body(
             json!({ "type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail })
                 .to_string(),
         )
@@ -73,7 +82,12 @@ pub fn bad_query(error: actix_web::error::QueryPayloadError, _: &HttpRequest) ->
     Problem::new(400, "the query is not what this call takes", error.to_string()).into()
 }
 
-/// The API's routes; every one asks the guard first.
+/// A path or method that there is not.
+pub async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(404, "nothing here", "no such path, or not by this method"))
+}
+
+/// The API's routes; the door has asked for a token before, each asks for its scope.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/api/v1/orders/{shop}/{order}", web::get().to(order))

@@ -70,15 +70,23 @@ impl Guard {
         Err(Problem::new(421, "host not accepted", "add the name to [admin] hosts"))
     }
 
+    /// The request is for us and carries one of our tokens.
+    ///
+    /// # Errors
+    /// 421 for another host, 401 without or with a wrong token.
+    pub fn known(&self, request: &HttpRequest) -> Result<&Token, Problem> {
+        self.host(request)?;
+        self.bearer(request).ok_or_else(|| {
+            Problem::new(401, "a token is needed", "send Authorization: Bearer TOKEN with one of [admin] tokens")
+        })
+    }
+
     /// The request carries a token with this scope; returns who it is.
     ///
     /// # Errors
-    /// 401 without or with a wrong token, 403 without the scope.
+    /// As [`Guard::known`], 403 without the scope.
     pub fn allow(&self, request: &HttpRequest, scope: Scope) -> Result<String, Problem> {
-        self.host(request)?;
-        let token = self.bearer(request).ok_or_else(|| {
-            Problem::new(401, "a token is needed", "send Authorization: Bearer TOKEN with one of [admin] tokens")
-        })?;
+        let token = self.known(request)?;
         if token.scopes.contains(&scope) {
             return Ok(token.name.clone());
         }

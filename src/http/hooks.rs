@@ -4,6 +4,7 @@ use super::body::{self, Budget, Fault};
 use crate::domain::webhook::RawWebhook;
 use crate::flow::App;
 use crate::flow::accept::{Answer, accept};
+use crate::telemetry::WebhookOutcome;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -26,11 +27,20 @@ pub async fn hook(
     }
     let (platform, shop) = path.into_inner();
     let Some(limit) = app.body_limit(&platform, &shop) else {
+        app.metrics.webhook("unknown", WebhookOutcome::UnknownShop);
         return said(StatusCode::NOT_FOUND, "unknown shop");
     };
     let body = match body::read(&request, payload, limit, BODY, &budget).await {
         Ok(body) => body,
-        Err(fault) => return refused(fault),
+        Err(fault) => {
+            match fault {
+                Fault::TooLarge => app.metrics.webhook(&shop, WebhookOutcome::TooLarge),
+                Fault::TooSlow => app.metrics.webhook(&shop, WebhookOutcome::TooSlow),
+                Fault::Busy => app.metrics.webhook(&shop, WebhookOutcome::Unavailable),
+                Fault::Encoded | Fault::Broken => {}
+            }
+            return refused(fault);
+        }
     };
     let raw = raw(&request, body.bytes.clone(), app.clock.now());
     // A task of its own: a client that resets its connection cancels this handler, never a half-done accept.

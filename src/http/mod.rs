@@ -15,7 +15,10 @@ mod hooks;
 pub mod settings;
 
 use crate::flow::App;
+use actix_web::body::MessageBody;
 use actix_web::dev::Server;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpResponse, HttpServer, web};
 use auth::Guard;
 use body::Budget;
@@ -86,9 +89,27 @@ pub fn admin(status: Arc<Status>, guard: Guard, listener: TcpListener) -> std::i
             .app_data(web::QueryConfig::default().error_handler(api::bad_query))
             .configure(admin::routes)
             .configure(api::routes)
-            .default_service(web::route().to(nothing_here))
+            .default_service(web::route().to(api::nothing_here))
+            .wrap(from_fn(keep))
     });
     Ok(server.workers(1).client_request_timeout(HEAD).shutdown_timeout(3).disable_signals().listen(listener)?.run())
+}
+
+/// Whoever asks the API shows a token before anything of the request is read; which scope it needs, the
+/// route says. Paths that do not exist are kept from strangers like all others.
+async fn keep(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let open = !request.path().starts_with("/api/");
+    if !open && let Some(guard) = request.app_data::<web::Data<Guard>>() {
+        guard.known(request.request()).inspect_err(|problem| {
+            if let (401, Some(status)) = (problem.status(), request.app_data::<web::Data<Status>>()) {
+                status.app.metrics.auth_failure();
+            }
+        })?;
+    }
+    next.call(request).await
 }
 
 async fn nothing_here() -> HttpResponse {

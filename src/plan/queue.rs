@@ -242,7 +242,9 @@ fn join(turns: &[Turn<'_>], i: usize, go: &Go) -> Vec<u16> {
 
 fn fits(lead: &Case<'_>, go: &Go, turn: &Turn<'_>) -> bool {
     let case = &turn.case;
-    let fresh = case.item.state == State::Open && case.item.attempts == 0 && case.item.follows == 0;
+    // What is replayed joins only what is replayed with it.
+    let alike = (case.item.follows == 0) == (lead.item.follows == 0);
+    let fresh = case.item.state == State::Open && case.item.attempts == 0 && alike;
     let ready = match &turn.alone {
         Decision::Go(other) => other.channel == go.channel && other.address == go.address,
         Decision::Wait { reason: Reason::Settling | Reason::QuietHours, .. } => {

@@ -67,11 +67,13 @@ fn verify(secrets: &[Secret], body: &[u8], signature: &[u8]) -> Option<usize> {
     plain.or(other)
 }
 
-/// Webhook, topic and body: the delivery id is made of webhook and second, so two orders may share one.
+/// Webhook, topic, delivery and body. The delivery id alone is made of webhook and second, so two orders may
+/// share one; the body alone would drop the second of two `{"id":25}`: deleted, restored, deleted again.
 fn dedupe(raw: &RawWebhook) -> String {
     let id = raw.header("x-wc-webhook-id").unwrap_or_default();
+    let delivery = raw.header("x-wc-webhook-delivery-id").unwrap_or_default();
     let digest = hex::encode(Sha256::digest(&raw.body));
-    format!("{}:{}:{digest}", short(id), short(&topic(raw)))
+    format!("{}:{}:{}:{digest}", short(id), short(&topic(raw)), short(delivery))
 }
 
 /// The topic as the header names it: unsigned, so it only narrows what the body may mean.
