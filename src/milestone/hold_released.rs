@@ -21,7 +21,7 @@ pub const KIND: Milestone = Milestone {
 fn reached(order: &Order, _: &ShopRules) -> Vec<Reached> {
     let holds = order.holds.iter().filter(|h| !h.silent && h.placed_at.is_some());
     let mut found: Vec<Reached> =
-        holds.filter_map(|h| Some(Reached::new(Subject::Hold(h.id.clone()), h.released_at?))).collect();
+        holds.filter_map(|h| Some(Reached::new(Subject::Hold(h.id.clone()), order.lifted(h)?))).collect();
     let mut holds = 0;
     let mut held = false;
     for run in order.stage.runs() {
@@ -39,6 +39,6 @@ fn reached(order: &Order, _: &ShopRules) -> Vec<Reached> {
 }
 
 fn moot(order: &Order, _: &Reached) -> bool {
-    let open = order.holds.iter().any(|h| !h.silent && h.placed_at.is_some() && h.released_at.is_none());
+    let open = order.holds.iter().any(|h| !h.silent && h.placed_at.is_some() && order.lifted(h).is_none());
     called_off(order) || open || order.stage.now() == Some(&Stage::OnHold)
 }

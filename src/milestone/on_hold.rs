@@ -32,7 +32,7 @@ fn moot(order: &Order, reached: &Reached) -> bool {
         return false;
     };
     let lifted = match order.holds.iter().find(|h| h.id == *id) {
-        Some(hold) => hold.silent || hold.released_at.is_some(),
+        Some(hold) => hold.silent || order.lifted(hold).is_some(),
         None => order.stage.now() != Some(&Stage::OnHold),
     };
     lifted || called_off(order)
