@@ -7,8 +7,12 @@ use super::request::{Conn, NoRequest, Request};
 use super::{ALL, House, control};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+/// Rest after a connection that could not be taken: out of files, most likely.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// A provider over HTTP.
 pub(super) struct Understudy {
@@ -16,8 +20,8 @@ pub(super) struct Understudy {
     pub(super) name: &'static str,
     /// What a request wants, where its address is this provider's.
     pub(super) read: fn(&House, &Request) -> Option<Errand>,
-    /// Its words for "too fast" and "used up".
-    pub(super) too_many: fn(&FaultKind) -> Reply,
+    /// Its words for "too fast" and "used up", to whom it was sent.
+    pub(super) too_many: fn(&FaultKind, &str) -> Reply,
 }
 
 /// What a request wants.
@@ -74,7 +78,7 @@ pub(super) async fn listen<F>(
         };
         // A failed accept is the client's or the system's bad moment; the door stays open.
         let Ok((stream, _)) = accepted else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(BREATH).await;
             continue;
         };
         stream.set_nodelay(true).ok();
@@ -127,7 +131,7 @@ fn act(house: &Arc<House>, understudy: &Understudy, errand: Errand) -> Played {
     let manner = fault.as_ref().map_or(Manner::Plain, Manner::of);
     match &fault {
         Some(kind @ (FaultKind::Rate429 | FaultKind::Rate429After(_) | FaultKind::Quota429)) => {
-            return Played::plain((understudy.too_many)(kind));
+            return Played::plain((understudy.too_many)(kind, &errand.to));
         }
         Some(FaultKind::Status(status, body)) => return Played::plain(Reply::told(*status, body.clone())),
         Some(FaultKind::HangBefore(_) | FaultKind::CutBefore) => {

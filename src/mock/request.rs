@@ -132,6 +132,7 @@ impl Conn {
         let mut slots = [httparse::EMPTY_HEADER; HEADERS];
         let mut parsed = httparse::Request::new(&mut slots);
         let length = match parsed.parse(&self.read) {
+            Ok(httparse::Status::Complete(length)) if length > HEAD => return Err(NoRequest::Bad(431)),
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(httparse::Error::TooManyHeaders) => return Err(NoRequest::Bad(431)),

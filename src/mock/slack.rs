@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 pub(super) static UNDERSTUDY: Understudy = Understudy { name: "slack", read, too_many };
 
+/// Where the addresses of webhooks begin.
+const HOOKS: &str = "/services/";
 const TEXT: usize = 40_000;
 const BLOCKS: usize = 50;
 const SECTION: usize = 3000;
@@ -26,7 +28,7 @@ const CONTEXT: usize = 10;
 const ATTACHMENTS: usize = 100;
 
 /// A Slack workspace with one webhook and one bot.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SlackOptions {
     /// Path of the incoming webhook's address.
     pub webhook_path: String,
@@ -62,10 +64,15 @@ impl Door {
     }
 }
 
-fn too_many(kind: &FaultKind) -> Reply {
+fn too_many(kind: &FaultKind, to: &str) -> Reply {
     let after = if let FaultKind::Rate429After(after) = kind { after.as_str() } else { "1" };
-    // Neither door is known here; this body is read by clients of both.
-    Reply::json(429, &json!({ "ok": false, "error": "ratelimited" })).with("retry-after", after)
+    // A webhook's messages go to its path, the bot's to a channel.
+    let reply = if to.starts_with(HOOKS) {
+        Reply::text(429, "rate_limited")
+    } else {
+        Reply::json(429, &json!({ "ok": false, "error": "ratelimited" }))
+    };
+    reply.with("retry-after", after)
 }
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
@@ -73,7 +80,7 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
     let slack = &house.options.slack;
     let door = match path {
         "/api/chat.postMessage" => Door::Api,
-        _ if path.starts_with("/services/") => Door::Hook,
+        _ if path.starts_with(HOOKS) => Door::Hook,
         _ => return None,
     };
     let hook = || if path == slack.webhook_path { Ok(()) } else { Err(door.no(404, "no_service")) };

@@ -9,7 +9,7 @@ mod check;
 mod show;
 
 use super::House;
-use super::book::Taken;
+use super::book::{Refused, Taken};
 use super::door::{Errand, Outcome, Understudy};
 use super::fault::FaultKind;
 use super::people::People;
@@ -35,11 +35,13 @@ const KEYS: usize = 1_000_000;
 const REPLY_LIFE: i64 = 60;
 /// A stateless channel access token is good for so long. Seconds.
 const TOKEN_LIFE: i64 = 900;
+/// Name under which a reply's token is kept.
+const REPLY_TOKEN: &str = "reply-token";
 /// Message ids count from here: they look like LINE's, and pass 2^53.
 const FIRST_ID: u64 = 461_230_966_842_000_000;
 
 /// A LINE official account.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LineOptions {
     /// The channel's id on the relay, for `/callbacks/{id}`.
     pub id: String,
@@ -119,14 +121,15 @@ fn fault(status: u16, message: &str) -> Reply {
     Reply::json(status, &json!({ "message": message }))
 }
 
-fn too_many(kind: &FaultKind) -> Reply {
+fn too_many(kind: &FaultKind, _to: &str) -> Reply {
     match kind {
-        FaultKind::Quota429 => fault(429, "You have reached your monthly limit."),
+        FaultKind::Quota429 => fault(429, SPENT),
         FaultKind::Rate429After(after) => fault(429, RATE).with("retry-after", after.as_str()),
         _ => fault(429, RATE),
     }
 }
 
+const SPENT: &str = "You have reached your monthly limit.";
 const RATE: &str = "The API rate limit has been exceeded. Try again later.";
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
@@ -305,13 +308,14 @@ fn accept(house: &House, request: &Request, body: &Value, form: Form, to: &str) 
     }
     check::frame(body)?;
     check::messages(body.get("messages"))?;
-    if form == Form::Reply && !house.line.take_reply(body, house.now()) {
-        return Err(fault(400, "Invalid reply token"));
-    }
     if form == Form::Push && house.people.unknown("line", to) {
         return Err(fault(400, "Failed to send messages"));
     }
     let mut taken = Taken { form: form.name(), key: key.map(|k| k.to_string()), ..Taken::default() };
+    if let Some(token) = body.get("replyToken").and_then(Value::as_str) {
+        // It is used up when the message is settled, not before: a fault may come between.
+        taken.headers.push((REPLY_TOKEN.into(), token.into()));
+    }
     taken.delivered = !to.split(',').all(|id| house.people.blocked("line", id));
     taken.body = request.body.clone();
     let messages = body.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -337,20 +341,29 @@ fn retry_key(request: &Request, form: Form) -> Result<Option<Uuid>, Reply> {
 
 impl Memory {
     /// Uses a reply token up. False: it is unknown, used or too old.
-    fn take_reply(&self, body: &Value, now: Timestamp) -> bool {
-        let token = body.get("replyToken").and_then(Value::as_str).unwrap_or_default();
-        let taken = self.replies.lock().ok().and_then(|mut replies| replies.remove(token));
+    fn take_reply(&self, token: Option<&str>, now: Timestamp) -> bool {
+        let taken = self.replies.lock().ok().and_then(|mut replies| replies.remove(token?));
         taken.is_some_and(|(_, until)| now <= until)
     }
 }
 
-/// Retry key, quota, ids, list: in this order.
+/// A message that cannot be settled after all.
+fn refused(house: &House, taken: Taken, status: u16, why: &str) -> Reply {
+    let (channel, at, to) = (taken.channel, taken.at, taken.to);
+    house.book.refuse(Refused { channel, at, to, status, why: why.into() });
+    fault(status, why).with("x-line-request-id", house.line.request_id())
+}
+
+/// Reply token, retry key, quota, ids, list: in this order.
 fn settle(house: &Arc<House>, mut taken: Taken, _late: Option<u64>) -> Reply {
     let memory = &house.line;
     let key = taken.key.as_deref().and_then(|key| Uuid::try_parse(key).ok());
     let body = memory.hasher.hash_one(&taken.body);
     let mut keys = memory.keys.lock().ok().filter(|_| key.is_some());
     let now = taken.at;
+    if taken.form == "reply" && !memory.take_reply(taken.header(REPLY_TOKEN), now) {
+        return refused(house, taken, 400, "Invalid reply token");
+    }
     let known = keys.as_ref().zip(key).and_then(|(keys, key)| keys.get(&key.as_u128()).copied());
     if let Some(first) = known.filter(|first| now < plus_secs(first.at, KEY_LIFE)) {
         drop(keys);
@@ -360,9 +373,7 @@ fn settle(house: &Arc<House>, mut taken: Taken, _late: Option<u64>) -> Reply {
     if let Some(limit) = house.options.line.quota
         && memory.used.load(Ordering::Relaxed) + units > limit
     {
-        let (channel, at, to) = (taken.channel, taken.at, taken.to);
-        house.book.refuse(super::Refused { channel, at, to, status: 429, why: "monthly limit".into() });
-        return too_many(&FaultKind::Quota429).with("x-line-request-id", memory.request_id());
+        return refused(house, taken, 429, SPENT);
     }
     memory.used.fetch_add(units, Ordering::Relaxed);
     let messages = taken.ids.len();
@@ -405,9 +416,7 @@ fn sent(taken: &Taken) -> Value {
 /// A retry key that is known: the first request's result, under 409.
 fn again(house: &Arc<House>, mut taken: Taken, first: Accepted, body: u64) -> Reply {
     if first.body != body {
-        let why = "The retry key was used with another request body";
-        house.book.refuse(super::Refused { channel: "line", at: taken.at, to: taken.to, status: 400, why: why.into() });
-        return fault(400, why).with("x-line-request-id", house.line.request_id());
+        return refused(house, taken, 400, "The retry key was used with another request body");
     }
     taken.ids = ids(first.n, first.messages);
     taken.duplicate = true;

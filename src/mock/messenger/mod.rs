@@ -19,12 +19,11 @@ use std::sync::Arc;
 
 pub(super) static UNDERSTUDY: Understudy = Understudy { name: "messenger", read, too_many };
 
-/// A template that Meta approved for the page: name, language code, and how many parameters its body has,
-/// where that is to be checked.
+/// A template that Meta approved for the page: name and language code.
 pub type Template = (String, String);
 
 /// A Facebook page.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MessengerOptions {
     /// The channel's id on the relay, for `/callbacks/{id}`.
     pub id: String,
@@ -72,7 +71,7 @@ fn error(status: u16, code: i64, subcode: Option<i64>, message: &str) -> Reply {
     Reply::json(status, &json!({ "error": error }))
 }
 
-fn too_many(kind: &FaultKind) -> Reply {
+fn too_many(kind: &FaultKind, _to: &str) -> Reply {
     let reply = error(429, 4, None, "(#4) Application request limit reached");
     let reply = reply.with("x-app-usage", r#"{"call_count":100,"total_cputime":12,"total_time":15}"#);
     if let FaultKind::Rate429After(after) = kind { reply.with("retry-after", after.as_str()) } else { reply }

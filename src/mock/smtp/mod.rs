@@ -27,7 +27,7 @@ const LINE: usize = 4096;
 const SEEN: usize = 1_000_000;
 
 /// The mail server's account.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SmtpOptions {
     /// User and password; `None`: nobody needs to log in.
     pub login: Option<(String, String)>,

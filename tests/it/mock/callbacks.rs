@@ -23,6 +23,12 @@ impl Heard {
         serde_json::from_str(&self.body).unwrap()
     }
 
+    /// Headers and body, as our own door would hand them on.
+    pub fn parts(&self) -> (Vec<(String, String)>, String) {
+        let headers = self.head.lines().filter_map(|l| l.split_once(": "));
+        (headers.map(|(n, v)| (n.to_string(), v.to_string())).collect(), self.body.clone())
+    }
+
     fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().filter_map(|l| l.split_once(": ")).find(|(n, _)| *n == name).map(|(_, v)| v)
     }

@@ -2,7 +2,7 @@
 
 use super::{LONG, Stage, USER, push};
 use orderwire::domain::clock::{Clock, ManualClock, SystemClock};
-use orderwire::mock::{Become, LineOptions, MockOptions, Say};
+use orderwire::mock::{Become, Fault, FaultKind, LineOptions, MockOptions, Say};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -95,6 +95,8 @@ async fn a_reply_token_is_good_once_and_for_a_minute() {
     };
     let reply = |token: &Value| json!({ "replyToken": token, "messages": [{ "type": "text", "text": "hello" }] });
     let first = token().await;
+    stage.mock.fault(Fault::new("line", FaultKind::CutBefore).only_to(USER));
+    assert!(stage.line("reply", None, &reply(&first)).await.is_err(), "not taken, so the token stays good");
     assert_eq!(stage.line("reply", None, &reply(&first)).await.unwrap().status, 200);
     let used = stage.line("reply", None, &reply(&first)).await.unwrap();
     assert_eq!((used.status, used.json()), (400, json!({ "message": "Invalid reply token" })));
