@@ -15,7 +15,7 @@ use crate::domain::ids::{ChannelId, RouteId, ShopId};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::flow::App;
 use crate::flow::account::Account;
-use crate::flow::live::{Live, OffLinks, Shop};
+use crate::flow::live::{Keyed, Live, Shop};
 use crate::http;
 use crate::http::settings::{AdminSettings, ServerSettings};
 use crate::milestone;
@@ -125,7 +125,7 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
     document.finish(&[], &mut problems);
     match (log, server, admin, store, worker, words) {
         (Some(log), Some(server), Some(admin), Some(store), Some(worker), Some(words)) if problems.is_empty() => {
-            let live = Live { shops, routes, conditions, words: Arc::new(words), channels, off_links: None };
+            let live = Live { shops, routes, conditions, words: Arc::new(words), channels, keyed: None };
             Ok(Settings { parts: Parts { server, admin, store, worker, log, files, warnings }, live })
         }
         _ => Err(problems),
@@ -352,7 +352,7 @@ fn seal(store: &StoreSettings) -> anyhow::Result<Seal> {
 pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {
     let seal = Arc::new(seal(&settings.store)?);
     let store = Store::open(&settings.store.options(), Arc::clone(&seal)).await?;
-    live.off_links = settings.server.public_url.clone().map(|base| OffLinks { base, seal });
+    live.keyed = Some(Keyed { seal, public_url: settings.server.public_url.clone() });
     let metrics = Arc::new(Metrics::new(labels(&live)));
     let asking = reqwest::Client::builder()
         .no_proxy()

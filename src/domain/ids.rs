@@ -61,8 +61,9 @@ name!(
     OrderId
 );
 
-/// First four bytes of a name's SHA-256: how routes, channels and milestones are stored in an owed
-/// item, which must stay below 64 bytes. Settings with two names of one tag do not start.
+/// A name's FNV-1a hash: how routes, channels and milestones are stored in an owed item, which must stay
+/// below 64 bytes. Cheap, because it is asked for with every item; settings with two names of one tag do not
+/// start, so it need not be strong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 pub struct Tag(pub u32);
 
@@ -71,9 +72,15 @@ impl Tag {
     pub const NONE: Tag = Tag(0);
 
     /// The tag of `name`; never [`Tag::NONE`].
-    pub fn of(name: &str) -> Tag {
-        let digest = Sha256::digest(name.as_bytes());
-        Tag(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]).max(1))
+    pub const fn of(name: &str) -> Tag {
+        let bytes = name.as_bytes();
+        let mut hash: u32 = 0x811c_9dc5;
+        let mut i = 0;
+        while i < bytes.len() {
+            hash = (hash ^ bytes[i] as u32).wrapping_mul(0x0100_0193);
+            i += 1;
+        }
+        if hash == 0 { Tag(1) } else { Tag(hash) }
     }
 }
 

@@ -293,7 +293,7 @@ impl InHand {
     pub fn mark_begun(&mut self, now: Timestamp) {
         for i in 0..self.sends.len() {
             let (lead, tag) = (self.sends[i].lead, self.sends[i].account.tag);
-            let address = self.sends[i].go.address.as_ref().map_or(0, |a| Tag::of(&a.value).0);
+            let address = self.sends[i].go.address.as_ref().map_or(0, |a| self.live.digest(a));
             let joined = self.sends[i].go.joined.clone();
             for no in std::iter::once(lead).chain(joined) {
                 let Some(item) = self.item_mut(no) else { continue };

@@ -24,17 +24,17 @@ pub struct Live {
     pub words: Arc<Words>,
     /// Channel accounts by id.
     pub channels: BTreeMap<ChannelId, Arc<Account>>,
-    /// Makes links by which a recipient switches messages off; `None`: the relay has no public address.
-    pub off_links: Option<OffLinks>,
+    /// What hangs on the relay's keys; set once they are open, kept over reloads.
+    pub keyed: Option<Keyed>,
 }
 
-/// Makes and reads the links of RFC 8058.
+/// What hangs on the relay's keys.
 #[derive(Clone)]
-pub struct OffLinks {
-    /// Public address of this relay.
-    pub base: String,
-    /// Seals who and where.
+pub struct Keyed {
+    /// Seals links, digests addresses.
     pub seal: Arc<Seal>,
+    /// Public address of this relay; `None`: it makes no links.
+    pub public_url: Option<String>,
 }
 
 /// How long a link in a mail can be used. RFC 8058 asks for long; a mailbox keeps mail for years.
@@ -63,17 +63,24 @@ impl Live {
         self.channels.values().find(|a| a.id.tag() == tag)
     }
 
+    /// An address as it stands in an owed item: keyed, because a phone number's plain hash is soon guessed.
+    pub fn digest(&self, address: &Address) -> u32 {
+        let parts = [address.scheme.as_bytes(), address.value.as_bytes()];
+        let hash = self.keyed.as_ref().map(|k| k.seal.hash16("address", &parts)).unwrap_or_default();
+        u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+    }
+
     /// A link by which this person switches messages of this channel off.
     pub fn off_link(&self, channel: &ChannelId, address: &Address, now: Timestamp) -> Option<String> {
-        let links = self.off_links.as_ref()?;
+        let Keyed { seal, public_url } = self.keyed.as_ref()?;
         let who = serde_json::to_vec(&(channel, address)).ok()?;
-        let token = links.seal.token(OFF, &who, plus_secs(now, OFF_SECS));
-        Some(format!("{}/p/{token}", links.base.trim_end_matches('/')))
+        let token = seal.token(OFF, &who, plus_secs(now, OFF_SECS));
+        Some(format!("{}/p/{token}", public_url.as_ref()?.trim_end_matches('/')))
     }
 
     /// Who a link belongs to, if it is genuine and not over.
     pub fn off_of(&self, token: &str, now: Timestamp) -> Option<(ChannelId, Address)> {
-        let who = self.off_links.as_ref()?.seal.untoken(OFF, token, now).ok()?;
+        let who = self.keyed.as_ref()?.seal.untoken(OFF, token, now).ok()?;
         serde_json::from_slice(&who).ok()
     }
 

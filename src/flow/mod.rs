@@ -88,7 +88,7 @@ impl App {
     /// Puts newly loaded settings in force. Links already mailed go on to work: what they are made of belongs
     /// to the process, not to the settings read.
     pub fn reload(&self, mut live: Live) {
-        live.off_links = live.off_links.or_else(|| self.live().off_links.clone());
+        live.keyed = live.keyed.or_else(|| self.live().keyed.clone());
         *self.live.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(live);
     }
 

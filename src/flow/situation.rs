@@ -6,7 +6,7 @@ use super::inhand::InHand;
 use crate::domain::channel::Audience;
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Decision;
-use crate::domain::ids::{ChannelId, Tag};
+use crate::domain::ids::ChannelId;
 use crate::domain::milestone::{Milestone, Reached};
 use crate::domain::person::{Address, PersonFacts};
 use crate::milestone;
@@ -52,7 +52,7 @@ pub fn decide(hand: &InHand, people: &People, now: Timestamp, force: bool) -> Ve
         condition: &condition,
         templates: &templates,
         linked: &|_| Vec::new(),
-        digest: &|address| Tag::of(&address.value).0,
+        digest: &|address| live.digest(address),
         muted: &muted,
         force,
     })
