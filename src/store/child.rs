@@ -186,6 +186,9 @@ impl Child {
         let started = Command::new(&self.program)
             .arg(&config)
             .current_dir(&self.place.dir)
+            // Our environment holds secrets; the server needs none of it, and is found by PATH.
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -26,6 +26,7 @@ pub mod people;
 mod script;
 pub mod settings;
 mod value;
+mod wake;
 pub mod work;
 
 use crate::domain::ids::Tag;

@@ -1,6 +1,6 @@
 //! `[store]` of the settings file.
 
-use super::{Durability, Retention, StoreOptions};
+use super::{Durability, Retention, StoreOptions, link};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::seal::Seal;
 use schemars::JsonSchema;
@@ -115,7 +115,7 @@ impl StoreSettings {
     pub fn mistakes(&self) -> Vec<Mistake> {
         let mut out = self.seal().err().unwrap_or_default();
         if let Some(url) = &self.url
-            && let Err(e) = super::link::address(&url.0)
+            && let Err(e) = link::address(&url.0)
         {
             out.push(Mistake::new("url", e));
         }
@@ -150,5 +150,74 @@ impl StoreSettings {
             ));
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::settings::SECRET_KEY;
+
+    fn read(json: serde_json::Value) -> StoreSettings {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn key() -> serde_json::Value {
+        serde_json::json!({ SECRET_KEY: "3f9a1c0de4b85276aa10ff93c6d7e8b12b4d6f80913572c4e6a8b0d2f4163850" })
+    }
+
+    #[test]
+    fn what_is_left_out_is_the_documented_default() {
+        let s = read(serde_json::json!({ "encryption_keys": [key()] }));
+        assert_eq!(s.mistakes(), Vec::new());
+        let o = s.options();
+        assert_eq!((o.url, o.prefix.as_str(), o.deadline_ms), (None, "ow", 1500));
+        assert_eq!((o.durability, o.retention), (Durability::Local, Retention::default()));
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_its_key_and_shows_no_secret() {
+        let s = read(serde_json::json!({
+            "url": "http://user:canary@host", "prefix": "a b", "deadline_ms": 5,
+            "accept_risk": ["everything"], "encryption_keys": [key(), { SECRET_KEY: "canary" }],
+            "keep_orders": "1d", "keep_ledger": "2h", "keep_unreadable": "1h", "keep_dead": "0d",
+        }));
+        let found = s.mistakes();
+        let keys: Vec<&str> = found.iter().map(|m| m.key.as_str()).collect();
+        for key in [
+            "url",
+            "prefix",
+            "deadline_ms",
+            "accept_risk",
+            "encryption_keys[1]",
+            "keep_orders",
+            "keep_ledger",
+            "keep_unreadable",
+            "keep_dead",
+        ] {
+            assert!(keys.contains(&key), "{key} in {keys:?}");
+        }
+        assert!(!format!("{found:?} {s:?}").contains("canary"));
+        assert_eq!(read(serde_json::json!({})).mistakes()[0].key, "encryption_keys", "a key is needed");
+    }
+
+    #[test]
+    fn addresses_are_read_or_refused_with_a_word() {
+        for good in ["redis://localhost:6379/0", "rediss://u:p@h", "unix:///run/redis.sock"] {
+            assert!(link::address(good).is_ok(), "{good}");
+        }
+        for bad in ["", "localhost", "http://h", "redis+cluster://h", "redis+sentinel://h/name"] {
+            let e = link::address(bad).unwrap_err();
+            assert!(e.contains("redis://"), "{bad}: {e}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_and_the_schema_names_all() {
+        assert!(serde_json::from_value::<StoreSettings>(serde_json::json!({ "durabilty": "local" })).is_err());
+        let schema = serde_json::to_value(schemars::schema_for!(StoreSettings)).unwrap();
+        for key in ["url", "dir", "durability", "encryption_keys", "keep_orders", "accept_risk"] {
+            assert!(schema["properties"].get(key).is_some(), "{key}");
+        }
     }
 }

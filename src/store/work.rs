@@ -1,11 +1,11 @@
 //! Leases: taking orders, beginning sends, settling.
 
 use super::Store;
-use super::error::{ErrorKind, StoreError};
+use super::error::StoreError;
 use super::keys::{Member, PARTITIONS};
 use super::link::Repeat;
 use super::order::{MAX_LEDGER, hex_tag, tag};
-use super::script::{BEGIN, Call, EXTEND, LEASE, RELEASE, SETTLE, TICK, WAKE};
+use super::script::{BEGIN, Call, EXTEND, LEASE, RELEASE, SETTLE, TICK};
 use super::value;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::Tag;
@@ -24,8 +24,6 @@ const MAX_BEGIN: usize = 50;
 const OUTAGE_MS: u64 = 5_000;
 /// Time that workers then get to settle before their leases count as ended. ms.
 const GRACE_MS: u64 = 10_000;
-/// How often an order may change its place of parking under a call.
-const MAX_CHASE: usize = 5;
 
 /// An order this worker may work on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,39 +133,57 @@ pub struct Ticked {
     pub unparked: u32,
 }
 
+/// A lease call under way. Dropped without an answer (an error, a caller that gave up), its token is kept for
+/// the next call; taken out meanwhile, so that two calls at once never get the same orders.
+struct LeaseCall<'a> {
+    store: &'a Store,
+    who: (u8, String),
+    token: Arc<str>,
+    answered: bool,
+}
+
+impl Drop for LeaseCall<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let mut unanswered = self.store.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+            unanswered.insert(self.who.clone(), self.token.clone());
+        }
+    }
+}
+
 impl Store {
     /// Takes up to `n` (at most 100) orders of a partition that have something to do now, fairly between
-    /// shops. One call of a `worker` in a partition at a time; a call whose answer was lost is made again
-    /// under the same token, so its orders are not stranded until their lease ends.
+    /// shops. A call whose answer was lost is made again under the same token by the `worker`'s next one, so
+    /// its orders are not stranded until their lease ends.
     ///
     /// # Errors
     /// The store's.
     pub async fn lease(&self, partition: u8, n: usize, worker: &str, lease_ms: u64) -> Result<Vec<Leased>, StoreError> {
         let part = self.keys.part(partition);
-        let who = (partition, format!("{}:{worker}", self.nonce));
-        let token = self.lease_token(&who);
+        let mut asked = self.lease_call(partition, worker);
         let keys = [&part.ready, &part.wait, &part.lease, &part.tok, &part.red, &part.vt, &part.ctl, &part.calls];
-        let call = Call::script(&LEASE, &keys).arg(n.min(MAX_LEASE)).arg(&who.1).arg(&*token).arg(lease_ms);
+        let call = Call::script(&LEASE, &keys).arg(n.min(MAX_LEASE)).arg(&asked.who.1).arg(&*asked.token).arg(lease_ms);
         let answer = self.work.one(call).await?;
-        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).remove(&who);
+        asked.answered = true;
         let mut out = Vec::new();
         for (name, redeliveries) in value::pairs(answer)? {
             let name = String::from_utf8(name).unwrap_or_default();
             let redeliveries = std::str::from_utf8(&redeliveries).ok().and_then(|r| r.parse().ok()).unwrap_or(0);
             let member =
                 Member::from_name(&name).ok_or_else(|| StoreError::bug(format!("{name:?} is no order's name")))?;
-            out.push(Leased { member, token: token.clone(), redeliveries });
+            out.push(Leased { member, token: asked.token.clone(), redeliveries });
         }
         Ok(out)
     }
 
-    fn lease_token(&self, who: &(u8, String)) -> Arc<str> {
-        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || {
+    fn lease_call(&self, partition: u8, worker: &str) -> LeaseCall<'_> {
+        let who = (partition, format!("{}:{worker}", self.nonce));
+        let lost = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).remove(&who);
+        let token = lost.unwrap_or_else(|| {
             let serial = self.calls.fetch_add(1, Ordering::Relaxed);
             Arc::from(format!("{}.{serial:x}", self.nonce))
-        };
-        unanswered.entry(who.clone()).or_insert_with(make).clone()
+        });
+        LeaseCall { store: self, who, token, answered: false }
     }
 
     /// Records sends as about to happen, in one flight with one script a partition; answers in the order
@@ -389,59 +405,6 @@ impl Store {
     fn know_parked(&self, partition: u8, channels: impl IntoIterator<Item = Tag>) {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(partition) % PARTITIONS]
             .extend(channels);
-    }
-
-    /// Makes orders be looked at again now.
-    ///
-    /// # Errors
-    /// The store's; waking again does no harm.
-    pub async fn wake(&self, members: &[Member]) -> Result<(), StoreError> {
-        let asks = members.iter().map(|m| (m, ())).collect();
-        self.where_parked(asks, |member, k, parked, ()| {
-            let part = self.keys.part(member.partition());
-            let ord = self.keys.of(member, "ord");
-            let mut keys = vec![ord.as_str(), &part.ready, &part.wait, &part.vt];
-            keys.extend(parked);
-            Call::script(&WAKE, &keys).arg(member.as_str()).arg(k)
-        })
-        .await
-        .map(|_| ())
-    }
-
-    /// Calls scripts that must declare where an order may be parked. Most are parked nowhere, so that is
-    /// assumed first; the script names the place otherwise and is called again with its key.
-    pub(super) async fn where_parked<T>(
-        &self,
-        asks: Vec<(&Member, T)>,
-        call: impl Fn(&Member, &str, Option<&str>, &T) -> Call,
-    ) -> Result<Vec<String>, StoreError> {
-        let mut words = vec![String::new(); asks.len()];
-        let mut open: Vec<(usize, String)> = (0..asks.len()).map(|i| (i, String::new())).collect();
-        for _ in 0..MAX_CHASE {
-            let calls: Vec<Call> = open
-                .iter()
-                .map(|(i, k)| {
-                    let (member, data) = &asks[*i];
-                    let parked = tag(k.as_bytes()).map(|c| self.keys.part(member.partition()).parked(c));
-                    call(member, k, parked.as_deref(), data)
-                })
-                .collect();
-            let answers = self.work.flight(&calls, Repeat::Once).await?;
-            let mut again = Vec::new();
-            for ((i, _), answer) in open.into_iter().zip(answers) {
-                let (word, rest) = value::word(answer)?;
-                if word == "k" {
-                    again.push((i, value::text(rest.into_iter().next().unwrap_or_default())?));
-                } else {
-                    words[i] = word;
-                }
-            }
-            open = again;
-            if open.is_empty() {
-                return Ok(words);
-            }
-        }
-        Err(StoreError::new(ErrorKind::Away, "an order keeps moving between channels; try again"))
     }
 }
 

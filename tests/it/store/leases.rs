@@ -374,3 +374,21 @@ async fn the_dead_are_listed_and_the_others_go_on() {
     w.take(&m).await;
     w.audit().await;
 }
+
+#[tokio::test]
+async fn two_calls_of_one_worker_at_once_never_get_the_same_order() {
+    let w = World::new().await;
+    for i in 0..40 {
+        let m = w.in_zero("demo", i * 100);
+        w.owe(&m, 1, 0).await;
+    }
+    let calls = (0..8).map(|_| w.store.lease(0, 5, "w", 30_000));
+    let mut got: Vec<Member> = Vec::new();
+    for answer in futures_util::future::join_all(calls).await {
+        got.extend(answer.unwrap().into_iter().map(|l| l.member));
+    }
+    got.sort();
+    let all = got.len();
+    got.dedup();
+    assert_eq!((got.len(), all), (40, 40));
+}

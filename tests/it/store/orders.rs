@@ -40,8 +40,12 @@ async fn a_repeat_is_a_duplicate_and_a_moved_order_a_conflict() {
     assert_eq!(w.store.commit(&m, first).await.unwrap(), Committed::Duplicate);
     let stale = w.news(&Record::default(), 2, 0);
     assert_eq!(w.store.commit(&m, stale).await.unwrap(), Committed::Conflict);
+    let mut silent = w.news(&Record::default(), 3, 0);
+    (silent.owed, silent.due) = (Vec::new(), None);
+    assert_eq!(w.store.commit(&m, silent).await.unwrap(), Committed::Conflict, "also one that owes nothing");
     let r = w.store.read(&m).await.unwrap();
-    assert_eq!((r.items.len(), r.seen.len()), (1, 1), "neither left anything");
+    assert_eq!((r.items.len(), r.seen.len()), (1, 1), "none left anything");
+    assert_eq!(r.snapshot.as_deref(), Some(&b"snapshot 1"[..]));
     let mut elsewhere = w.news(&r, 3, 0);
     elsewhere.parked = Some(Tag::of("line-main"));
     assert_eq!(w.store.commit(&m, elsewhere).await.unwrap(), Committed::Conflict, "parked elsewhere than read");

@@ -145,6 +145,22 @@ async fn a_program_that_is_missing_or_fails_is_named_with_the_remedy() {
 }
 
 #[tokio::test]
+async fn no_secret_of_ours_goes_along_into_the_servers_environment() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = scratch("environment");
+    let program = dir.join("program");
+    std::fs::write(&program, "#!/bin/sh\nenv > environment\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let o = StoreOptions { redis_server: Some(program), ..private(&dir) };
+    assert_eq!(Store::open(&o, seal()).await.err().unwrap().kind, ErrorKind::Setup);
+    let environment = std::fs::read_to_string(dir.join("redis/environment")).unwrap();
+    // PWD and _ are the shell's own.
+    let foreign: Vec<&str> =
+        environment.lines().filter(|l| !["PATH=", "PWD=", "_=", "SHLVL="].iter().any(|v| l.starts_with(v))).collect();
+    assert_eq!(foreign, Vec::<&str>::new());
+}
+
+#[tokio::test]
 async fn servers_that_lose_what_they_acknowledge_are_refused() {
     let cases = [
         ("appendonly no", "aof-off"),
