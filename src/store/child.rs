@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -33,6 +34,8 @@ pub(super) struct Child {
     process: Mutex<Option<process::Child>>,
     /// Both connections miss the server at the same moment; two servers on one set of files destroy it.
     starting: tokio::sync::Mutex<()>,
+    /// It is being ended on purpose: a late call must not start it again.
+    ending: AtomicBool,
 }
 
 /// Where everything lies.
@@ -125,7 +128,19 @@ impl Child {
             Err(TryLockError::Error(e)) => return Err(cannot(&format!("cannot lock {}", path.display()), &e)),
         }
         let program = program.unwrap_or(Path::new("redis-server")).to_path_buf();
-        Ok(Child { place, program, _lock: lock, process: Mutex::new(None), starting: tokio::sync::Mutex::new(()) })
+        Ok(Child {
+            place,
+            program,
+            _lock: lock,
+            process: Mutex::new(None),
+            starting: tokio::sync::Mutex::new(()),
+            ending: AtomicBool::new(false),
+        })
+    }
+
+    /// From now on it is not started again.
+    pub(super) fn stay_down(&self) {
+        self.ending.store(true, Ordering::Release);
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -135,6 +150,9 @@ impl Child {
     /// Sees to it that the server can be reached: as it runs, or started.
     pub(super) async fn ensure(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.starting.lock().await;
+        if self.ending.load(Ordering::Acquire) {
+            return Err(StoreError::new(ErrorKind::Away, "the private redis-server is being ended"));
+        }
         let until = Instant::now() + START;
         let mut started = false;
         loop {

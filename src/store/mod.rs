@@ -251,6 +251,7 @@ impl Store {
     /// Lets go; a private server that this process holds is shut down, its data on disk.
     pub async fn close(&self) {
         if let Some(child) = &self.child {
+            child.stay_down();
             self.work.shut_down().await;
             child.wait_end().await;
         }

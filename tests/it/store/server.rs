@@ -67,6 +67,7 @@ async fn data_survives_a_clean_end() {
     let m = store.member(&unit);
     store.commit(&m, w.news(&Record::default(), 1, 60)).await.unwrap();
     store.close().await;
+    drop(store);
     let store = Store::open(&o, seal()).await.unwrap();
     assert_eq!(store.read(&m).await.unwrap().items.len(), 1);
     store.close().await;
