@@ -39,8 +39,6 @@ const NEVER: &[(&str, &str)] = &[("mock", "channel")];
 const TOP: &[(&str, &str)] = &[("boot", "all but cli"), ("main", "all"), ("lib", "nothing")];
 /// Lines of a file, tests included.
 const LONGEST: usize = 500;
-/// Files that may be longer, how long, and why. One that has become short enough has no business here.
-const LONG: &[(&str, usize, &str)] = &[];
 /// What the head of a room's `mod.rs` says, in this order.
 const HEAD: [&str; 4] = ["Knows: ", "Must not know: ", "May use: ", "How to add one: "];
 
@@ -202,14 +200,7 @@ fn circle(uses: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
 
 fn length(path: &str, text: &str) -> Option<String> {
     let lines = text.lines().count();
-    let (limit, long) = match LONG.iter().find(|(name, ..)| *name == path) {
-        Some((_, limit, _)) => (*limit, true),
-        None => (LONGEST, false),
-    };
-    if lines > limit {
-        return Some(format!("{path}: {lines} lines; at most {limit}: take it apart"));
-    }
-    (long && lines <= LONGEST).then(|| format!("{path}: short enough by now; strike it off LONG in tests/it/fences.rs"))
+    (lines > LONGEST).then(|| format!("{path}: {lines} lines; at most {LONGEST}: take it apart"))
 }
 
 /// All Rust files below a folder of the project.
@@ -344,6 +335,5 @@ mod the_test_itself {
         one(&[("src/store/long.rs", &"\n".repeat(501))], "501 lines");
         one(&[("tests/it/long.rs", &"\n".repeat(501))], "501 lines");
         assert_eq!(house(&[("src/store/long.rs", &"\n".repeat(500))]), [""; 0]);
-        one(&[("src/domain/order.rs", "")], "strike it off");
     }
 }
