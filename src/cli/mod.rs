@@ -4,7 +4,7 @@
 //! Must not know: the inside of rooms.
 //! May use: domain, config, telemetry, flow, boot, mock, channel, words
 //! How to add one: a command is a file here with its arguments and a function that returns a [`Status`], and
-//! a line in [`Command`].
+//! a line in `Command`.
 
 mod ask;
 mod check;

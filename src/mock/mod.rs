@@ -3,8 +3,8 @@
 //! Knows: how LINE, Messenger, Slack and an SMTP server take a message, refuse one and call back; faults on demand.
 //! Must not know: how we shape and judge: an understudy that shares the actor's mistakes would not find them.
 //! May use: domain
-//! How to add one: a provider over HTTP is a file here with an [`Understudy`] (whose paths, what it refuses,
-//! what it answers), and a line in [`ALL`]; its settings are a field of [`MockOptions`].
+//! How to add one: a provider over HTTP is a file here with an `Understudy` (whose paths, what it refuses,
+//! what it answers), and a line in `ALL`; its settings are a field of [`MockOptions`].
 //!
 //! It runs on loopback, in users' CI (`orderwire mock`), under `demo` and under our own tests. Requests are
 //! read on raw sockets, because a server library can neither hang, trickle nor reset in the middle.

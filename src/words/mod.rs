@@ -31,7 +31,7 @@
 //! ```
 //!
 //! A shop's file is laid over the built-in one of the same place: what it leaves out stays. `phrases.toml`
-//! holds texts that several milestones share (`{{ phrases.tracking }}`). Names: see [`facts`]; every name is
+//! holds texts that several milestones share (`{{ phrases.tracking }}`). Names: see `facts`; every name is
 //! always there, and what is not known is none and may only be printed within an `{% if %}`.
 
 mod built_in;
