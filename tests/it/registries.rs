@@ -52,9 +52,8 @@ fn faults(root: &Path, room: &str, listed: &[&str]) -> Vec<String> {
     for kind in &kinds {
         // A case is a file, or a folder with something in it.
         let home = golden.join(kind);
-        let cases = names(&home)
-            .into_iter()
-            .filter(|case| home.join(case).is_file() || !names(&home.join(case)).is_empty());
+        let cases =
+            names(&home).into_iter().filter(|case| home.join(case).is_file() || !names(&home.join(case)).is_empty());
         if cases.count() == 0 {
             faults.push(format!("tests/golden/{room}/{kind} has no case"));
         }

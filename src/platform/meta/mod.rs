@@ -2,6 +2,7 @@
 //! absent, null or of an odd type. Everything here is total: any input gives an answer, none a panic.
 
 mod json;
+pub(super) mod markup;
 mod text;
 
 pub(super) use json::{

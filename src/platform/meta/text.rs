@@ -1,5 +1,7 @@
 //! Text from outside, fit to be shown.
 
+use super::markup::{decode, named, strip};
+
 /// Longest text kept, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
 /// Longest link kept, in bytes: what browsers and messengers take.
@@ -15,7 +17,7 @@ pub(in crate::platform) fn clean(text: &str) -> Option<String> {
 /// line ends.
 pub(super) fn plain(text: &str) -> Option<String> {
     // Tags go first: `&lt;b&gt;` was meant to be read, so it must not become a tag on the way.
-    tidy(&decode_entities(&strip_markup(cut(text))), true)
+    tidy(&decode(&strip(cut(text)), named), true)
 }
 
 /// An `https` link without credentials, else `None`.
@@ -58,86 +60,6 @@ fn is_bidi(c: char) -> bool {
 /// At most [`MAX_TEXT`] bytes, cut between characters.
 pub(super) fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or(text)
-}
-
-fn strip_markup(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('<') {
-        out.push_str(before);
-        let name = after.strip_prefix('/').unwrap_or(after);
-        // "a < b" and "<3" are words, not tags.
-        if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '!') {
-            out.push('<');
-            rest = after;
-            continue;
-        }
-        let Some((_, tail)) = after.split_once('>') else {
-            // No tag ends any more: looking again at each `<` would take quadratic time.
-            out.push('<');
-            rest = after;
-            break;
-        };
-        if ["br", "p", "div", "li", "tr", "h"].iter().any(|t| starts_with_tag(name, t)) {
-            out.push('\n');
-        }
-        rest = tail;
-    }
-    out.push_str(rest);
-    out
-}
-
-fn starts_with_tag(text: &str, tag: &str) -> bool {
-    let mut rest = text.bytes();
-    tag.bytes().all(|t| rest.next().is_some_and(|b| b.eq_ignore_ascii_case(&t)))
-        && rest.next().is_none_or(|b| !b.is_ascii_alphabetic())
-}
-
-fn decode_entities(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('&') {
-        out.push_str(before);
-        let end = after.bytes().take(10).position(|b| b == b';').unwrap_or(0);
-        match after.get(..end).and_then(entity) {
-            Some(c) => {
-                out.push(c);
-                rest = after.get(end + 1..).unwrap_or_default();
-            }
-            None => {
-                out.push('&');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-fn entity(name: &str) -> Option<char> {
-    if let Some(number) = name.strip_prefix('#') {
-        let code = match number.strip_prefix(['x', 'X']) {
-            Some(hex) => u32::from_str_radix(hex, 16),
-            None => number.parse(),
-        };
-        return char::from_u32(code.ok()?);
-    }
-    Some(match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => ' ',
-        "hellip" => '…',
-        "ndash" => '–',
-        "mdash" => '—',
-        "lsquo" => '‘',
-        "rsquo" => '’',
-        "ldquo" => '“',
-        "rdquo" => '”',
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

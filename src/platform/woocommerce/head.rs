@@ -6,6 +6,7 @@ use super::parcels;
 use super::snapshot::Snapshot;
 use super::text;
 use crate::domain::order::{Contact, Head, Item, Source, SourceKind};
+use crate::platform::meta::https;
 
 /// Most lines kept: messages name the first few.
 const ITEMS_MAX: usize = 20;
@@ -175,12 +176,6 @@ fn item(line: &LineItem<'_>) -> Option<Item> {
         quantity: quantity as u32,
         image: https(image.src.text()),
     })
-}
-
-/// A web address over TLS; nothing else is ever shown to a customer.
-pub(super) fn https(raw: &str) -> Option<String> {
-    let url = url::Url::parse(raw).ok().filter(|u| u.scheme() == "https" && u.has_host() && u.username().is_empty())?;
-    (raw.len() <= 2048).then(|| url.to_string())
 }
 
 /// Something is carried: the order is not downloads only, and has a way of shipping that is not "fetch it

@@ -6,13 +6,13 @@
 //! anything: it means labelled, and the carrier's status code or the order's status says the rest.
 
 use super::body::{LineItem, List, Loose, Metas};
-use super::head::https;
 use super::snapshot::Snapshot;
 use super::state::Effect;
 use super::{carriers, text, times};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::event::ParcelPatch;
 use crate::domain::order::{ParcelState, Tracking};
+use crate::platform::meta::https;
 
 const DAY: i64 = 86_400;
 /// Most parcels of one order.

@@ -2,11 +2,11 @@
 
 use super::Shop;
 use super::body::Metas;
-use super::head::https;
 use super::snapshot::Snapshot;
 use super::{parcels, state, text, times};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::order::{PayHow, PickupStore};
+use crate::platform::meta::https;
 
 /// Payment services of RY Tools and of ECPay's own plugin: both write the same keys.
 const SERVICES: &[&str] = &["_ecpay", "_newebpay", "_smilepay"];
