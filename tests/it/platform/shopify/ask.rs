@@ -33,7 +33,7 @@ async fn one_answer(listener: TcpListener, answer: String) -> (String, Value) {
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let length =
             head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_string));
-        if n == 0 || body.len() >= length.unwrap().parse().unwrap() {
+        if n == 0 || body.len() >= length.unwrap().parse::<usize>().unwrap() {
             stream.write_all(answer.as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
             return (head.to_string(), serde_json::from_str(body).unwrap());

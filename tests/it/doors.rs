@@ -1,0 +1,9 @@
+//! The doors as a stranger meets them: bad input, the admin door's keeper, settings and their reload, the
+//! customer's page, and silence about secrets and people.
+
+mod admin;
+mod bad_input;
+mod outage;
+mod page;
+mod settings;
+mod silence;
