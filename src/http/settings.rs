@@ -1,7 +1,7 @@
 //! `[server]` and `[admin]`.
 
 use super::auth::Scope;
-use crate::domain::settings::Secret;
+use crate::domain::settings::{Mistake, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -24,6 +24,19 @@ pub struct ServerSettings {
 impl Default for ServerSettings {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: None, workers: 0, grace_secs: 25 }
+    }
+}
+
+impl ServerSettings {
+    /// What is wrong with them.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let Some(text) = &self.public_url else { return Vec::new() };
+        let url = url::Url::parse(text).ok().filter(|u| u.scheme() == "https" && u.has_host());
+        let plain = url.is_some_and(|u| u.query().is_none() && u.fragment().is_none() && u.username().is_empty());
+        if plain {
+            return Vec::new();
+        }
+        vec![Mistake::new("public_url", "write an https address without query or user, like https://notify.example.com: it stands in customers' messages")]
     }
 }
 

@@ -1,7 +1,7 @@
 //! Webhooks through the real door: storms, permutations, replays, and things whose order is not known yet.
 
 use crate::support::orders::{
-    base64_of, now, shopify, shopify_order, woo, woo_order, SHOPIFY_SECRET,
+    LINE_USER, base64_of, now, shopify, shopify_order, woo, woo_order, SHOPIFY_SECRET,
 };
 use crate::support::provider::Provider;
 use crate::support::redis::shared;
@@ -237,7 +237,7 @@ async fn what_names_no_order_waits_until_a_webhook_tells_it() {
     assert_eq!(posted(&relay, shopify("orders/create", shopify_order(801, "paid", 9).to_string().as_bytes())).await, "taken");
     assert!(waiting(&relay, "return:3301").await.iter().all(|i| i.state == State::Open), "the order alone says nothing");
     assert_eq!(posted(&relay, approved(3301, 801)).await, "taken");
-    relay.comes_to("shopi", 801, "return_label_ready", "open").await;
+    relay.comes_to("shopi", 801, "return_label_ready", "sent").await;
     let (order, _) = relay.order("shopi", 801).await.unwrap();
     assert_eq!(order.returns[0].label.as_ref().unwrap().value.number.as_deref(), Some("R1"));
     until("nothing waits any more", || async {
@@ -249,7 +249,8 @@ async fn what_names_no_order_waits_until_a_webhook_tells_it() {
     let body = String::from_utf8(second.body.clone()).unwrap().replace("R1", "R2");
     let signed = base64_of(SHOPIFY_SECRET, body.as_bytes());
     assert_eq!(posted(&relay, second.body(body).instead("x-shopify-hmac-sha256", signed)).await, "taken");
-    assert!(line.seen_at("POST /v2/bot/message").is_empty(), "what a buyer typed as their messenger's id is believed of nobody");
+    let pushes = line.seen_at("POST /v2/bot/message/push");
+    assert!(pushes.iter().all(|p| p.json()["to"] == LINE_USER) && !pushes.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -259,10 +260,11 @@ async fn the_shop_is_asked_once_whose_hold_it_is() {
     order["line_items"] = json!({ "nodes": order["line_items"] });
     order["fulfillment_orders"] = json!({ "nodes": [{ "id": "gid://shopify/FulfillmentOrder/601" }] });
     let shop = Provider::start(move |_| (200, json!({ "data": { "thing": { "order": order } } }))).await;
-    let plan = Plan { shopify: api(&shop.url), ..Plan::on(shared()) };
+    let line = Provider::line().await;
+    let plan = Plan { shopify: api(&shop.url), ..Plan::on(shared()).provider(&line.url) };
     let relay = Relay::start(&plan, Role::All).await;
     assert_eq!(posted(&relay, hold(601, "fulfillment_holds/added")).await, "waiting");
-    relay.comes_to("shopi", 802, "on_hold", "open").await;
+    relay.comes_to("shopi", 802, "on_hold", "sent").await;
     let asked = shop.seen_at("POST /admin/api/");
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert_eq!(asked[0].json()["variables"]["id"], "gid://shopify/FulfillmentOrder/601");

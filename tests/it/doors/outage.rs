@@ -31,7 +31,7 @@ async fn a_redis_that_stands_still() {
         assert_eq!(answer.body, r#"{"error":"try again"}"#);
         assert!(answer.took < Duration::from_millis(4500), "{:?}", answer.took);
     }
-    let answer = relay.post(&line_text("hello")).await;
+    let answer = relay.post(&line_text("STOP")).await;
     assert_eq!(answer.status, 503);
     assert!(answer.took < Duration::from_millis(1900), "LINE waits two seconds: {:?}", answer.took);
     let answer = relay.ops("GET", "/api/v1/queue", None).await;
@@ -43,7 +43,7 @@ async fn a_redis_that_stands_still() {
     // A time-out is no "no": the server may have run what its callers had given up.
     assert!(["taken", "duplicate"].contains(&answer.json()["result"].as_str().unwrap()), "{}", answer.body);
     assert!(relay.order("woo", 301).await.unwrap().0.paid());
-    assert_eq!(relay.post(&line_text("hello")).await.status, 200);
+    assert_eq!(relay.post(&line_text("STOP")).await.status, 200);
     let audit = relay.app.store.audit().await.unwrap();
     assert!(audit.bad.is_empty(), "{:?}", audit.bad);
 }
@@ -63,7 +63,7 @@ async fn a_private_redis_that_is_killed_comes_back_with_everything() {
     })
     .await;
     assert_eq!(again.json()["result"], "duplicate", "nothing acknowledged was lost");
-    assert_eq!(get(relay.admin, "/readyz").await.status, 200);
+    until("it is ready", || async { (get(relay.admin, "/readyz").await.status == 200).then_some(()) }).await;
     relay.leave().await;
     let gone = orphan.pid().is_none_or(|pid| !std::fs::exists(format!("/proc/{pid}")).unwrap());
     assert!(gone, "the private server ends with its relay");

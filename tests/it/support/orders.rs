@@ -15,7 +15,7 @@ pub const APP_SECRET: &str = "canary-meta-app-secret-0123456789a";
 pub const PAGE_TOKEN: &str = "canary-page-access-token";
 pub const VERIFY_TOKEN: &str = "canary-verify-token";
 /// The person of every order: a LINE user id, a mailbox, a phone, a name.
-pub const LINE_USER: &str = "Uca9a5edcaf0123456789abcdef0123456";
+pub const LINE_USER: &str = "Uca9a5edcaf0123456789abcdef012345";
 pub const EMAIL: &str = "canary.person@example.com";
 pub const PHONE: &str = "+886912345678";
 pub const NAME: &str = "Canaryname";
