@@ -62,8 +62,10 @@ impl Place {
     /// The process that says it serves this directory, if there is one.
     fn serving(&self) -> Option<u32> {
         let pid = std::fs::read_to_string(self.file("redis.pid")).ok()?.trim().parse().ok()?;
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        name.contains("redis").then_some(pid)
+        // `<pid> (<name>) <state> …`: one that has ended and is not yet buried (Z) serves nobody.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (name, state) = stat.rsplit_once(')')?;
+        (name.contains("redis") && !state.trim_start().starts_with('Z')).then_some(pid)
     }
 }
 

@@ -65,6 +65,6 @@ async fn a_private_redis_that_is_killed_comes_back_with_everything() {
     assert_eq!(again.json()["result"], "duplicate", "nothing acknowledged was lost");
     until("it is ready", || async { (get(relay.admin, "/readyz").await.status == 200).then_some(()) }).await;
     relay.leave().await;
-    let gone = orphan.pid().is_none_or(|pid| !std::fs::exists(format!("/proc/{pid}")).unwrap());
+    let gone = orphan.pid().is_none_or(|pid| !Orphan::alive(pid));
     assert!(gone, "the private server ends with its relay");
 }

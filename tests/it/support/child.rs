@@ -123,6 +123,12 @@ impl Orphan {
     pub fn pid(&self) -> Option<u32> {
         std::fs::read_to_string(self.0.join("redis/redis.pid")).ok()?.trim().parse().ok()
     }
+
+    /// Whether this process is there, and not merely unburied.
+    pub fn alive(pid: u32) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, state)| !state.trim_start().starts_with('Z'))
+    }
 }
 
 impl Drop for Orphan {
