@@ -1,5 +1,4 @@
 //! What commands print: results to stdout, the rest to stderr; colour on a terminal only.
-#![expect(clippy::print_stdout, reason = "this is where commands print their results")]
 
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;

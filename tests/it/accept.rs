@@ -1,8 +1,7 @@
 //! Webhooks through the real door: storms, permutations, replays, and things whose order is not known yet.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use crate::support::orders::{
-    LINE_USER, base64_of, now, shopify, shopify_order, woo, woo_order, SHOPIFY_SECRET,
-};
+use crate::support::orders::{LINE_USER, SHOPIFY_SECRET, base64_of, now, shopify, shopify_order, woo, woo_order};
 use crate::support::provider::Provider;
 use crate::support::redis::shared;
 use crate::support::relay::{Plan, Relay};
@@ -104,7 +103,11 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
 }
 
 /// What was told by an order's life, whatever its id and whenever it was first heard of.
-fn told(order: &orderwire::domain::order::Order, owed: &[orderwire::domain::owed::Owed], id: u64) -> (Value, BTreeSet<String>) {
+fn told(
+    order: &orderwire::domain::order::Order,
+    owed: &[orderwire::domain::owed::Owed],
+    id: u64,
+) -> (Value, BTreeSet<String>) {
     let text = serde_json::to_string(order).unwrap().replace(&id.to_string(), "ID");
     let mut order: Value = serde_json::from_str(&text).unwrap();
     order["first_seen"] = Value::Null;
@@ -234,8 +237,14 @@ async fn what_names_no_order_waits_until_a_webhook_tells_it() {
     let line = Provider::line().await;
     let relay = Relay::start(&Plan::on(shared()).provider(&line.url), Role::All).await;
     assert_eq!(posted(&relay, label(3301)).await, "waiting");
-    assert_eq!(posted(&relay, shopify("orders/create", shopify_order(801, "paid", 9).to_string().as_bytes())).await, "taken");
-    assert!(waiting(&relay, "return:3301").await.iter().all(|i| i.state == State::Open), "the order alone says nothing");
+    assert_eq!(
+        posted(&relay, shopify("orders/create", shopify_order(801, "paid", 9).to_string().as_bytes())).await,
+        "taken"
+    );
+    assert!(
+        waiting(&relay, "return:3301").await.iter().all(|i| i.state == State::Open),
+        "the order alone says nothing"
+    );
     assert_eq!(posted(&relay, approved(3301, 801)).await, "taken");
     relay.comes_to("shopi", 801, "return_label_ready", "sent").await;
     let (order, _) = relay.order("shopi", 801).await.unwrap();
@@ -303,7 +312,8 @@ async fn what_is_never_joined_ends_with_its_remedy() {
     assert!(items.iter().all(|i| (i.state, i.reason) == (State::Skipped, Some(Reason::Unjoinable))), "{items:?}");
     assert!(Reason::Unjoinable.remedy().contains("[shop.api]"));
     let ledger = ledger(&relay, UnitKind::Join, "shopi", "return:3303").await;
-    let ended = |e: &LedgerEntry| matches!(&e.what, Entry::Ended { reason, .. } if reason.as_deref() == Some("unjoinable"));
+    let ended =
+        |e: &LedgerEntry| matches!(&e.what, Entry::Ended { reason, .. } if reason.as_deref() == Some("unjoinable"));
     assert!(ledger.iter().any(ended), "{ledger:?}");
     let audit = relay.app.store.audit().await.unwrap();
     assert!(audit.bad.is_empty(), "{:?}", audit.bad);

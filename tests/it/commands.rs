@@ -1,4 +1,5 @@
 //! The commands, as people and programs call them, beside a running relay.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use crate::support::child::{Orphan, Ran, Serving, orderwire, run, run_in};
 use crate::support::dir::Dir;
@@ -9,6 +10,9 @@ use crate::support::until;
 use crate::support::wire::get;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A relay as a process, with an order that was told, one that died and one that waits.
 struct World {
@@ -55,7 +59,11 @@ impl World {
         until(&format!("{order} is {state}"), || async {
             let view = self.ask(&["order", "woo", order, "--json"]);
             let view: Value = serde_json::from_str(&view.out).ok()?;
-            view["items"].as_array()?.iter().any(|i| i["milestone"] == "order_placed" && i["state"] == state).then_some(())
+            view["items"]
+                .as_array()?
+                .iter()
+                .any(|i| i["milestone"] == "order_placed" && i["state"] == state)
+                .then_some(())
         })
         .await;
     }
@@ -64,7 +72,8 @@ impl World {
 /// Wide characters count double; nothing is wider than the terminal.
 fn fits(ran: &Ran, columns: usize) {
     for line in ran.out.lines() {
-        let width: usize = line.chars().map(|c| if ('\u{1100}'..'\u{ffe6}').contains(&c) && c > '\u{2e80}' { 2 } else { 1 }).sum();
+        let width: usize =
+            line.chars().map(|c| if ('\u{1100}'..'\u{ffe6}').contains(&c) && c > '\u{2e80}' { 2 } else { 1 }).sum();
         assert!(width <= columns, "{width} > {columns}: {line}");
     }
 }
@@ -92,7 +101,10 @@ async fn what_operators_ask_and_do() {
     let dead = world.json(&["queue", "dead"]);
     let items = dead["items"].as_array().unwrap();
     assert!(items.iter().all(|i| i["order"] == "502"), "{dead}");
-    let table = run_in(orderwire().env("COLUMNS", "100"), &["-c", world.file.to_str().unwrap(), "queue", "dead", "--url", &world.url]);
+    let table = run_in(
+        orderwire().env("COLUMNS", "100"),
+        &["-c", world.file.to_str().unwrap(), "queue", "dead", "--url", &world.url],
+    );
     assert!(table.code == 0 && table.out.contains("502"), "{table:?}");
     fits(&table, 100);
 
@@ -134,7 +146,18 @@ async fn replay_is_dry_until_told_otherwise() {
     assert!(lines.iter().all(|l| l["order"] == "502" && l["action"].is_string()), "{dry:?}");
     let text = world.ask(&["replay", "--outcome", "dead"]);
     assert!(text.out.contains("nothing was done: this was dry"), "{text:?}");
-    assert_eq!((pushes(), world.json(&["order", "woo", "502"])["items"].as_array().unwrap().iter().filter(|i| i["state"] == "dead").count()), (before, lines.len()));
+    assert_eq!(
+        (
+            pushes(),
+            world.json(&["order", "woo", "502"])["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|i| i["state"] == "dead")
+                .count()
+        ),
+        (before, lines.len())
+    );
 
     assert_eq!(world.ask(&["replay", "--execute"]).code, 2, "no reason is a wrong call");
     assert_eq!(world.ask(&["replay", "--rate", "fast"]).code, 2);
@@ -201,7 +224,11 @@ async fn exit_statuses_say_what_went_wrong() {
 fn the_example_is_the_documented_file_and_its_schema_takes_it() {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/orderwire.toml");
     let ran = run(&["example"]);
-    assert_eq!((ran.code, &ran.out), (0, &std::fs::read_to_string(&file).unwrap()), "config/orderwire.toml is `orderwire example`");
+    assert_eq!(
+        (ran.code, &ran.out),
+        (0, &std::fs::read_to_string(&file).unwrap()),
+        "config/orderwire.toml is `orderwire example`"
+    );
     let checked = run(&["-c", file.to_str().unwrap(), "check"]);
     assert_eq!(checked.code, 0, "{checked:?}");
     let schema = run(&["example", "--schema"]).json();
@@ -210,12 +237,17 @@ fn the_example_is_the_documented_file_and_its_schema_takes_it() {
     let unknown = json!({ "server": { "listn": "x" } });
     let properties = &schema["properties"]["server"];
     let server = resolve(&schema, properties);
-    assert!(server["properties"].get("listn").is_none() && server["additionalProperties"] == false, "{unknown}: {server}");
+    assert!(
+        server["properties"].get("listn").is_none() && server["additionalProperties"] == false,
+        "{unknown}: {server}"
+    );
 }
 
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     match schema["$ref"].as_str() {
-        Some(way) => resolve(root, root.pointer(way.trim_start_matches('#')).unwrap_or_else(|| panic!("{way} leads nowhere"))),
+        Some(way) => {
+            resolve(root, root.pointer(way.trim_start_matches('#')).unwrap_or_else(|| panic!("{way} leads nowhere")))
+        }
         None => schema,
     }
 }
@@ -237,7 +269,10 @@ fn accepts(root: &Value, schema: &Value, value: &Value, at: &str) {
         Value::Number(_) => "number",
         Value::Null => "null",
     };
-    assert!(types.is_empty() || types.contains(&is) || (is == "integer" && types.contains(&"number")), "{at}: {is} is none of {types:?}");
+    assert!(
+        types.is_empty() || types.contains(&is) || (is == "integer" && types.contains(&"number")),
+        "{at}: {is} is none of {types:?}"
+    );
     if let Some(words) = schema["enum"].as_array() {
         assert!(words.contains(value), "{at}: {value} is none of {words:?}");
     }
@@ -253,6 +288,39 @@ fn accepts(root: &Value, schema: &Value, value: &Value, at: &str) {
     if let (Value::Array(list), items) = (value, &schema["items"]) {
         list.iter().filter(|_| !items.is_null()).for_each(|v| accepts(root, items, v, &format!("{at}[]")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn sends_under_way_end_before_the_process_does() {
+    let gate = Arc::new(AtomicBool::new(false));
+    let open = Arc::clone(&gate);
+    // It has read the push and thinks about its answer until the gate opens.
+    let line = Provider::start(move |seen| {
+        while seen.line.contains("/message/push") && !open.load(Ordering::Acquire) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        (200, json!({ "sentMessages": [{ "id": "1" }] }))
+    })
+    .await;
+    let dir = Dir::new();
+    let file = dir.write("orderwire.toml", &Plan::alone(&dir).provider(&line.url).text());
+    let _orphan = Orphan(dir.join("store"));
+    let mut relay = Serving::start(&file, &dir);
+    let view = |relay: &Serving| {
+        let url = format!("http://{}", relay.admin);
+        run(&["-c", file.to_str().unwrap(), "order", "woo", "505", "--json", "--url", &url]).json()
+    };
+    let state = |view: &Value| view["items"][0]["state"].as_str().unwrap().to_string();
+    let body = woo_order(505, "processing", 5).to_string();
+    assert_eq!(woo("order.created", body.as_bytes()).send(relay.web).await.status, 200);
+    until("the send has begun", || async { (state(&view(&relay)) == "begun").then_some(()) }).await;
+    relay.signal("TERM");
+    relay.says("leaving");
+    gate.store(true, Ordering::Release);
+    assert_eq!(relay.ended().code(), Some(0), "{}", relay.logged());
+    let relay = Serving::start(&file, &dir);
+    assert_eq!(state(&view(&relay)), "sent", "it was settled on the way out");
+    assert_eq!(line.seen_at("POST /v2/bot/message/push").len(), 1, "and is not told twice");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! What tests of the running relay share: a private Redis, relays in this process and as children, raw HTTP,
 //! providers' understudies, signed webhooks. Nothing sleeps to wait: [`until`] polls with a deadline.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 pub mod child;
 pub mod dir;

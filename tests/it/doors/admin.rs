@@ -57,7 +57,15 @@ async fn every_route_asks_for_its_scope() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foreign_host_gets_nothing_but_probes_and_measures() {
     let relay = Relay::start(&Plan::on(shared()), Role::Web).await;
-    let hosts = ["evil.example", "evil.example:9090", "localhost.evil.example", "127.0.0.1.evil.example", "", "[::2]:80", "LOCALHOST@evil"];
+    let hosts = [
+        "evil.example",
+        "evil.example:9090",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "[::2]:80",
+        "LOCALHOST@evil",
+    ];
     for host in hosts {
         for (method, target, body, _) in ROUTES {
             let answer = ask(method, target, body, Some(OPS)).header("host", host).send(relay.admin).await;
@@ -96,7 +104,10 @@ async fn readiness_names_its_parts_and_no_secret() {
     let answer = get(relay.admin, "/readyz?verbose").await;
     let parts = answer.json();
     assert_eq!((answer.status, &parts["ready"], &parts["leaving"]), (200, &json!(true), &json!(false)));
-    assert_eq!((&parts["channels"]["line-main"], &parts["shops"], &parts["routes"]), (&json!("ok"), &json!(4), &json!(1)));
+    assert_eq!(
+        (&parts["channels"]["line-main"], &parts["shops"], &parts["routes"]),
+        (&json!("ok"), &json!(4), &json!(1))
+    );
     assert_eq!(parts["redis"]["durability"], "local");
     assert!(!answer.body.contains("canary") && !answer.body.contains("unix:"), "{}", answer.body);
     assert_eq!(relay.ops("POST", "/api/v1/channels/line-main/pause", Some(json!({ "secs": 600 }))).await.status, 200);
@@ -127,7 +138,10 @@ async fn the_dead_are_paged_and_each_is_shown_once() {
         (orders.len() == ids.clone().count()).then_some(items)
     })
     .await;
-    assert!(dead.iter().all(|i| i["reason"] == "refused" && i["channel"] == "line-main" && i["remedy"].is_string()), "{dead:?}");
+    assert!(
+        dead.iter().all(|i| i["reason"] == "refused" && i["channel"] == "line-main" && i["remedy"].is_string()),
+        "{dead:?}"
+    );
     let name = |i: &Value| format!("{}/{}", i["order"], i["item"]);
     let mut seen = Vec::new();
     let mut target = "/api/v1/queue/dead?limit=2".to_string();

@@ -314,7 +314,7 @@ fn of_any_callback(path: &str, header: &'static str, good: &str, send: fn(&[u8])
 async fn line_callbacks() {
     let relay = web().await;
     let other = base64_of(LINE_SECRET, b"another body");
-    let mut rows = of_any_callback("/callbacks/line-main", "x-line-signature", &other, |body| line(body));
+    let mut rows = of_any_callback("/callbacks/line-main", "x-line-signature", &other, line);
     rows.push(row("LINE has no handshake", Request::new("GET", "/callbacks/line-main?hub.challenge=1"), 403, STRANGER));
     play(&relay, rows).await;
 }
@@ -323,7 +323,7 @@ async fn line_callbacks() {
 async fn messenger_callbacks() {
     let relay = web().await;
     let other = format!("sha256={}", hex::encode(sign(b"x", b"y")));
-    let mut rows = of_any_callback("/callbacks/messenger-page", "x-hub-signature-256", &other, |body| messenger(body));
+    let mut rows = of_any_callback("/callbacks/messenger-page", "x-hub-signature-256", &other, messenger);
     let hello = |mode: &str, token: &str, more: &str| {
         Request::new("GET", format!("/callbacks/messenger-page?hub.mode={mode}&hub.verify_token={token}{more}"))
     };
@@ -368,6 +368,7 @@ async fn slow_and_half_open_bodies() {
         ("a byte a second at a hook", hook(Pace::Drip(1000)), 408, TOO_SLOW, 3500),
         ("a half-open hook", hook(Pace::HalfOpen), 408, TOO_SLOW, 3500),
         ("a hook that only promises", woo("order.updated", b"").pace(Pace::OnlyLength(1000)), 408, TOO_SLOW, 3500),
+        ("half a head", hook(Pace::HalfHead), 408, "", 6500),
         ("a byte a second at a callback", callback(Pace::Drip(1000)), 408, TOO_SLOW, 2000),
         ("a half-open callback", messenger(&long).pace(Pace::HalfOpen), 408, TOO_SLOW, 2000),
         ("a hook that breaks off", woo("order.updated", order.as_bytes()).pace(Pace::CutOff), 400, BROKEN, 3500),
@@ -391,10 +392,8 @@ async fn slow_and_half_open_bodies() {
     assert_eq!((answer.status, answer.body.as_str()), (200, TAKEN), "the next one is served as ever");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn admin_api() {
-    let relay = web().await;
-    let before = shared().dump(&relay.prefix);
+/// Requests at the admin API that it does not serve, and their status.
+fn of_the_admin_api() -> Vec<(&'static str, Request, u16)> {
     let post = |target: &str, body: &[u8]| {
         let request = Request::new("POST", target).header("authorization", format!("Bearer {OPS}"));
         request.header("content-type", "application/json").body(body)
@@ -403,7 +402,7 @@ async fn admin_api() {
     let discard = format!(r#"{{"shop":"{ECHO}","order":"1","item":1,"reason":"x"}}"#);
     let big = padded(70_000);
     let token = |t: &str| replay(b"{").instead("authorization", t);
-    let cases = [
+    vec![
         ("malformed", replay(format!(r#"{{"{ECHO}"#).as_bytes()), 400),
         ("empty", replay(b""), 400),
         ("a number", replay(b"7"), 400),
@@ -418,7 +417,7 @@ async fn admin_api() {
         ("a body without a token", replay(b"{").without("authorization"), 401),
         ("a wrong token", token(&format!("Bearer {ECHO}")), 401),
         ("a token of another scheme", token(&format!("Basic {OPS}")), 401),
-        ("half a token", token(&format!("Bearer {}", &OPS[..20])), 401),
+        ("half a token", token(&format!("Bearer {}", OPS.chars().take(20).collect::<String>())), 401),
         ("a token of bytes beyond ASCII", token("Bearer \u{e9}\u{ff}"), 401),
         (
             "a reader's token",
@@ -438,9 +437,15 @@ async fn admin_api() {
         ("a channel of nobody", post(&format!("/api/v1/channels/{ECHO}/pause"), b"{}"), 404),
         ("a wrong method", Request { method: "PUT".into(), ..replay(b"{}") }, 404),
         ("a path of nobody", post(&format!("/api/v1/{ECHO}"), b"{}"), 404),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn admin_api() {
+    let relay = web().await;
+    let before = shared().dump(&relay.prefix);
     let mut wrong = Vec::new();
-    for (name, request, status) in cases {
+    for (name, request, status) in of_the_admin_api() {
         let answer = request.send(relay.admin).await;
         let problem = answer.header("content-type") == Some("application/problem+json");
         let document: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();

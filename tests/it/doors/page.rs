@@ -45,7 +45,11 @@ async fn looking_changes_nothing_and_pressing_switches_off() {
     relay.comes_to("woo", 401, "order_placed", "sent").await;
     let path = path(&relay);
     // Mail scanners and link previews open every link, some more than once.
-    for request in [Request::new("GET", path.clone()), Request::new("HEAD", path.clone()), Request::new("GET", format!("{path}?x=1"))] {
+    for request in [
+        Request::new("GET", path.clone()),
+        Request::new("HEAD", path.clone()),
+        Request::new("GET", format!("{path}?x=1")),
+    ] {
         let answer = request.send(relay.web).await;
         if request.method == "GET" {
             assert_eq!(answer.status, 200);
@@ -89,7 +93,16 @@ async fn forged_foreign_and_old_links_are_one_404() {
     let cut: String = path.chars().take(path.len() - 4).collect();
     let before = shared().dump(&relay.prefix);
     let first = get(relay.web, "/p/forged").await;
-    for target in ["/p/forged", "/p/%00", &of_other_purpose, &nonsense, &over, &changed, &cut, &format!("/p/{}", "A".repeat(5000))] {
+    for target in [
+        "/p/forged",
+        "/p/%00",
+        &of_other_purpose,
+        &nonsense,
+        &over,
+        &changed,
+        &cut,
+        &format!("/p/{}", "A".repeat(5000)),
+    ] {
         for method in ["GET", "POST"] {
             let answer = Request::new(method, target).send(relay.web).await;
             assert_eq!((answer.status, &answer.body), (404, &first.body), "{method} {target}");

@@ -45,39 +45,44 @@ fn check_names_every_mistake_at_once() {
     assert_eq!(cases, 1, "every folder is read");
 }
 
+/// A staff channel and the head of another route.
+const STAFF: &str = "[[channel]]\nid = \"slack-shop\"\nkind = \"slack\"\nwebhook_url = { value = \"https://hooks.slack.com/services/T0/B0/x\" }\n[[route]]\nid = \"r\"\n";
+
+/// What is changed of a file that is fine (`STAFF` stands for the above), and words of what is said about it.
+#[rustfmt::skip]
+static NONSENSE: &[(&str, &str, &str, &str)] = &[
+    ("a lease shorter than the sends it is for", "[log]", "[worker]\nlease = \"30s\"\n[log]", "worker.lease: is shorter than three times"),
+    ("a customers' route to a staff channel", "[[route]]", "STAFFmilestones = [\"shipped\"]\naudience = \"customer\"\nchannels = [\"slack-shop\"]\n[[route]]", "route.r.channels"),
+    ("a staff route to a customers' channel", "[[route]]", "STAFFmilestones = [\"shipped\"]\naudience = \"staff\"\nchannels = [\"line-main\"]\n[[route]]", "route.r.channels"),
+    ("a route without channels", "[[route]]", "STAFFmilestones = [\"shipped\"]\naudience = \"staff\"\nchannels = []\n[[route]]", "route.r.channels"),
+    ("a route that tells nothing", "[[route]]", "STAFFmilestones = []\naudience = \"staff\"\nchannels = [\"slack-shop\"]\n[[route]]", "route.r.milestones"),
+    ("two routes of one name", "id = \"customers\"", "id = \"x\"\nmilestones = [\"shipped\"]\naudience = \"customer\"\nchannels = [\"line-main\"]\n[[route]]\nid = \"x\"", "route.x.id: the id is used twice"),
+    ("a channel twice in a chain", "channels = [\"line-main\"]", "channels = [\"line-main\", \"line-main\"]", "route.customers.channels"),
+    ("two shops of one name", "id = \"woo-b\"", "id = \"woo\"", "shop.woo.id: the id is used twice"),
+    ("two channels of one name", "id = \"messenger-page\"", "id = \"line-main\"", "channel.line-main.id: the id is used twice"),
+    ("a ledger shorter than its order", "[store]", "[store]\nkeep_ledger = \"20d\"\nkeep_orders = \"30d\"", "store.keep_ledger"),
+    ("a Redis elsewhere without a key", "encryption_keys", "accept_risk = []\n#", "store.encryption_keys"),
+    ("an admin door for everybody", "[admin]\nlisten = \"127.0.0.1:0\"", "[admin]\nlisten = \"0.0.0.0:0\"", "admin.listen"),
+    ("an admin door for no host", "[admin]", "[admin]\nhosts = []", "admin.hosts"),
+    ("both doors at one address", "listen = \"127.0.0.1:0\"", "listen = \"127.0.0.1:7071\"", "admin.listen"),
+    ("a public address that is none", "https://notify.example.com", "notify.example.com", "server.public_url"),
+    ("a public address in the open", "https://notify.example.com", "http://notify.example.com", "server.public_url"),
+    ("a settle time longer than anything is fresh", "settle = \"0s\"", "settle = \"30d\"", "shop.woo.settle"),
+    ("an empty secret", "canary-woo-secret-0123456789abcdef", "", "shop.woo.secrets[0]"),
+    ("a token that can be guessed", "canary-ops-token-0123456789abcdef0123", "ops", "admin.tokens[0].token"),
+];
+
 #[test]
 fn what_makes_no_sense_does_not_start() {
-    let slack = "[[channel]]\nid = \"slack-shop\"\nkind = \"slack\"\nwebhook_url = { value = \"https://hooks.slack.com/services/T0/B0/x\" }\n";
-    let route = |body: &str| format!("{slack}[[route]]\nid = \"r\"\n{body}");
-    // What is changed of a file that is fine, and words of what is said about it.
-    let cases: &[(&str, &str, String, &str)] = &[
-        ("a lease shorter than the sends it is for", "[log]", "[worker]\nlease = \"30s\"\n[log]".into(), "worker.lease: is shorter than three times"),
-        ("a customers' route to a staff channel", "[[route]]", route("milestones = [\"shipped\"]\naudience = \"customer\"\nchannels = [\"slack-shop\"]\n[[route]]"), "route.r.channels"),
-        ("a staff route to a customers' channel", "[[route]]", route("milestones = [\"shipped\"]\naudience = \"staff\"\nchannels = [\"line-main\"]\n[[route]]"), "route.r.channels"),
-        ("a route without channels", "[[route]]", route("milestones = [\"shipped\"]\naudience = \"staff\"\nchannels = []\n[[route]]"), "route.r.channels"),
-        ("a route that tells nothing", "[[route]]", route("milestones = []\naudience = \"staff\"\nchannels = [\"slack-shop\"]\n[[route]]"), "route.r.milestones"),
-        ("two routes of one name", "[[route]]", route("milestones = [\"shipped\"]\naudience = \"staff\"\nchannels = [\"slack-shop\"]\n[[route]]").replace("\"r\"", "\"customers\""), "customers"),
-        ("a channel twice in a chain", "channels = [\"line-main\"]", "channels = [\"line-main\", \"line-main\"]".into(), "route.customers.channels"),
-        ("two shops of one name", "id = \"woo-b\"", "id = \"woo\"".into(), "shop"),
-        ("two channels of one name", "id = \"messenger-page\"", "id = \"line-main\"".into(), "channel"),
-        ("a ledger shorter than its order", "[store]", "[store]\nkeep_ledger = \"20d\"\nkeep_orders = \"30d\"".into(), "store.keep_ledger"),
-        ("a Redis elsewhere without a key", "encryption_keys", "accept_risk = []\n#".into(), "store.encryption_keys"),
-        ("an admin door for everybody", "[admin]\nlisten = \"127.0.0.1:0\"", "[admin]\nlisten = \"0.0.0.0:0\"".into(), "admin.listen"),
-        ("an admin door for no host", "[admin]", "[admin]\nhosts = []".into(), "admin.hosts"),
-        ("both doors at one address", "listen = \"127.0.0.1:0\"", "listen = \"127.0.0.1:7071\"".into(), "admin.listen"),
-        ("a public address that is none", "https://notify.example.com", "notify.example.com".into(), "server.public_url"),
-        ("a public address in the open", "https://notify.example.com", "http://notify.example.com".into(), "server.public_url"),
-        ("a settle time longer than anything is fresh", "settle = \"0s\"", "settle = \"30d\"".into(), "shop.woo.settle"),
-        ("an empty secret", "canary-woo-secret-0123456789abcdef", "".into(), "shop.woo.secrets[0]"),
-    ];
     let plain = Plan::on(shared()).text();
     let dir = crate::support::dir::Dir::new();
     let mut wrong = Vec::new();
     assert_eq!(said(&dir.write("plain.toml", &plain)), Vec::<String>::new(), "the file itself is fine");
-    for (name, from, to, words) in cases {
+    for (name, from, to, words) in NONSENSE {
         assert!(plain.contains(from), "{name}: {from}");
-        let all = *from == "listen = \"127.0.0.1:0\"";
-        let text = if all { plain.replace(from, to) } else { plain.replacen(from, to, 1) };
+        let everywhere = from.starts_with("listen");
+        let to = to.replace("STAFF", STAFF);
+        let text = if everywhere { plain.replace(from, &to) } else { plain.replacen(from, &to, 1) };
         let said = said(&dir.write("orderwire.toml", &text));
         if !said.iter().any(|l| l.contains(words)) {
             wrong.push(format!("{name}: {said:?}"));
@@ -98,7 +103,12 @@ async fn a_changed_file_is_taken_when_it_is_fine_and_only_then() {
     let link = relay.app.live().off_link(&ChannelId::from("line-main"), &address, relay.app.clock.now()).unwrap();
     let link = link.strip_prefix("https://notify.example.com").unwrap();
     let order = |id| woo_order(id, "processing", 5).to_string();
-    let unsigned = |id| woo("order.created", order(id).as_bytes()).instead("x-wc-webhook-signature", crate::support::orders::base64_of("rotated-secret-0123456789abcdef", order(id).as_bytes()));
+    let unsigned = |id| {
+        woo("order.created", order(id).as_bytes()).instead(
+            "x-wc-webhook-signature",
+            crate::support::orders::base64_of("rotated-secret-0123456789abcdef", order(id).as_bytes()),
+        )
+    };
     assert_eq!(relay.post(&unsigned(1)).await.status, 401);
 
     let good = plain.replace("milestones = [\"*\"]", "milestones = [\"shipped\"]").replace(

@@ -3,8 +3,8 @@
 use crate::support::child::{Orphan, Serving, run};
 use crate::support::dir::Dir;
 use crate::support::orders::{
-    APP_SECRET, EMAIL, LINE_SECRET, LINE_TOKEN, LINE_USER, NAME, PAGE_TOKEN, PHONE, SHOPIFY_SECRET, VERIFY_TOKEN, WOO_B_SECRET,
-    WOO_SECRET, line, line_text, messenger, shopify, shopify_order, woo, woo_order,
+    APP_SECRET, EMAIL, LINE_SECRET, LINE_TOKEN, LINE_USER, NAME, PAGE_TOKEN, PHONE, SHOPIFY_SECRET, VERIFY_TOKEN,
+    WOO_B_SECRET, WOO_SECRET, line, line_text, messenger, shopify, shopify_order, woo, woo_order,
 };
 use crate::support::provider::Provider;
 use crate::support::relay::{OPS, Plan, READER};
@@ -18,8 +18,25 @@ const ITEM: &str = "Canarycup";
 const WORDS: &str = "Canarywords";
 
 const CANARIES: &[&str] = &[
-    WOO_SECRET, WOO_B_SECRET, SHOPIFY_SECRET, LINE_SECRET, LINE_TOKEN, APP_SECRET, PAGE_TOKEN, VERIFY_TOKEN, OPS, READER,
-    LINE_USER, EMAIL, PHONE, NAME, ITEM, WORDS, "912345678", "canary-reply-token", "canary.person",
+    WOO_SECRET,
+    WOO_B_SECRET,
+    SHOPIFY_SECRET,
+    LINE_SECRET,
+    LINE_TOKEN,
+    APP_SECRET,
+    PAGE_TOKEN,
+    VERIFY_TOKEN,
+    OPS,
+    READER,
+    LINE_USER,
+    EMAIL,
+    PHONE,
+    NAME,
+    ITEM,
+    WORDS,
+    "912345678",
+    "canary-reply-token",
+    "canary.person",
 ];
 
 fn silent(where_: &str, text: &str) {
@@ -29,11 +46,44 @@ fn silent(where_: &str, text: &str) {
     }
 }
 
+/// What strangers, shops and providers send, full of what must not be repeated.
+fn requests() -> Vec<Request> {
+    let order = shopify_order(90_003, "paid", 5).to_string();
+    let broken = format!(r#"{{"id":1,"email":"{EMAIL}","name":"{NAME}","line_items":[{{"title":"{ITEM}""#);
+    let person = json!({ "object": "page", "entry": [{ "id": "104050607080901", "time": 1, "messaging": [{
+        "sender": { "id": LINE_USER }, "recipient": { "id": "104050607080901" }, "timestamp": 1_790_000_000_000_u64,
+        "message": { "mid": "m_1", "text": WORDS } }] }] });
+    vec![
+        shopify("orders/create", order.as_bytes()),
+        shopify("orders/create", broken.as_bytes()),
+        woo("order.updated", broken.as_bytes()),
+        woo("order.created", order.as_bytes()).instead("x-wc-webhook-signature", WOO_SECRET),
+        Request::new("POST", format!("/hooks/woocommerce/{NAME}?email={EMAIL}")).body(WORDS),
+        line_text(WORDS),
+        line_text("STOP"),
+        line(format!(r#"{{"events":[{{"type":7,"source":"{LINE_USER}","text":"{WORDS}"}}]}}"#).as_bytes()),
+        messenger(person.to_string().as_bytes()),
+        messenger(person.to_string().as_bytes()).instead("x-hub-signature-256", format!("sha256={APP_SECRET}")),
+        Request::new(
+            "GET",
+            format!("/callbacks/messenger-page?hub.mode=subscribe&hub.verify_token={LINE_TOKEN}&hub.challenge=1"),
+        ),
+        Request::new("GET", format!("/p/{WORDS}")),
+        Request::new("POST", format!("/p/{WORDS}")),
+    ]
+}
+
+fn operator(token: &str, target: &str) -> Request {
+    Request::new("GET", target).header("authorization", format!("Bearer {token}"))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn canaries_are_heard_nowhere() {
     let provider = Provider::start(|seen| match seen.line.contains("/message/push") {
         // Each second push is refused in words that repeat the person and the text.
-        true if seen.body.contains("90002") => (400, json!({ "message": format!("The user {LINE_USER} ({EMAIL}) cannot get {ITEM} {NAME}") })),
+        true if seen.body.contains("90002") => {
+            (400, json!({ "message": format!("The user {LINE_USER} ({EMAIL}) cannot get {ITEM} {NAME}") }))
+        }
         _ => (200, json!({ "sentMessages": [{ "id": "1" }] })),
     })
     .await;
@@ -49,27 +99,7 @@ async fn canaries_are_heard_nowhere() {
         order["customer_note"] = json!(WORDS);
         answers.push(woo("order.created", order.to_string().as_bytes()).send(relay.web).await);
     }
-    let order = shopify_order(90_003, "paid", 5).to_string();
-    let broken = format!(r#"{{"id":1,"email":"{EMAIL}","name":"{NAME}","line_items":[{{"title":"{ITEM}""#);
-    let person = json!({ "object": "page", "entry": [{ "id": "104050607080901", "time": 1, "messaging": [{
-        "sender": { "id": LINE_USER }, "recipient": { "id": "104050607080901" }, "timestamp": 1_790_000_000_000_u64,
-        "message": { "mid": "m_1", "text": WORDS } }] }] });
-    let operator = |token: &str, target: &str| Request::new("GET", target).header("authorization", format!("Bearer {token}"));
-    for request in [
-        shopify("orders/create", order.as_bytes()),
-        shopify("orders/create", broken.as_bytes()),
-        woo("order.updated", broken.as_bytes()),
-        woo("order.created", order.as_bytes()).instead("x-wc-webhook-signature", WOO_SECRET),
-        Request::new("POST", format!("/hooks/woocommerce/{NAME}?email={EMAIL}")).body(WORDS),
-        line_text(WORDS),
-        line_text("STOP"),
-        line(format!(r#"{{"events":[{{"type":7,"source":"{LINE_USER}","text":"{WORDS}"}}]}}"#).as_bytes()),
-        messenger(person.to_string().as_bytes()),
-        messenger(person.to_string().as_bytes()).instead("x-hub-signature-256", format!("sha256={APP_SECRET}")),
-        Request::new("GET", format!("/callbacks/messenger-page?hub.mode=subscribe&hub.verify_token={LINE_TOKEN}&hub.challenge=1")),
-        Request::new("GET", format!("/p/{WORDS}")),
-        Request::new("POST", format!("/p/{WORDS}")),
-    ] {
+    for request in requests() {
         answers.push(request.send(relay.web).await);
     }
     until("one is told and one is dead", || async {
@@ -93,15 +123,7 @@ async fn canaries_are_heard_nowhere() {
     for answer in &answers {
         silent("an answer", &format!("{answer:?}"));
     }
-    let settings = file.display().to_string();
-    let url = format!("http://{}", relay.admin);
-    let asks = [vec!["explain", "woo", "90002"], vec!["order", "woo", "90001"], vec!["channels"], vec!["queue", "dead"]];
-    let asks = asks.into_iter().map(|ask| [ask, vec!["--url", &url]].concat());
-    for args in asks.chain([vec!["check", "--json"]]) {
-        let ran = run(&[vec!["-c", settings.as_str()], args.clone()].concat());
-        assert_eq!(ran.code, 0, "{args:?} {ran:?}");
-        silent(&format!("{args:?}"), &format!("{}\n{}", ran.out, ran.err));
-    }
+    commands(&file, &format!("http://{}", relay.admin));
     relay.signal("TERM");
     assert!(relay.ended().success());
     let log = relay.logged();
@@ -111,6 +133,19 @@ async fn canaries_are_heard_nowhere() {
     let mut bytes = 0;
     on_disk(&dir.join("store/redis"), &mut bytes);
     assert!(bytes > 1000, "there was something to look at");
+}
+
+/// What commands print.
+fn commands(file: &Path, url: &str) {
+    let settings = file.display().to_string();
+    let asks =
+        [vec!["explain", "woo", "90002"], vec!["order", "woo", "90001"], vec!["channels"], vec!["queue", "dead"]];
+    let asks = asks.into_iter().map(|ask| [ask, vec!["--url", url]].concat());
+    for args in asks.chain([vec!["check", "--json"]]) {
+        let ran = run(&[vec!["-c", settings.as_str()], args.clone()].concat());
+        assert_eq!(ran.code, 0, "{args:?} {ran:?}");
+        silent(&format!("{args:?}"), &format!("{}\n{}", ran.out, ran.err));
+    }
 }
 
 /// Everything that Redis wrote.

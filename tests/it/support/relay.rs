@@ -88,7 +88,8 @@ impl Plan {
 
     /// The settings file.
     pub fn text(&self) -> String {
-        let Plan { store, prefix, provider, shopify, server, admin, log, routes } = self;
+        let Plan { store, prefix, server, admin, log, routes, .. } = self;
+        let (shops, channels) = (shops(&self.shopify), channels(&self.provider));
         format!(
             r#"[server]
 listen = "127.0.0.1:0"
@@ -106,7 +107,17 @@ filter = "{log}"
 prefix = "{prefix}"
 {store}
 
-[[shop]]
+{shops}
+{channels}
+{routes}
+"#
+        )
+    }
+}
+
+fn shops(shopify: &str) -> String {
+    format!(
+        r#"[[shop]]
 id = "woo"
 platform = "woocommerce"
 domain = "shop.example.com"
@@ -140,8 +151,13 @@ id = "shopi-b"
 platform = "shopify"
 domain = "other.myshopify.com"
 secrets = [{{ value = "{SHOPIFY_SECRET}" }}]
+"#
+    )
+}
 
-[[channel]]
+fn channels(provider: &str) -> String {
+    format!(
+        r#"[[channel]]
 id = "line-main"
 kind = "line"
 access_token = {{ value = "{LINE_TOKEN}" }}
@@ -156,11 +172,8 @@ access_token = {{ value = "{PAGE_TOKEN}" }}
 app_secret = {{ value = "{APP_SECRET}" }}
 verify_token = {{ value = "{VERIFY_TOKEN}" }}
 api_url = "{provider}"
-
-{routes}
 "#
-        )
-    }
+    )
 }
 
 /// A running relay.

@@ -34,6 +34,8 @@ pub enum Pace {
     HalfOpen,
     /// Its length is said, nothing of it is sent.
     OnlyLength(usize),
+    /// Not even the head comes to its end.
+    HalfHead,
 }
 
 /// What came back.
@@ -154,7 +156,11 @@ impl Request {
     }
 
     async fn write(&self, to: &mut (impl tokio::io::AsyncWrite + Unpin)) -> std::io::Result<()> {
-        to.write_all(&self.head()).await?;
+        let head = self.head();
+        if self.pace == Pace::HalfHead {
+            return to.write_all(&head[..head.len() / 2]).await;
+        }
+        to.write_all(&head).await?;
         match self.pace {
             Pace::Whole => to.write_all(&self.body).await?,
             Pace::Chunked => {
@@ -172,7 +178,7 @@ impl Request {
                 }
             }
             Pace::CutOff | Pace::HalfOpen => to.write_all(&self.body[..self.body.len() / 2]).await?,
-            Pace::OnlyLength(_) => {}
+            Pace::OnlyLength(_) | Pace::HalfHead => {}
         }
         to.flush().await
     }
