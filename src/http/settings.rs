@@ -3,7 +3,8 @@
 use super::auth::Scope;
 use crate::domain::settings::{Mistake, Secret};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 
 /// The public door.
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
     /// Address to listen on.
+    #[serde(deserialize_with = "address")]
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// Address under which shops and providers reach this door (`https://notify.example.com`).
@@ -19,6 +21,12 @@ pub struct ServerSettings {
     pub workers: usize,
     /// Seconds for what is under way when the process is told to stop.
     pub grace_secs: u64,
+}
+
+fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
+    let wrong =
+        |_| D::Error::custom("is no address to listen on; write numbers and a port, like 127.0.0.1:8080 or [::1]:8080");
+    String::deserialize(d)?.parse().map_err(wrong)
 }
 
 impl Default for ServerSettings {
@@ -36,7 +44,10 @@ impl ServerSettings {
         if plain {
             return Vec::new();
         }
-        vec![Mistake::new("public_url", "write an https address without query or user, like https://notify.example.com: it stands in customers' messages")]
+        vec![Mistake::new(
+            "public_url",
+            "write an https address without query or user, like https://notify.example.com: it stands in customers' messages",
+        )]
     }
 }
 
@@ -45,6 +56,7 @@ impl ServerSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSettings {
     /// Address to listen on.
+    #[serde(deserialize_with = "address")]
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// Host names accepted in requests (probes excepted).
