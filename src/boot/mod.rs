@@ -112,6 +112,16 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
     if let Some(admin) = &admin {
         document.mistakes("admin", None, http::auth::mistakes(admin), found);
     }
+    if let Some(server) = &server {
+        document.mistakes("server", None, server.mistakes(), found);
+    }
+    if let (Some(server), Some(admin)) = (&server, &admin)
+        && server.listen == admin.listen
+        && admin.listen.port() != 0
+    {
+        let message = "is the public door's address too; give the admin door a port of its own";
+        document.mistakes("admin", None, vec![Mistake::new("listen", message)], found);
+    }
     let shops = shops(&mut document, found);
     let channels = channels(&mut document, found);
     let (routes, conditions) = routes(&mut document, &channels, found);

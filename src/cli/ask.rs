@@ -13,10 +13,10 @@ use std::time::Duration;
 #[derive(ClapArgs, Clone, Debug, Default)]
 pub struct Door {
     /// Address of the admin door; left out: `[admin] listen` of the settings.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
     /// File with an admin token; left out: the settings' first token, else the relay's own file in `store.dir`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<std::path::PathBuf>,
 }
 

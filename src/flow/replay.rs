@@ -138,6 +138,10 @@ pub async fn page(app: &App, request: &Request, who: &str) -> Result<Page, Fault
         (None, true) => Some(begin(request, who, now)),
         (None, false) => None,
     };
+    if run.as_ref().is_some_and(|r| r.done) {
+        // Begun anew it would meet what died since, its own messages included.
+        return Ok(Page { run, lines: Vec::new(), cursor: None });
+    }
     let filter = run.as_ref().map_or(&request.filter, |r| &r.filter).clone();
     let cursor = run.as_ref().map(|r| r.cursor.clone()).or_else(|| request.cursor.clone());
     let (found, next) = candidates(app, &filter, cursor.as_deref()).await?;

@@ -9,6 +9,7 @@ use crate::domain::channel::Form;
 use crate::domain::clock::plus_secs;
 use crate::domain::ids::ChannelId;
 use crate::domain::ledger::Entry;
+use crate::domain::order::Order;
 use crate::domain::person::{Address, PersonChange};
 use crate::domain::verdict::{Scope, Verdict};
 use crate::milestone;
@@ -107,10 +108,26 @@ fn entry(order: &InHand, sending: &Sending, verdict: &Verdict) -> Entry {
         form: form_word(sending.go.form).into(),
         locale: sending.locale.clone(),
         verdict: verdict.as_str().into(),
-        detail: detail.chars().filter(|c| !c.is_control()).take(DETAIL).collect(),
+        detail: unnamed(&order.order, sending.go.address.as_ref(), detail).chars().filter(|c| !c.is_control()).take(DETAIL).collect(),
         passed: sending.go.passed.iter().map(|(c, r)| (c.to_string(), r.as_str().to_string())).collect(),
         joined: sending.go.joined.clone(),
     }
+}
+
+/// A provider's words without what it may repeat of the order: the ledger is read by people, and the
+/// channels take out only the addresses of their own kind.
+fn unnamed(order: &Order, address: Option<&Address>, mut words: String) -> String {
+    let contact = order.head().map(|h| &h.contact);
+    let names = contact.iter().flat_map(|c| c.first_name.iter().chain(&c.last_name).chain(&c.emails).chain(&c.phones));
+    let ids = contact.iter().flat_map(|c| c.identities.iter().map(|(_, value)| value));
+    let titles = order.head().into_iter().flat_map(|h| h.items.iter().map(|i| &i.title));
+    for known in names.chain(ids).chain(titles).chain(address.map(|a| &a.value)) {
+        // A name of one letter would take words apart.
+        if known.chars().count() > 1 && words.contains(known.as_str()) {
+            words = words.replace(known.as_str(), "…");
+        }
+    }
+    words
 }
 
 fn form_word(form: Form) -> &'static str {

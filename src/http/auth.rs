@@ -133,6 +133,9 @@ pub fn mistakes(admin: &super::settings::AdminSettings) -> Vec<Mistake> {
         let message = "is not loopback, and this door speaks no TLS; keep it on 127.0.0.1, or set allow_remote = true where a mesh or network policy keeps it private";
         found.push(Mistake::new("listen", message));
     }
+    if admin.hosts.is_empty() {
+        found.push(Mistake::new("hosts", "accepts nobody, commands on this machine included; write [\"localhost\", \"127.0.0.1\", \"::1\"] or leave it out"));
+    }
     for (i, token) in admin.tokens.iter().enumerate() {
         if token.token.expose().chars().count() < LEAST {
             let message = format!("is shorter than {LEAST} characters; make one with: openssl rand -hex 32");

@@ -1,9 +1,10 @@
 //! `[server]` and `[admin]`.
 
 use super::auth::Scope;
-use crate::domain::settings::Secret;
+use crate::domain::settings::{Mistake, Secret};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 
 /// The public door.
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
     /// Address to listen on.
+    #[serde(deserialize_with = "address")]
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// Address under which shops and providers reach this door (`https://notify.example.com`).
@@ -21,9 +23,31 @@ pub struct ServerSettings {
     pub grace_secs: u64,
 }
 
+fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
+    let wrong =
+        |_| D::Error::custom("is no address to listen on; write numbers and a port, like 127.0.0.1:8080 or [::1]:8080");
+    String::deserialize(d)?.parse().map_err(wrong)
+}
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: None, workers: 0, grace_secs: 25 }
+    }
+}
+
+impl ServerSettings {
+    /// What is wrong with them.
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let Some(text) = &self.public_url else { return Vec::new() };
+        let url = url::Url::parse(text).ok().filter(|u| u.scheme() == "https" && u.has_host());
+        let plain = url.is_some_and(|u| u.query().is_none() && u.fragment().is_none() && u.username().is_empty());
+        if plain {
+            return Vec::new();
+        }
+        vec![Mistake::new(
+            "public_url",
+            "write an https address without query or user, like https://notify.example.com: it stands in customers' messages",
+        )]
     }
 }
 
@@ -32,6 +56,7 @@ impl Default for ServerSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSettings {
     /// Address to listen on.
+    #[serde(deserialize_with = "address")]
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// Host names accepted in requests (probes excepted).

@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+/// Longest settle time, seconds: messages of progress go stale within a day.
+const SETTLE_MOST: i64 = 3600;
 /// Secrets that may live at once.
 const SECRETS: usize = 4;
 
@@ -224,6 +226,11 @@ impl ShopSettings {
                     "quiet.also",
                     format!("{name:?} is no milestone{}", proposal(name, milestones)),
                 ));
+            }
+        }
+        for (key, span) in [("settle", self.settle), ("settle_untracked", self.settle_untracked)] {
+            if span.is_some_and(|s| s.0 > SETTLE_MOST) {
+                found.push(Mistake::new(key, "is longer than an hour: what happened would be old news; write 20s, or 90s"));
             }
         }
         if let Some(api) = &self.api {

@@ -1,7 +1,10 @@
 //! The one integration binary.
 
+mod accept;
 mod channel;
+mod commands;
 mod config;
+mod doors;
 mod fences;
 mod milestone;
 mod mock;

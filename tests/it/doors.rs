@@ -1,0 +1,10 @@
+//! The doors as a stranger meets them: bad input, the admin door's keeper, settings and their reload, the
+//! customer's page, and silence about secrets and people.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod admin;
+mod bad_input;
+mod outage;
+mod page;
+mod settings;
+mod silence;
