@@ -31,6 +31,7 @@ pub async fn send_all(app: &App, mut order: InHand) -> Rest {
     let deadline = order.asked + lease;
     let member = order.leased.member.clone();
     let verdicts = join_all(sends.iter().map(|sending| hand_over(sending, deadline))).await;
+    super::crash::point("after-send");
     let now = app.clock.now();
     for (sending, (verdict, took)) in sends.iter().zip(verdicts) {
         let account = &sending.account;
@@ -113,7 +114,8 @@ fn entry(order: &InHand, sending: &Sending, verdict: &Verdict) -> Entry {
     }
 }
 
-fn form_word(form: Form) -> &'static str {
+/// The word for a form, in ledgers.
+pub(super) fn form_word(form: Form) -> &'static str {
     match form {
         Form::Free => "free",
         Form::Template => "template",
