@@ -63,10 +63,11 @@ fn moment(created: Timestamp, step: usize) -> Timestamp {
 fn woo(shop: &'static str, n: u64, created: Timestamp, identity: (&str, Value)) -> Order {
     let id = 1_000_000 + n;
     let paid = moment(created, 1);
+    // Too short a time to pay for a reminder: nothing is left that only time would reach.
     let transfer = json!([
         { "id": 2, "key": "_ecpay_atm_BankCode", "value": "812" },
         { "id": 3, "key": "_ecpay_atm_vAccount", "value": "9103522850" },
-        { "id": 4, "key": "_ecpay_atm_ExpireDate", "value": plus_secs(created, 3 * 86_400).to_string() },
+        { "id": 4, "key": "_ecpay_atm_ExpireDate", "value": plus_secs(created, 1500).to_string() },
     ]);
     let sent_at = moment(created, 2).as_second().to_string();
     let parcel = json!([{ "id": 5, "key": "_wc_shipment_tracking_items", "value":
