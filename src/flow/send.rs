@@ -130,13 +130,16 @@ async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &Member)
     let address: Option<&Address> = sending.go.address.as_ref();
     match (verdict, address) {
         (Verdict::Accepted { .. } | Verdict::Unsure { .. }, _) if sending.account.caps.receipts != "none" => {
-            // Of an unsure one only our own reference is known: an echo that carries it settles the doubt.
-            let ids: &[String] = if let Verdict::Accepted { ids, .. } = verdict { ids } else { &[] };
+            // Of an unsure one only our own reference is known: an echo that carries it settles the doubt. "All
+            // up to here arrived" says nothing of a message of which nobody knows whether it was ever taken, so
+            // such a receipt must not find it.
+            let (ids, person): (&[String], _) =
+                if let Verdict::Accepted { ids, .. } = verdict { (ids, address) } else { (&[], None) };
             let message = SentMessage {
                 channel,
                 ids,
                 reference: &sending.reference,
-                person: address,
+                person,
                 member,
                 item: sending.lead,
                 at: now,

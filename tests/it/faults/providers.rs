@@ -38,8 +38,10 @@ async fn providers_that_fail_get_each_message_as_often_as_its_purpose_allows() {
     let traffic = Traffic::start(&world.street, 4, Duration::from_millis(700), Duration::from_millis(600));
     for (i, kind) in faults().into_iter().enumerate() {
         for lane in ["line", "messenger", "smtp", "slack"] {
-            // Slack takes one message a second and has few to come: five failures in a row would rest it.
-            if lane != "slack" || i % 2 == 0 {
+            // Slack takes one message a second and has few to come: five failures in a row would rest it. A mail
+            // server's 500 says that it is us, and rests the account for a minute.
+            let status = matches!(kind, FaultKind::Status(..));
+            if (lane != "slack" || i % 2 == 0) && (lane != "smtp" || !status) {
                 world.mock.fault(Fault::new(lane, kind.clone()));
             }
         }
