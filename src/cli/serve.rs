@@ -27,7 +27,9 @@ enum RoleArg {
 
 /// Runs until told to stop.
 pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
-    let settings = match boot::read(config, &crate::config::environment()) {
+    let environment = crate::config::environment();
+    crate::flow::crash::arm(environment.get("ORDERWIRE_CRASH"));
+    let settings = match boot::read(config, &environment) {
         Ok(settings) => settings,
         Err(problems) => {
             super::out::error(&format!("{:#}", as_error(problems)));

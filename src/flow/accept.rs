@@ -195,6 +195,7 @@ pub async fn fold(
         let (commit, owed) = next_state(app, shop, id, event, seen, record, now)?;
         match app.store.commit(&member, commit).await? {
             Committed::Stored { .. } => {
+                super::crash::point("after-commit");
                 if owed {
                     app.nudge.notify_one();
                 }

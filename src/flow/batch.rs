@@ -316,6 +316,9 @@ async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<Ready>) {
     let mut refused: HashMap<usize, Vec<(usize, Option<Begun>)>> = HashMap::new();
     match answers {
         Ok(answers) => {
+            if answers.contains(&Begun::Go) {
+                super::crash::point("after-begin");
+            }
             for ((o, s), answer) in places.into_iter().zip(answers) {
                 if answer != Begun::Go {
                     refused.entry(o).or_default().push((s, Some(answer)));

@@ -65,6 +65,7 @@ impl Crew {
         }
         let took = leased.len();
         if took > 0 {
+            super::crash::point("after-lease");
             self.in_hand.fetch_add(took, Ordering::AcqRel);
             self.see_off(leased, asked).await;
         }

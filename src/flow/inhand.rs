@@ -16,7 +16,7 @@ use crate::domain::person::ReceiptState;
 use crate::milestone;
 use crate::store::order::Record;
 use crate::store::work::{Begun, Dest, Leased};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -59,6 +59,8 @@ pub struct InHand {
     last_item: u16,
     drop_envelopes: Vec<u16>,
     kept: BTreeMap<u16, Envelope>,
+    /// Items to be written although nothing changed here: Redis may hold them otherwise.
+    rewrite: BTreeSet<u16>,
 }
 
 impl InHand {
@@ -93,6 +95,7 @@ impl InHand {
             last_item: record.last_item,
             drop_envelopes: Vec::new(),
             kept: BTreeMap::new(),
+            rewrite: BTreeSet::new(),
         }
     }
 
@@ -186,32 +189,55 @@ impl InHand {
         self.added.push(item);
     }
 
-    /// Items that a dead worker had begun: they may have been told.
+    /// Messages that a dead worker had begun: they may have been told, and the ledger says so. Items told in
+    /// one message share what becomes of it, by the purpose of the one that leads.
+    ///
+    /// Dies before the settle that writes this: they still stand as begun, and the next holder does the same.
     pub fn take_over(&mut self, now: Timestamp) {
-        for i in 0..self.items.len() {
-            let item = &self.items[i];
-            if item.state != State::Begun {
-                continue;
+        let begun: Vec<Owed> = self.items.iter().filter(|i| i.state == State::Begun).cloned().collect();
+        for lead in begun.iter().filter(|i| !begun.iter().any(|other| other.no == i.within)) {
+            let joined: Vec<u16> = begun.iter().filter(|i| i.within == lead.no).map(|i| i.no).collect();
+            let fate = self.fate_of_begun(lead, now);
+            for no in std::iter::once(lead.no).chain(joined.iter().copied()) {
+                if let Some(item) = self.item_mut(no) {
+                    (item.state, item.reason) = (fate, Some(Reason::MaybeTold));
+                    item.not_before = item.not_before.min(now);
+                }
             }
-            let Some(account) = self.live.channel_by_tag(item.channel).cloned() else {
-                (self.items[i].state, self.items[i].reason) = (State::Unsure, Some(Reason::MaybeTold));
-                continue;
-            };
-            let purpose =
-                milestone::by_tag(item.milestone).map_or(crate::domain::milestone::Purpose::Status, |m| m.purpose);
-            let form = self.kept.get(&item.no).map_or(Form::Free, |e| e.form);
-            let sent = Sent { account: &account, place: 0, form, purpose, again: item.attempts > 1, now };
-            let item = &mut self.items[i];
-            outcome::unsure(item, &sent);
-            item.not_before = item.not_before.min(now);
-            let (no, state) = (item.no, item.state);
-            if state == State::Unsure {
-                let reason = Some(Reason::MaybeTold.as_str().into());
-                self.note(
-                    now,
-                    Entry::Ended { item: no, state: state.as_str().into(), reason, by: None, passed: Vec::new() },
-                );
-            }
+            self.note_taken_over(lead, &joined, fate, now);
+        }
+    }
+
+    fn fate_of_begun(&self, lead: &Owed, now: Timestamp) -> State {
+        let Some(account) = self.live.channel_by_tag(lead.channel) else { return State::Unsure };
+        let purpose =
+            milestone::by_tag(lead.milestone).map_or(crate::domain::milestone::Purpose::Status, |m| m.purpose);
+        let form = self.kept.get(&lead.no).map_or(Form::Free, |e| e.form);
+        let mut item = lead.clone();
+        outcome::unsure(&mut item, &Sent { account, place: 0, form, purpose, again: lead.attempts > 1, now });
+        item.state
+    }
+
+    fn note_taken_over(&mut self, lead: &Owed, joined: &[u16], fate: State, now: Timestamp) {
+        let kept = self.kept.get(&lead.no);
+        let attempt = Entry::Attempt {
+            item: lead.no,
+            attempt: lead.attempts,
+            channel: self.live.channel_by_tag(lead.channel).map_or_else(String::new, |a| a.id.to_string()),
+            form: kept.map_or("free", |e| super::send::form_word(e.form)).into(),
+            locale: String::new(),
+            verdict: "unsure".into(),
+            detail: "its worker was gone before the answer was written down".into(),
+            passed: Vec::new(),
+            joined: joined.to_vec(),
+        };
+        self.note(now, attempt);
+        if fate != State::Unsure {
+            return;
+        }
+        for item in std::iter::once(lead.no).chain(joined.iter().copied()) {
+            let reason = Some(Reason::MaybeTold.as_str().into());
+            self.note(now, Entry::Ended { item, state: fate.as_str().into(), reason, by: None, passed: Vec::new() });
         }
     }
 
@@ -307,7 +333,9 @@ impl InHand {
         }
     }
 
-    /// `begin` said no: the items are again what they were.
+    /// `begin` said no: the items are again what they were. Where it gave no answer (`None`) it may have been
+    /// executed, so they are written back as they were: left as begun, the next holder would take them for
+    /// told.
     pub fn not_begun(&mut self, sending: &Sending, answer: Option<Begun>, now: Timestamp) {
         for no in std::iter::once(sending.lead).chain(sending.go.joined.iter().copied()) {
             if let (Some(old), Some(item)) = (self.before.get(&no).cloned(), self.items.iter_mut().find(|i| i.no == no))
@@ -315,6 +343,12 @@ impl InHand {
                 *item = old;
                 if item.state == State::Begun {
                     item.state = State::Again;
+                }
+                if answer.is_none() {
+                    self.rewrite.insert(no);
+                    if item.state == State::Open {
+                        self.drop_envelopes.push(no);
+                    }
                 }
             }
         }
@@ -343,7 +377,8 @@ impl InHand {
 
     /// All that is to be written.
     pub fn settle(mut self, now: Timestamp) -> Rest {
-        let items: Vec<Owed> = self.items.iter().filter(|i| self.before.get(&i.no) != Some(i)).cloned().collect();
+        let changed = |i: &&Owed| self.before.get(&i.no) != Some(i) || self.rewrite.contains(&i.no);
+        let items: Vec<Owed> = self.items.iter().filter(changed).cloned().collect();
         let was_open = |no: &u16| self.before.get(no).is_some_and(|i| i.state.is_open());
         let closed = items.iter().filter(|i| !i.state.is_open() && was_open(&i.no)).count();
         let lost = |s: State| matches!(s, State::Dead | State::Unsure | State::Undelivered | State::Expired);

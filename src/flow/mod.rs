@@ -9,6 +9,7 @@
 pub mod accept;
 pub mod account;
 pub mod batch;
+pub mod crash;
 pub mod deliver;
 pub mod explain;
 pub mod hear;

@@ -32,6 +32,7 @@ pub async fn send_all(app: &App, mut order: InHand) -> Rest {
     let deadline = order.asked + lease;
     let member = order.leased.member.clone();
     let verdicts = join_all(sends.iter().map(|sending| hand_over(sending, deadline))).await;
+    super::crash::point("after-send");
     let now = app.clock.now();
     for (sending, (verdict, took)) in sends.iter().zip(verdicts) {
         let account = &sending.account;
@@ -130,7 +131,8 @@ fn unnamed(order: &Order, address: Option<&Address>, mut words: String) -> Strin
     words
 }
 
-fn form_word(form: Form) -> &'static str {
+/// The word for a form, in ledgers.
+pub(super) fn form_word(form: Form) -> &'static str {
     match form {
         Form::Free => "free",
         Form::Template => "template",
@@ -145,13 +147,16 @@ async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &Member)
     let address: Option<&Address> = sending.go.address.as_ref();
     match (verdict, address) {
         (Verdict::Accepted { .. } | Verdict::Unsure { .. }, _) if sending.account.caps.receipts != "none" => {
-            // Of an unsure one only our own reference is known: an echo that carries it settles the doubt.
-            let ids: &[String] = if let Verdict::Accepted { ids, .. } = verdict { ids } else { &[] };
+            // Of an unsure one only our own reference is known: an echo that carries it settles the doubt. "All
+            // up to here arrived" says nothing of a message of which nobody knows whether it was ever taken, so
+            // such a receipt must not find it.
+            let (ids, person): (&[String], _) =
+                if let Verdict::Accepted { ids, .. } = verdict { (ids, address) } else { (&[], None) };
             let message = SentMessage {
                 channel,
                 ids,
                 reference: &sending.reference,
-                person: address,
+                person,
                 member,
                 item: sending.lead,
                 at: now,

@@ -123,6 +123,7 @@ async fn write(app: &App, rests: Vec<Rest>) {
     if rests.is_empty() {
         return;
     }
+    super::crash::point("before-settle");
     let settles: Vec<Settle<'_>> = rests.iter().map(Rest::as_settle).collect();
     loop {
         match app.store.settle_many(&settles).await {

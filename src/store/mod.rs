@@ -235,16 +235,25 @@ impl Store {
         Ok(store)
     }
 
-    /// A server that is just starting or reading its data gets time.
+    /// A server that is reading its data gets time, and so does one that we are only just starting: on a busy
+    /// machine that takes longer than the deadline of a call.
     async fn first_answer(&self) -> Result<(), StoreError> {
-        let until = tokio::time::Instant::now() + LOADING;
+        let begun = tokio::time::Instant::now();
         loop {
             match self.ping().await {
-                Err(e) if e.kind == ErrorKind::Loading && tokio::time::Instant::now() < until => {
+                Err(e) if begun.elapsed() < self.patience(e.kind) => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
                 done => return done.map(|_| ()),
             }
+        }
+    }
+
+    fn patience(&self, kind: ErrorKind) -> Duration {
+        match kind {
+            ErrorKind::Loading => LOADING,
+            ErrorKind::Timeout | ErrorKind::Away if self.child.is_some() => STARTING,
+            _ => Duration::ZERO,
         }
     }
 
@@ -281,6 +290,8 @@ impl Store {
 
 /// How long a start waits for a server that is loading: some 7 s a GB.
 const LOADING: Duration = Duration::from_secs(120);
+/// How long a start waits for the private server to come up.
+const STARTING: Duration = Duration::from_secs(15);
 
 fn unix(socket: &std::path::Path) -> Result<redis::ConnectionInfo, StoreError> {
     redis::IntoConnectionInfo::into_connection_info(redis::ConnectionAddr::Unix(socket.to_path_buf()))

@@ -5,6 +5,7 @@ mod channel;
 mod commands;
 mod config;
 mod doors;
+mod faults;
 mod fences;
 mod milestone;
 mod mock;

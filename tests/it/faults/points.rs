@@ -1,0 +1,39 @@
+//! Death at the very places where a `kill -9` by time rarely hits.
+
+use super::traffic::Traffic;
+use super::world::World;
+use std::time::{Duration, Instant};
+
+/// Places of `flow::crash`, each with the time at which it strikes.
+const PLACES: [&str; 8] = [
+    "after-commit:1",
+    "after-commit:4",
+    "after-lease:2",
+    "after-begin:1",
+    "after-begin:3",
+    "after-send:1",
+    "after-send:4",
+    "before-settle:3",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dying_at_every_named_place_loses_nothing_and_doubles_nothing() {
+    let mut world = World::make("points", false).await;
+    let mut relay = world.start("all").await;
+    world.open_windows().await;
+    relay.kill();
+    let traffic = Traffic::start(&world.street, 7, Duration::from_millis(200), Duration::from_millis(500));
+    for place in PLACES {
+        let mut relay = world.spawn("all", Some(place));
+        // It may die before it was seen to be ready.
+        let up = world.open(&mut relay).await;
+        let started = Instant::now();
+        while relay.ended().is_none() {
+            assert!(started.elapsed() < Duration::from_secs(20), "{place} was never passed ({up:?})");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    relay = world.start("all").await;
+    traffic.end().await;
+    world.judge("death at named places", &mut relay).await;
+}

@@ -1,0 +1,244 @@
+//! A run's world: providers that outlive every kill, Redis, the relay, and what is needed to judge at the end.
+
+use super::checker::{Case, Evidence, Post, Report, Told, View, check};
+use super::relay::Relay;
+use super::server::Server;
+use super::shops::{Order, PAGE_PEOPLE, page_person};
+use orderwire::mock::{LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken};
+use orderwire::seal::Seal;
+use orderwire::store::{Store, StoreOptions};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const KEY: &str = "8f1d0c5b7a3e9264d1c0fb83a5274e6097bd4c1e52a86f03d97b1e4c60a58f22";
+const TOKEN: &str = "faults-admin-token-0123456789abcdef0123";
+/// A relay left alone has done everything within: two leases, and the longest back-off of these runs.
+const REST: Duration = Duration::from_secs(60);
+/// Milestones of these orders, whose words say which they are.
+const MILESTONES: [&str; 9] = [
+    "order_placed",
+    "order_confirmed",
+    "payment_pending",
+    "payment_received",
+    "shipped",
+    "in_transit",
+    "out_for_delivery",
+    "delivered",
+    "cancelled",
+];
+static WORLDS: AtomicU32 = AtomicU32::new(0);
+
+/// What shops see of the world.
+pub struct Street {
+    /// Where the relay's public door is just now.
+    pub door: Mutex<Option<SocketAddr>>,
+    pub http: reqwest::Client,
+    pub orders: Mutex<Vec<Arc<Order>>>,
+    pub posts: Mutex<Vec<Post>>,
+}
+
+pub struct World {
+    pub dir: PathBuf,
+    pub mock: Mock,
+    /// `None`: the relay's private one.
+    pub redis: Option<Server>,
+    pub street: Arc<Street>,
+    config: PathBuf,
+    admin: Option<SocketAddr>,
+    starts: u32,
+}
+
+impl World {
+    /// Providers and Redis are there, the relay is not yet. `private`: Redis is the relay's own.
+    pub async fn make(name: &str, private: bool) -> World {
+        orderwire::channel::install_tls();
+        let n = WORLDS.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("ow-{name}-{}-{n}", std::process::id()));
+        std::fs::remove_dir_all(&dir).ok();
+        std::fs::create_dir_all(dir.join("words/en")).unwrap();
+        for milestone in MILESTONES {
+            let text = "title = \"MARK {{ order.name }} {{ milestone }}{% for j in joined %} {{ j }}{% endfor %} END\"\nbody = \"As it says.\"\n";
+            let staff = if milestone == "order_placed" { format!("[staff]\n{text}") } else { String::new() };
+            std::fs::write(dir.join(format!("words/en/{milestone}.toml")), format!("{text}{staff}")).unwrap();
+        }
+        let mock = Mock::start(providers()).await.unwrap();
+        let redis = (!private).then(|| Server::start(&dir.join("redis")));
+        let url = redis.as_ref().map(|r| format!("url = \"{}\"", r.url())).unwrap_or_default();
+        let text = include_str!("settings.toml")
+            .replace("{dir}", &dir.display().to_string())
+            .replace("{key}", KEY)
+            .replace("{url}", &url)
+            .replace("{http}", &mock.http_url())
+            .replace("{slack}", &mock.slack_webhook_url())
+            .replace("{smtp}", &mock.smtp_addr().port().to_string());
+        let config = dir.join("orderwire.toml");
+        std::fs::write(&config, text).unwrap();
+        // No connection outlives its request: a pool would hide what a shop sees of a killed relay.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(6));
+        let street = Street {
+            door: Mutex::new(None),
+            http: http.build().unwrap(),
+            orders: Mutex::default(),
+            posts: Mutex::default(),
+        };
+        World { dir, mock, redis, street: Arc::new(street), config, admin: None, starts: 0 }
+    }
+
+    /// Starts a relay without waiting for it.
+    pub fn spawn(&mut self, role: &str, crash: Option<&str>) -> Relay {
+        self.starts += 1;
+        Relay::spawn(&self.config, role, crash, self.dir.join(format!("relay-{}.log", self.starts)))
+    }
+
+    /// Waits until a relay is up, and tells shops and providers where its doors are.
+    pub async fn open(&mut self, relay: &mut Relay) -> Result<(), String> {
+        relay.up(&self.street.http).await?;
+        self.admin = relay.admin;
+        if let Some(public) = relay.public {
+            *self.street.door.lock().unwrap() = Some(public);
+            self.mock.set_relay(Some(format!("http://{public}")));
+        }
+        Ok(())
+    }
+
+    /// A relay that is up.
+    pub async fn start(&mut self, role: &str) -> Relay {
+        let mut relay = self.spawn(role, None);
+        self.open(&mut relay).await.unwrap();
+        relay
+    }
+
+    /// Everybody on Messenger writes to the page, so that free words are allowed for a day.
+    pub async fn open_windows(&self) {
+        for n in 0..PAGE_PEOPLE {
+            let heard = self.mock.say("messenger", &page_person(n * 4), &Say::Text("hello".into())).await;
+            assert_eq!(heard, Ok(200));
+        }
+    }
+
+    async fn ask(&self, method: reqwest::Method, path: &str) -> Option<Value> {
+        let url = format!("http://{}{path}", self.admin?);
+        let request = self.street.http.request(method, url).bearer_auth(TOKEN);
+        request.send().await.ok()?.error_for_status().ok()?.json().await.ok()
+    }
+
+    /// Lets a channel go on at once.
+    pub async fn resume(&self, channel: &str) {
+        let path = format!("/api/v1/channels/{channel}/resume");
+        assert!(self.ask(reqwest::Method::POST, &path).await.is_some(), "{channel} was not resumed");
+    }
+
+    /// Waits until nothing is left to do; what keeps on waiting is the checker's to find.
+    pub async fn rest(&self) {
+        let started = Instant::now();
+        let mut calm = 0;
+        while calm < 2 && started.elapsed() < REST {
+            let queue = self.ask(reqwest::Method::GET, "/api/v1/queue").await.unwrap_or_default();
+            let parked = queue["parked"].as_array().is_some_and(Vec::is_empty);
+            let idle = parked && ["ready", "wait", "leased"].iter().all(|k| queue[k] == 0);
+            calm = if idle { calm + 1 } else { 0 };
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Comes to rest, gathers all there is to know, judges it, and prints one line. Fails the test on any
+    /// fault, and then leaves the files where they are.
+    pub async fn judge(self, what: &str, relay: &mut Relay) -> Report {
+        let started = Instant::now();
+        self.rest().await;
+        let rested = started.elapsed();
+        let evidence = self.gather().await;
+        let report = check(&evidence);
+        println!("{what}: {report}; at rest after {:.1} s", rested.as_secs_f64());
+        relay.end().await;
+        if !report.faults.is_empty() {
+            std::fs::write(self.dir.join("evidence.txt"), told_in_full(&evidence)).unwrap();
+            let shown: Vec<&str> = report.faults.iter().take(40).map(String::as_str).collect();
+            panic!("{what}: {report}\n{}\nfiles: {}", shown.join("\n"), self.dir.display());
+        }
+        std::fs::remove_dir_all(&self.dir).ok();
+        report
+    }
+
+    async fn gather(&self) -> Evidence {
+        let plans = self.street.orders.lock().unwrap().clone();
+        let mut evidence = Evidence { posts: self.street.posts.lock().unwrap().clone(), ..Evidence::default() };
+        let mut told = BTreeMap::new();
+        for taken in self.mock.sent().iter().filter(|t| !(t.duplicate && t.channel == "line")) {
+            match read_mark(taken) {
+                Some((name, message)) => told.entry(name).or_insert_with(Vec::new).push(message),
+                None => evidence.stray.push(format!("{} took {:?}", taken.channel, taken.title)),
+            }
+        }
+        let refused = self.mock.refused();
+        evidence.stray.extend(refused.iter().map(|r| format!("{} refused: {} {}", r.channel, r.status, r.why)));
+        for plan in plans {
+            let path = format!("/api/v1/orders/{}/{}", plan.shop, plan.id);
+            let view = self.ask(reqwest::Method::GET, &path).await.and_then(|v| serde_json::from_value::<View>(v).ok());
+            let told = told.remove(&plan.name).unwrap_or_default();
+            evidence.orders.push(Case { plan, view, told });
+        }
+        evidence.stray.extend(told.into_keys().map(|name| format!("messages about an unknown order {name}")));
+        evidence.audit = self.audit().await;
+        evidence
+    }
+
+    async fn audit(&self) -> Vec<String> {
+        let seal = Arc::new(Seal::new(&[Seal::key_from_text(KEY).unwrap()]).unwrap());
+        let url = self.redis.as_ref().map(Server::url);
+        let options = StoreOptions { url, dir: self.dir.join("store"), ..StoreOptions::default() };
+        match Store::attach(&options, seal).await {
+            Ok(store) => store.audit().await.map_or_else(|e| vec![e.to_string()], |audit| audit.bad),
+            Err(error) => vec![error.to_string()],
+        }
+    }
+}
+
+/// Everything known of each order, for whoever looks into a fault.
+fn told_in_full(evidence: &Evidence) -> String {
+    let mut out = String::new();
+    for (place, case) in evidence.orders.iter().enumerate() {
+        out += &format!("== {} {} {}\n", case.plan.shop, case.plan.name, case.plan.id);
+        let posts = evidence.posts.iter().filter(|p| p.order == place);
+        out.extend(posts.map(|p| format!("post {} {:?} {:?}\n", p.step, p.took, p.answer)));
+        let view = case.view.iter();
+        out.extend(view.clone().flat_map(|v| &v.items).map(|i| format!("{i:?}\n")));
+        out.extend(view.flat_map(|v| &v.ledger).map(|e| format!("{e}\n")));
+        out.extend(case.told.iter().map(|t| format!("{t:?}\n")));
+    }
+    out
+}
+
+/// Order and milestones of a message, by the words of these runs.
+fn read_mark(taken: &Taken) -> Option<(String, Told)> {
+    let words = [&taken.title, &taken.text].into_iter().find_map(|text| {
+        let (_, rest) = text.split_once("MARK ")?;
+        Some(rest.split_once(" END")?.0.to_string())
+    })?;
+    let mut words = words.split_whitespace().map(String::from);
+    let name = words.next()?;
+    Some((name, Told { n: taken.n, lane: taken.channel, milestones: words.collect() }))
+}
+
+fn providers() -> MockOptions {
+    MockOptions {
+        line: LineOptions {
+            token: "line-faults-token".into(),
+            channel_secret: "line-faults-secret-0123456789abcd".into(),
+            ..Default::default()
+        },
+        messenger: MessengerOptions {
+            page_id: "104050607080901".into(),
+            access_token: "page-faults-token".into(),
+            app_secret: "app-faults-secret-0123456789abcdef".into(),
+            verify_token: "verify-faults-token".into(),
+            ..Default::default()
+        },
+        ..MockOptions::default()
+    }
+}
