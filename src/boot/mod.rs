@@ -10,7 +10,7 @@ pub mod run;
 
 use crate::channel;
 use crate::config::{Document, Problem};
-use crate::domain::clock::SystemClock;
+use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::ids::{ChannelId, RouteId, ShopId};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::flow::App;
@@ -349,7 +349,15 @@ fn seal(store: &StoreSettings) -> anyhow::Result<Seal> {
 ///
 /// # Errors
 /// Redis cannot be used, with what to change.
-pub async fn app(settings: &Parts, mut live: Live) -> anyhow::Result<Arc<App>> {
+pub async fn app(settings: &Parts, live: Live) -> anyhow::Result<Arc<App>> {
+    app_with(settings, live, Arc::new(SystemClock)).await
+}
+
+/// Like [`app`], by another clock: tests let hours pass.
+///
+/// # Errors
+/// As [`app`].
+pub async fn app_with(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {
     let seal = Arc::new(seal(&settings.store)?);
     let store = Store::open(&settings.store.options(), Arc::clone(&seal)).await?;
     live.off_links = settings.server.public_url.clone().map(|base| OffLinks { base, seal });
@@ -360,7 +368,7 @@ pub async fn app(settings: &Parts, mut live: Live) -> anyhow::Result<Arc<App>> {
         .timeout(std::time::Duration::from_secs(10))
         .build()?;
     let lease_ms = u64::try_from(settings.worker.lease.0).unwrap_or(60) * 1000;
-    Ok(Arc::new(App::new(Arc::new(SystemClock), store, metrics, live, worker_name(), lease_ms, asking)))
+    Ok(Arc::new(App::new(clock, store, metrics, live, worker_name(), lease_ms, asking)))
 }
 
 /// Names that metrics may carry as labels.

@@ -1,6 +1,7 @@
 //! Running: the doors, the worker, the sweep, reload, shutdown.
 
 use super::{Parts, Settings, read};
+use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::settings::Secret;
 use crate::flow::{App, deliver, sweep};
 use crate::http;
@@ -52,9 +53,22 @@ pub struct Running {
 /// # Errors
 /// Redis or a listener cannot be used, with what to change.
 pub async fn start(settings: Settings, role: Role, reload_from: Option<PathBuf>) -> anyhow::Result<Running> {
+    start_with(settings, role, reload_from, Arc::new(SystemClock)).await
+}
+
+/// Like [`start`], by another clock: tests let hours pass.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    settings: Settings,
+    role: Role,
+    reload_from: Option<PathBuf>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Running> {
     crate::channel::install_tls();
     let Settings { parts: settings, live } = settings;
-    let app = super::app(&settings, live).await?;
+    let app = super::app_with(&settings, live, clock).await?;
     let status =
         Arc::new(Status { started: AtomicBool::new(false), leaving: AtomicBool::new(false), app: Arc::clone(&app) });
     let (stop, stopped) = watch::channel(false);

@@ -217,7 +217,8 @@ fn caught_up(turns: &[Turn<'_>], i: usize) -> Option<u16> {
     later.max_by_key(|t| t.case.milestone.rank).map(|t| t.case.item.no)
 }
 
-/// Later items of the slot that fit into this one's message: settled or about to, willing to go the same way.
+/// Later items of the slot that fit into this one's message: settled or about to, or waiting to be tried again,
+/// and willing to go the same way.
 /// A template says only what it was approved for, so nothing joins one.
 fn join(turns: &[Turn<'_>], i: usize, go: &Go) -> Vec<u16> {
     let lead = &turns[i].case;
@@ -227,10 +228,12 @@ fn join(turns: &[Turn<'_>], i: usize, go: &Go) -> Vec<u16> {
     let fits = |(j, t): &(usize, &Turn<'_>)| {
         // What is replayed joins only what is replayed with it.
         let alike = (t.case.item.follows == 0) == (lead.item.follows == 0);
-        let fresh = t.case.item.state == State::Open && t.case.item.attempts == 0 && alike;
+        // Sent before and open means: known not to have been taken. What was to be told together then still is,
+        // on the next channel as on the next try.
+        let fresh = t.case.item.state == State::Open && alike;
         let ready = match &t.alone {
             Decision::Go(other) => other.channel == go.channel && other.address == go.address,
-            Decision::Wait { reason: Reason::Settling | Reason::QuietHours, .. } => {
+            Decision::Wait { reason: Reason::Settling | Reason::QuietHours | Reason::Retrying, .. } => {
                 t.willing && t.case.item.passed == lead.item.passed
             }
             _ => false,

@@ -2,6 +2,7 @@
 
 mod channel;
 mod config;
+mod deliver;
 mod fences;
 mod milestone;
 mod plan;
