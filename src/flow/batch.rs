@@ -7,8 +7,8 @@ use super::inhand::InHand;
 use super::settle::Rest;
 use crate::domain::channel::{Envelope, Form};
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{Decision, Go};
-use crate::domain::ids::ChannelId;
+use crate::domain::decision::{Decision, Go, Reason};
+use crate::domain::ids::{ChannelId, Tag};
 use crate::domain::milestone::Purpose;
 use crate::domain::owed::State;
 use crate::domain::person::{Address, PersonFacts};
@@ -57,6 +57,15 @@ pub struct Sending {
     pub expires: Timestamp,
     /// Place to send; given back when the send is over.
     pub permit: Permit,
+}
+
+impl Sending {
+    /// The channel whose standstill forbids this send: none for an answer on a reply token, which needs no
+    /// quota, while only the quota is spent.
+    fn stands_with(&self, now: Timestamp) -> Tag {
+        let spent = self.account.paused(now).is_some_and(|(_, why)| why == Reason::QuotaSpent);
+        if spent && self.go.form == Form::Reply { Tag::NONE } else { self.account.tag }
+    }
 }
 
 /// What is known of people, by channel and address.
@@ -121,6 +130,9 @@ async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Resu
         return Err(Ready::Settle(Box::new(InHand::left_alone(leased, &record, now))));
     };
     let mut order = InHand::new(leased, record, order, shop, live, asked);
+    if order.poisoned(now) {
+        return Err(Ready::Settle(Box::new(order.settle(now))));
+    }
     order.take_receipts(now);
     if order.items.iter().any(|i| matches!(i.state, State::Begun | State::Again)) {
         // What may have been told goes again as the very same envelope.
@@ -303,7 +315,7 @@ async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<Ready>) {
                 items: order.begun_items(sending),
                 revision: order.revision,
                 expires: sending.expires,
-                channel: sending.account.tag,
+                channel: sending.stands_with(now),
                 envelope: serde_json::to_vec(&sending.envelope).ok().map(|bytes| (sending.lead, bytes)),
             });
         }

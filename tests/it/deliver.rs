@@ -5,3 +5,12 @@ pub mod shops;
 pub mod world;
 
 mod chain;
+mod limits;
+mod line;
+mod messenger;
+mod optout;
+mod orders;
+mod quiet;
+mod receipts;
+mod retries;
+mod timers;
