@@ -178,9 +178,10 @@ async fn decide_all(app: &App, orders: &mut [InHand]) {
         }
     };
     let now = app.clock.now();
-    refill(app, orders, now).await;
-    for order in orders {
-        decide(app, order, &people, now).await;
+    let decided: Vec<_> = orders.iter().map(|o| super::situation::decide(o, &people, now, false)).collect();
+    refill(app, orders, &decided, now).await;
+    for (order, decisions) in orders.iter_mut().zip(decided) {
+        follow(app, order, decisions, now).await;
         match watch(app, order, &people).await {
             Ok(changed) => order.again_now |= changed,
             Err(error) => {
@@ -211,16 +212,15 @@ fn candidates(order: &InHand) -> Vec<(ChannelId, Address)> {
     found
 }
 
-/// Asks the budget shared over pods for what this batch may send on each account in this second.
-async fn refill(app: &App, orders: &[InHand], now: Timestamp) {
+/// Asks the budget shared over pods for what this batch sends on each account in this second. What merely
+/// waits asks for nothing: a slice that is not used is lost to everybody.
+async fn refill(app: &App, orders: &[InHand], decided: &[Vec<(u16, Decision)>], now: Timestamp) {
     let mut want: HashMap<ChannelId, (Arc<Account>, u32)> = HashMap::new();
-    for order in orders {
-        for item in order.items.iter().filter(|i| i.state.is_open()) {
-            let Some(route) = order.live.route_by_tag(item.route) else { continue };
-            for id in route.channels.iter().chain(&route.also) {
-                if let Some(account) = order.live.channels.get(id) {
-                    want.entry(id.clone()).or_insert_with(|| (Arc::clone(account), 0)).1 += 1;
-                }
+    for (order, decisions) in orders.iter().zip(decided) {
+        for (_, decision) in decisions {
+            let Decision::Go(go) = decision else { continue };
+            if let Some(account) = order.live.channels.get(&go.channel) {
+                want.entry(go.channel.clone()).or_insert_with(|| (Arc::clone(account), 0)).1 += 1;
             }
         }
     }
@@ -236,9 +236,8 @@ async fn refill(app: &App, orders: &[InHand], now: Timestamp) {
     }
 }
 
-/// Decides over all that the order owes, and shapes what may go.
-async fn decide(app: &App, order: &mut InHand, people: &People, now: Timestamp) {
-    let decisions = super::situation::decide(order, people, now, false);
+/// Does as was decided about each item, and shapes what may go.
+async fn follow(app: &App, order: &mut InHand, decisions: Vec<(u16, Decision)>, now: Timestamp) {
     for (no, decision) in decisions {
         match decision {
             Decision::End { state, reason, by } => order.end(no, state, reason, by, now),

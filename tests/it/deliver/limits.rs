@@ -162,7 +162,8 @@ audience = "customer"
 channels = ["mail"]
 "#,
     )
-    .await;
+    .await
+    .patient();
     let busy = || FaultKind::SmtpRcpt(450, "4.2.0 Greylisted, come back later".into());
     const BOXES: [&str; 6] = [
         "a@x.example.com",

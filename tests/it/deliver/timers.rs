@@ -92,7 +92,7 @@ async fn a_parcel_without_a_scan_is_late_after_its_time() {
     assert!(news[0].title.contains("#3"), "{}", shown(&news));
     // A day later, the parcel that nobody scanned; the scanned one is on its way.
     let news = w.later(86_400).await;
-    assert_eq!(news.len(), 1, "{}", shown(&news));
+    assert_eq!(news.len(), 1, "{}\n{:#?}", shown(&news), w.items("wood", 1, "delivery_delayed").await);
     assert!(news[0].title.contains("#1"), "{}", shown(&news));
     assert!(w.items("wood", 2, "delivery_delayed").await.iter().all(|i| i.reason.as_deref() == Some("moved_on")));
     w.end().await;
