@@ -3,6 +3,7 @@
 mod channel;
 mod config;
 mod deliver;
+mod door_properties;
 mod fences;
 mod milestone;
 mod plan;

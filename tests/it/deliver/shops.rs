@@ -19,6 +19,8 @@ pub struct Webhook {
 /// An order of the WooCommerce shop `tea`.
 #[derive(Clone)]
 pub struct Tea {
+    /// The shop's id.
+    pub shop: &'static str,
     /// Order id.
     pub id: u64,
     /// Status.
@@ -45,6 +47,7 @@ impl Tea {
     /// Paid and being worked on, with an e-mail address, made at `now`.
     pub fn paid(id: u64, now: Timestamp) -> Tea {
         Tea {
+            shop: "tea",
             id,
             status: "processing",
             paid: Some(now),
@@ -114,21 +117,21 @@ impl Tea {
 
     /// `order.updated` with its state at `now`.
     pub fn webhook(&self, now: Timestamp) -> Webhook {
-        woo("order.updated", &self.body(now))
+        woo(self.shop, "order.updated", &self.body(now))
     }
 
     /// The order was put into the bin.
     pub fn deleted(&self) -> Webhook {
-        woo("order.deleted", &json!({ "id": self.id }))
+        woo(self.shop, "order.deleted", &json!({ "id": self.id }))
     }
 }
 
-/// A signed delivery of the shop `tea`.
-pub fn woo(topic: &str, body: &Value) -> Webhook {
+/// A signed delivery of the shop.
+pub fn woo(shop: &str, topic: &str, body: &Value) -> Webhook {
     let body = body.to_string();
     let signature = STANDARD.encode(sign(b"woo-test-secret-0123456789abcdef", body.as_bytes()));
     Webhook {
-        path: "/hooks/woocommerce/tea".into(),
+        path: format!("/hooks/woocommerce/{shop}"),
         headers: vec![
             ("content-type", "application/json".into()),
             ("x-wc-webhook-topic", topic.into()),
@@ -144,6 +147,8 @@ pub fn woo(topic: &str, body: &Value) -> Webhook {
 /// An order of the Shopify shop `wood`.
 #[derive(Clone)]
 pub struct Wood {
+    /// The shop's id, and first part of its domain.
+    pub shop: &'static str,
     /// Order id.
     pub id: u64,
     /// `financial_status`.
@@ -168,6 +173,7 @@ impl Wood {
     /// Paid, with an e-mail address, made at `now`.
     pub fn paid(id: u64, now: Timestamp) -> Wood {
         Wood {
+            shop: "wood",
             id,
             financial: "paid",
             fulfillments: Vec::new(),
@@ -213,7 +219,7 @@ impl Wood {
             "currency": "USD", "presentment_currency": "USD", "total_price": "48.50", "total_price_set": money,
             "current_total_price": "48.50", "current_total_price_set": money, "total_outstanding": "0.00",
             "payment_gateway_names": ["shopify_payments"], "customer_locale": "en", "email": email, "contact_email": email,
-            "phone": null, "order_status_url": "https://wood.myshopify.com/1/orders/abc/authenticate?key=test",
+            "phone": null, "order_status_url": format!("https://{}.myshopify.com/1/orders/abc/authenticate?key=test", self.shop),
             "customer": { "id": 9_007_199_254_740_993_u64, "email": email, "first_name": null, "last_name": null },
             "shipping_address": { "country_code": "US" }, "billing_address": { "country_code": "US" },
             "line_items": [{ "id": 1, "title": "Walnut serving board", "name": "Walnut serving board", "quantity": 1, "price": "48.50", "requires_shipping": true, "gift_card": false }],
@@ -223,22 +229,22 @@ impl Wood {
 
     /// `orders/updated` with its state at `now`.
     pub fn webhook(&self, now: Timestamp) -> Webhook {
-        shopify("orders/updated", &self.body(now), now)
+        shopify(self.shop, "orders/updated", &self.body(now), now)
     }
 }
 
-/// A signed delivery of the shop `wood`, sent at `now`.
-pub fn shopify(topic: &str, body: &Value, now: Timestamp) -> Webhook {
+/// A signed delivery of the shop, sent at `now`.
+pub fn shopify(shop: &str, topic: &str, body: &Value, now: Timestamp) -> Webhook {
     let body = body.to_string();
     let signature = STANDARD.encode(sign(b"shopify-test-secret-0123456789abcdef", body.as_bytes()));
     // Each delivery has an id of its own; the body stands for it here.
     let delivery = orderwire::domain::ids::Digest8::of(&[topic.as_bytes(), body.as_bytes()]).0;
     Webhook {
-        path: "/hooks/shopify/wood".into(),
+        path: format!("/hooks/shopify/{shop}"),
         headers: vec![
             ("content-type", "application/json".into()),
             ("x-shopify-topic", topic.into()),
-            ("x-shopify-shop-domain", "wood.myshopify.com".into()),
+            ("x-shopify-shop-domain", format!("{shop}.myshopify.com")),
             ("x-shopify-api-version", "2026-10".into()),
             ("x-shopify-webhook-id", format!("{delivery:016x}")),
             ("x-shopify-triggered-at", now.to_string()),
