@@ -7,8 +7,8 @@ use super::inhand::InHand;
 use super::settle::Rest;
 use crate::domain::channel::{Envelope, Form};
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{Decision, Go};
-use crate::domain::ids::ChannelId;
+use crate::domain::decision::{Decision, Go, Reason};
+use crate::domain::ids::{ChannelId, Tag};
 use crate::domain::milestone::Purpose;
 use crate::domain::owed::State;
 use crate::domain::person::{Address, PersonFacts};
@@ -57,6 +57,15 @@ pub struct Sending {
     pub expires: Timestamp,
     /// Place to send; given back when the send is over.
     pub permit: Permit,
+}
+
+impl Sending {
+    /// The channel whose standstill forbids this send: none for an answer on a reply token, which needs no
+    /// quota, while only the quota is spent.
+    fn stands_with(&self, now: Timestamp) -> Tag {
+        let spent = self.account.paused(now).is_some_and(|(_, why)| why == Reason::QuotaSpent);
+        if spent && self.go.form == Form::Reply { Tag::NONE } else { self.account.tag }
+    }
 }
 
 /// What is known of people, by channel and address.
@@ -121,6 +130,9 @@ async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Resu
         return Err(Ready::Settle(Box::new(InHand::left_alone(leased, &record, now))));
     };
     let mut order = InHand::new(leased, record, order, shop, live, asked);
+    if order.poisoned(now) {
+        return Err(Ready::Settle(Box::new(order.settle(now))));
+    }
     order.take_receipts(now);
     if order.items.iter().any(|i| matches!(i.state, State::Begun | State::Again)) {
         // What may have been told goes again as the very same envelope.
@@ -166,9 +178,10 @@ async fn decide_all(app: &App, orders: &mut [InHand]) {
         }
     };
     let now = app.clock.now();
-    refill(app, orders, now).await;
-    for order in orders {
-        decide(app, order, &people, now).await;
+    let decided: Vec<_> = orders.iter().map(|o| super::situation::decide(o, &people, now, false)).collect();
+    refill(app, orders, &decided, now).await;
+    for (order, decisions) in orders.iter_mut().zip(decided) {
+        follow(app, order, decisions, now).await;
         match watch(app, order, &people).await {
             Ok(changed) => order.again_now |= changed,
             Err(error) => {
@@ -199,16 +212,15 @@ fn candidates(order: &InHand) -> Vec<(ChannelId, Address)> {
     found
 }
 
-/// Asks the budget shared over pods for what this batch may send on each account in this second.
-async fn refill(app: &App, orders: &[InHand], now: Timestamp) {
+/// Asks the budget shared over pods for what this batch sends on each account in this second. What merely
+/// waits asks for nothing: a slice that is not used is lost to everybody.
+async fn refill(app: &App, orders: &[InHand], decided: &[Vec<(u16, Decision)>], now: Timestamp) {
     let mut want: HashMap<ChannelId, (Arc<Account>, u32)> = HashMap::new();
-    for order in orders {
-        for item in order.items.iter().filter(|i| i.state.is_open()) {
-            let Some(route) = order.live.route_by_tag(item.route) else { continue };
-            for id in route.channels.iter().chain(&route.also) {
-                if let Some(account) = order.live.channels.get(id) {
-                    want.entry(id.clone()).or_insert_with(|| (Arc::clone(account), 0)).1 += 1;
-                }
+    for (order, decisions) in orders.iter().zip(decided) {
+        for (_, decision) in decisions {
+            let Decision::Go(go) = decision else { continue };
+            if let Some(account) = order.live.channels.get(&go.channel) {
+                want.entry(go.channel.clone()).or_insert_with(|| (Arc::clone(account), 0)).1 += 1;
             }
         }
     }
@@ -224,9 +236,8 @@ async fn refill(app: &App, orders: &[InHand], now: Timestamp) {
     }
 }
 
-/// Decides over all that the order owes, and shapes what may go.
-async fn decide(app: &App, order: &mut InHand, people: &People, now: Timestamp) {
-    let decisions = super::situation::decide(order, people, now, false);
+/// Does as was decided about each item, and shapes what may go.
+async fn follow(app: &App, order: &mut InHand, decisions: Vec<(u16, Decision)>, now: Timestamp) {
     for (no, decision) in decisions {
         match decision {
             Decision::End { state, reason, by } => order.end(no, state, reason, by, now),
@@ -303,7 +314,7 @@ async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<Ready>) {
                 items: order.begun_items(sending),
                 revision: order.revision,
                 expires: sending.expires,
-                channel: sending.account.tag,
+                channel: sending.stands_with(now),
                 envelope: serde_json::to_vec(&sending.envelope).ok().map(|bytes| (sending.lead, bytes)),
             });
         }

@@ -10,9 +10,11 @@
 use super::App;
 use super::batch::{self, Ready};
 use super::settle::{Finished, settler};
-use crate::store::keys::PARTITIONS;
+use crate::store::keys::{Member, PARTITIONS};
 use crate::store::work::Leased;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -90,32 +92,49 @@ impl Crew {
         let groups: Vec<Vec<Leased>> = if alone { leased.into_iter().map(|l| vec![l]).collect() } else { vec![leased] };
         for group in groups {
             let done = self.finished.clone();
-            for ready in batch::prepare(&self.app, group, asked).await {
+            let members: Vec<Member> = group.iter().map(|l| l.member.clone()).collect();
+            let prepared = AssertUnwindSafe(batch::prepare(&self.app, group, asked)).catch_unwind().await;
+            let Ok(prepared) = prepared else {
+                members.iter().for_each(|member| drop(done.send(left_behind(member))));
+                continue;
+            };
+            for ready in prepared {
                 match ready {
                     Ready::Settle(settle) => drop(done.send(Finished::Settle(settle))),
                     Ready::GiveBack(leased) => drop(done.send(Finished::GiveBack(leased))),
                     Ready::Join(unit) => {
                         let (app, done) = (Arc::clone(&self.app), done.clone());
-                        tokio::spawn(async move {
-                            let (leased, record) = *unit;
-                            let finished = match super::join::work(&app, leased.clone(), record).await {
+                        let (leased, record) = *unit;
+                        let member = leased.member.clone();
+                        let work = async move {
+                            match super::join::work(&app, leased.clone(), record).await {
                                 Some(settle) => Finished::Settle(Box::new(settle)),
                                 None => Finished::GiveBack(leased),
-                            };
-                            drop(done.send(finished));
-                        });
+                            }
+                        };
+                        tokio::spawn(guarded(member, work, done));
                     }
                     Ready::Send(order) => {
                         let (app, done) = (Arc::clone(&self.app), done.clone());
-                        tokio::spawn(async move {
-                            let settle = super::send::send_all(&app, *order).await;
-                            drop(done.send(Finished::Settle(Box::new(settle))));
-                        });
+                        let member = order.leased.member.clone();
+                        let work = async move { Finished::Settle(Box::new(super::send::send_all(&app, *order).await)) };
+                        tokio::spawn(guarded(member, work, done));
                     }
                 }
             }
         }
     }
+}
+
+/// Work on one order whose panic harms nobody else: the worker goes on, and the order's lease ends by itself.
+async fn guarded(member: Member, work: impl Future<Output = Finished>, done: mpsc::UnboundedSender<Finished>) {
+    let finished = AssertUnwindSafe(work).catch_unwind().await;
+    drop(done.send(finished.unwrap_or_else(|_| left_behind(&member))));
+}
+
+fn left_behind(member: &Member) -> Finished {
+    tracing::error!(order = ?member, "the code panicked over this order; it is tried again when its lease is over");
+    Finished::LeftBehind
 }
 
 /// The loop: steps until told to stop, then lets what is under way end.

@@ -23,6 +23,11 @@ use std::time::Instant;
 /// An order that cannot be read by this version is looked at again after so long.
 const LEFT_ALONE_SECS: i64 = 3600;
 
+/// Leases that ended without a settle, after which what is begun counts as the cause.
+const POISON: u32 = 5;
+/// The same where nothing was begun.
+const POISON_UNBEGUN: u32 = 25;
+
 /// An order under lease.
 pub struct InHand {
     /// The lease.
@@ -115,6 +120,25 @@ impl InHand {
         Rest::unchanged(leased, record.revision, record.wakes, Dest::Wait(plus_secs(now, LEFT_ALONE_SECS)))
     }
 
+    /// Worked on again and again, and never to an end: what was about to be sent dies, or all that is open,
+    /// so that a person looks and nobody else suffers. `false`: it has not come to that.
+    pub fn poisoned(&mut self, now: Timestamp) -> bool {
+        let begun = |i: &Owed| matches!(i.state, State::Begun | State::Again);
+        let any_begun = self.items.iter().any(begun);
+        // Without a send begun, a process that kept dying may have had the order only by chance.
+        let limit = if any_begun { POISON } else { POISON_UNBEGUN };
+        if self.leased.redeliveries < limit {
+            return false;
+        }
+        let fits = |i: &&Owed| if any_begun { begun(i) } else { i.state.is_open() };
+        let doomed: Vec<u16> = self.items.iter().filter(fits).map(|i| i.no).collect();
+        for no in doomed {
+            self.end(no, State::Dead, Reason::Poison, None, now);
+        }
+        tracing::error!(order = ?self.leased.member, leases = self.leased.redeliveries, "working on an order failed again and again");
+        true
+    }
+
     /// The item of this number.
     pub fn item(&self, no: u16) -> Option<&Owed> {
         self.items.iter().find(|i| i.no == no)
@@ -132,29 +156,37 @@ impl InHand {
     /// seen a second time does no harm.
     pub fn take_receipts(&mut self, now: Timestamp) {
         for (no, receipt, _) in self.receipts.clone() {
-            let (next, code) = match &receipt {
-                ReceiptState::Accepted => (State::Sent, None),
-                ReceiptState::Delivered => (State::Delivered, None),
-                ReceiptState::Read => (State::Read, None),
-                ReceiptState::Undelivered(code) => (State::Undelivered, Some(code.clone())),
-            };
-            let Some(item) = self.item_mut(no) else { continue };
-            // A receipt for what is still begun settles what a dead worker could not.
-            if matches!(item.state, State::Begun | State::Again) {
-                item.state = State::Sent;
+            // A receipt is of a message: what was told within it moves with the item that led it.
+            let told: Vec<u16> = self.items.iter().filter(|i| i.no == no || i.within == no).map(|i| i.no).collect();
+            for no in told {
+                self.take_receipt(no, &receipt, now);
             }
-            if item.state == next || !item.state.may_become(next) {
-                continue;
-            }
-            (item.state, item.reason) = (next, (next == State::Undelivered).then_some(Reason::Undelivered));
-            let rest = item.clone();
-            self.note(
-                now,
-                Entry::Ended { item: no, state: next.as_str().into(), reason: code, by: None, passed: Vec::new() },
-            );
-            if next == State::Undelivered {
-                self.go_on_after(&rest, now);
-            }
+        }
+    }
+
+    fn take_receipt(&mut self, no: u16, receipt: &ReceiptState, now: Timestamp) {
+        let (next, code) = match receipt {
+            ReceiptState::Accepted => (State::Sent, None),
+            ReceiptState::Delivered => (State::Delivered, None),
+            ReceiptState::Read => (State::Read, None),
+            ReceiptState::Undelivered(code) => (State::Undelivered, Some(code.clone())),
+        };
+        let Some(item) = self.item_mut(no) else { return };
+        // A receipt for what is still begun settles what a dead worker could not.
+        let doubted = matches!(item.state, State::Begun | State::Again);
+        if doubted {
+            item.state = State::Sent;
+        }
+        let settled = doubted && next == State::Sent;
+        if !settled && (item.state == next || !item.state.may_become(next)) {
+            return;
+        }
+        (item.state, item.reason) = (next, (next == State::Undelivered).then_some(Reason::Undelivered));
+        let rest = item.clone();
+        let state = next.as_str().into();
+        self.note(now, Entry::Ended { item: no, state, reason: code, by: None, passed: Vec::new() });
+        if next == State::Undelivered {
+            self.go_on_after(&rest, now);
         }
     }
 

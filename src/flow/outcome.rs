@@ -49,9 +49,16 @@ pub fn apply(item: &mut Owed, verdict: &Verdict, sent: &Sent<'_>) -> Consequence
                 reason,
                 Reason::RateLimited | Reason::QuotaSpent | Reason::ChannelPaused | Reason::RecipientCapped
             );
-            let delay = if waits { after_secs.unwrap_or(60).max(1) } else { delay_of(item, *after_secs) };
+            // A reply token that was worth nothing: no failure, the next decision pushes at once.
+            let at_once = sent.form == Form::Reply && *after_secs == Some(0);
+            let delay = match *after_secs {
+                _ if at_once => 0,
+                after if waits => after.unwrap_or(60).max(1),
+                after => delay_of(item, after),
+            };
             item.not_before = plus_secs(now, delay);
-            if waits {
+            consequence.again_now = at_once;
+            if waits || at_once {
                 item.attempts = item.attempts.saturating_sub(1);
             } else if item.attempts >= MAX_ATTEMPTS {
                 (item.state, item.reason) = (dead_or_unsure(sent.again), Some(Reason::AttemptsSpent));
@@ -114,6 +121,8 @@ pub async fn teach(
     let now = app.clock.now();
     let theirs = match verdict {
         Verdict::Unsure { .. } => true,
+        // A mailbox that is greylisted or full, a token that was used: the account itself works.
+        Verdict::TryLater { scope: Scope::Recipient, .. } | Verdict::TryLater { after_secs: Some(0), .. } => false,
         Verdict::TryLater { reason, .. } => {
             matches!(reason, Reason::Retrying | Reason::ChannelPaused | Reason::BreakerOpen)
         }

@@ -109,7 +109,11 @@ fn entry(order: &InHand, sending: &Sending, verdict: &Verdict) -> Entry {
         form: form_word(sending.go.form).into(),
         locale: sending.locale.clone(),
         verdict: verdict.as_str().into(),
-        detail: unnamed(&order.order, sending.go.address.as_ref(), detail).chars().filter(|c| !c.is_control()).take(DETAIL).collect(),
+        detail: unnamed(&order.order, sending.go.address.as_ref(), detail)
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(DETAIL)
+            .collect(),
         passed: sending.go.passed.iter().map(|(c, r)| (c.to_string(), r.as_str().to_string())).collect(),
         joined: sending.go.joined.clone(),
     }

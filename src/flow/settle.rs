@@ -86,6 +86,8 @@ pub enum Finished {
     Settle(Box<Rest>),
     /// Nothing was begun: give the lease back without a penalty.
     GiveBack(Leased),
+    /// The code panicked over it: its lease ends by itself and is counted against it.
+    LeftBehind,
 }
 
 /// Runs until the last sender is gone.
@@ -104,6 +106,7 @@ pub async fn settler(
             match finished {
                 Finished::Settle(settle) => settles.push(*settle),
                 Finished::GiveBack(leased) => back.push(leased),
+                Finished::LeftBehind => {}
             }
         }
         if !back.is_empty()

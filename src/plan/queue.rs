@@ -217,7 +217,8 @@ fn caught_up(turns: &[Turn<'_>], i: usize) -> Option<u16> {
     later.max_by_key(|t| t.case.milestone.rank).map(|t| t.case.item.no)
 }
 
-/// Later items of the slot that fit into this one's message: settled or about to, willing to go the same way.
+/// Later items of the slot that fit into this one's message: settled or about to, or waiting to be tried again,
+/// and willing to go the same way.
 /// A template says only what it was approved for, so nothing joins one. None jumps over an item of its story
 /// that must wait (another parcel that still settles): told first, it would supersede that.
 fn join(turns: &[Turn<'_>], i: usize, go: &Go) -> Vec<u16> {
@@ -244,10 +245,12 @@ fn fits(lead: &Case<'_>, go: &Go, turn: &Turn<'_>) -> bool {
     let case = &turn.case;
     // What is replayed joins only what is replayed with it.
     let alike = (case.item.follows == 0) == (lead.item.follows == 0);
-    let fresh = case.item.state == State::Open && case.item.attempts == 0 && alike;
+    // Sent before and open means: known not to have been taken. What was to be told together then still is, on
+    // the next channel as on the next try.
+    let fresh = case.item.state == State::Open && alike;
     let ready = match &turn.alone {
         Decision::Go(other) => other.channel == go.channel && other.address == go.address,
-        Decision::Wait { reason: Reason::Settling | Reason::QuietHours, .. } => {
+        Decision::Wait { reason: Reason::Settling | Reason::QuietHours | Reason::Retrying, .. } => {
             turn.willing && case.item.passed == lead.item.passed
         }
         _ => false,

@@ -230,7 +230,10 @@ impl ShopSettings {
         }
         for (key, span) in [("settle", self.settle), ("settle_untracked", self.settle_untracked)] {
             if span.is_some_and(|s| s.0 > SETTLE_MOST) {
-                found.push(Mistake::new(key, "is longer than an hour: what happened would be old news; write 20s, or 90s"));
+                found.push(Mistake::new(
+                    key,
+                    "is longer than an hour: what happened would be old news; write 20s, or 90s",
+                ));
             }
         }
         if let Some(api) = &self.api {

@@ -4,6 +4,8 @@ mod accept;
 mod channel;
 mod commands;
 mod config;
+mod deliver;
+mod door_properties;
 mod doors;
 mod faults;
 mod fences;

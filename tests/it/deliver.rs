@@ -1,0 +1,16 @@
+//! deliver: whole lives of messages, from signed webhooks to what people read. A real Redis, the real doors, the
+//! real worker; shops and providers are played by the mock. Hours pass by a clock that the tests move.
+
+pub mod shops;
+pub mod world;
+
+mod chain;
+mod limits;
+mod line;
+mod messenger;
+mod optout;
+mod orders;
+mod quiet;
+mod receipts;
+mod retries;
+mod timers;

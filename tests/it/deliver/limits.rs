@@ -1,0 +1,188 @@
+//! Channels that are slow, full, broken or paused: nobody else waits for them, nothing owed is lost.
+
+use super::chain::MEI;
+use super::shops::{Tea, Wood};
+use super::world::{Setup, World, forms, shown};
+use orderwire::domain::clock::plus_secs;
+use orderwire::domain::decision::Reason;
+use orderwire::flow::queue;
+use orderwire::mock::{Fault, FaultKind};
+use std::time::{Duration, Instant};
+
+const LINE_THEN_MAIL: &str = r#"
+[[route]]
+id = "customers"
+milestones = ["order_placed", "payment_received"]
+audience = "customer"
+channels = ["line-main", "mail"]
+"#;
+
+const LINE_AND_MAIL: &str = r#"
+[[route]]
+id = "customers"
+milestones = ["order_placed"]
+audience = "customer"
+channels = ["line-main"]
+also = ["mail"]
+"#;
+
+fn user(i: u64) -> String {
+    format!("U{i:032x}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_fast_waits_without_burning_attempts() {
+    let mut w = World::chain(LINE_THEN_MAIL).await;
+    w.mock.fault(Fault::new("line", FaultKind::Rate429));
+    let news = w.told(&Tea::paid(1, w.now()).line(MEI).webhook(w.now())).await;
+    assert_eq!(forms(&news), [], "a pace passes by itself; the customer is used to LINE: {}", shown(&news));
+    let item = w.items("tea", 1, "order_placed").await.remove(0);
+    assert_eq!((item.state.as_str(), item.attempts, item.reason.as_deref()), ("open", 0, Some("rate_limited")));
+    let news = w.later(61).await;
+    assert_eq!(forms(&news), [("line", "push")], "{}", shown(&news));
+    assert_eq!(w.items("tea", 1, "order_placed").await[0].attempts, 1);
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_breaker_opens_after_five_failures_and_heals_by_one_probe() {
+    let mut w = World::chain(LINE_THEN_MAIL).await;
+    w.mock.fault(Fault::new("line", FaultKind::CutBefore).times(1000));
+    let tries = |w: &World| 1000 - w.mock.faults().first().map_or(0, |f| f.times);
+    for id in 1..=8 {
+        w.post(&Tea::paid(id, w.now()).line(&user(id)).webhook(w.now())).await;
+        w.rest().await;
+    }
+    assert_eq!(tries(&w), 5, "five failures, then rest");
+    let states = queue::channels(&w.relay.app);
+    let line = states.iter().find(|c| c.id == "line-main").expect("LINE");
+    assert_eq!(line.paused.as_deref(), Some("breaker_open"));
+    // The last three never began.
+    for id in 6..=8 {
+        let item = w.items("tea", id, "order_placed").await.remove(0);
+        assert_eq!((item.state.as_str(), item.attempts, item.reason.as_deref()), ("open", 0, Some("breaker_open")));
+    }
+    w.pass(16).await;
+    assert_eq!(tries(&w), 6, "one tries whether it works again");
+    w.mock.clear_faults();
+    let mut news = Vec::new();
+    for _ in 0..4 {
+        news.extend(w.later(31).await);
+    }
+    assert_eq!(forms(&news), [("line", "push"); 8], "{}", shown(&news));
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_pauses_and_resumes() {
+    let mut w = World::chain(LINE_THEN_MAIL).await;
+    let until = plus_secs(w.now(), 86_400);
+    let app = w.relay.app.clone();
+    queue::pause(&app, "line-main", Some((until, Reason::ChannelPaused))).await.expect("paused");
+    assert_eq!(forms(&w.told(&Tea::paid(1, w.now()).line(MEI).webhook(w.now())).await), []);
+    assert_eq!(w.stands("tea", 1, "order_placed").await.1, "channel_paused");
+    assert_eq!(queue::stats(&app).await.expect("figures").parked, [("line-main".to_string(), 1)]);
+    assert_eq!(forms(&w.later(3600).await), []);
+    queue::pause(&app, "line-main", None).await.expect("resumed");
+    w.tick().await;
+    w.rest().await;
+    let news = w.news();
+    assert_eq!(forms(&news), [("line", "push")], "{}", shown(&news));
+    // A pause that outlives the message: the next channel.
+    queue::pause(&app, "line-main", Some((plus_secs(w.now(), 30 * 86_400), Reason::ChannelPaused)))
+        .await
+        .expect("paused");
+    assert_eq!(forms(&w.told(&Tea::paid(2, w.now()).line(MEI).webhook(w.now())).await), [("smtp", "mail")]);
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_that_lasts_too_long_ends_what_has_no_other_channel() {
+    let mut w = World::chain(LINE_AND_MAIL).await;
+    let app = w.relay.app.clone();
+    queue::pause(&app, "line-main", Some((plus_secs(w.now(), 9 * 86_400), Reason::ChannelPaused)))
+        .await
+        .expect("paused");
+    assert_eq!(forms(&w.told(&Tea::paid(1, w.now()).line(MEI).webhook(w.now())).await), [("smtp", "mail")]);
+    w.pass(3 * 86_400 + 5).await;
+    let items = w.items("tea", 1, "order_placed").await;
+    let main = items.iter().find(|i| i.slot == "main").expect("the chain");
+    assert_eq!((main.state.as_str(), main.reason.as_deref()), ("expired", Some("channel_paused")));
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_hangs_delays_nobody_else() {
+    let w = World::start(Setup {
+        routes: r#"
+[[route]]
+id = "tea"
+milestones = ["order_placed"]
+audience = "customer"
+shops = ["tea"]
+channels = ["line-main"]
+also = ["mail"]
+[[route]]
+id = "wood"
+milestones = ["order_placed"]
+audience = "customer"
+shops = ["wood"]
+channels = ["mail"]
+"#,
+        channels: &[("line-main", "timeout = \"5s\""), ("mail", "per_second = 100")],
+        ..Setup::default()
+    })
+    .await;
+    w.mock.fault(Fault::new("line", FaultKind::HangBefore(0)).times(1000));
+    let started = Instant::now();
+    // More than LINE may have under way at once; one of them with a copy by mail.
+    for id in 1..=40 {
+        let order = Tea::paid(id, w.now()).line(&user(id)).mail(if id == 1 { "mei@example.com" } else { "" });
+        w.post(&order.webhook(w.now())).await;
+    }
+    for id in 1..=8 {
+        w.post(&Wood::paid(id, w.now()).webhook(w.now())).await;
+    }
+    assert!(w.mock.wait_for(9, Duration::from_secs(10)).await, "mails: {}", w.mock.count());
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(5), "mails waited for LINE: {took:?}");
+    assert!(w.mock.sent().iter().all(|t| t.channel == "smtp"));
+    w.mock.clear_faults();
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_that_is_greylisted_rests_alone() {
+    let mut w = World::chain(
+        r#"
+[[route]]
+id = "customers"
+milestones = ["order_placed"]
+audience = "customer"
+channels = ["mail"]
+"#,
+    )
+    .await
+    .patient();
+    let busy = || FaultKind::SmtpRcpt(450, "4.2.0 Greylisted, come back later".into());
+    const BOXES: [&str; 6] = [
+        "a@x.example.com",
+        "b@x.example.com",
+        "c@x.example.com",
+        "d@x.example.com",
+        "e@x.example.com",
+        "f@x.example.com",
+    ];
+    for mailbox in BOXES {
+        w.mock.fault(Fault::new("smtp", busy()).only_to(mailbox));
+    }
+    for (id, mailbox) in (1..).zip(BOXES) {
+        assert_eq!(forms(&w.told(&Tea::paid(id, w.now()).mail(mailbox).webhook(w.now())).await), []);
+    }
+    assert!(w.mock.faults().is_empty(), "each was tried once: {:?}", w.mock.faults());
+    // Six strangers' mailboxes that ask for patience say nothing of the relay.
+    assert_eq!(forms(&w.told(&Tea::paid(9, w.now()).webhook(w.now())).await), [("smtp", "mail")]);
+    let news = w.later(16 * 60).await;
+    assert_eq!(news.len(), 6, "{}", shown(&news));
+    w.end().await;
+}

@@ -1,0 +1,321 @@
+//! A relay of its own for each test: settings, private Redis, doors, worker, the mock beside it, one clock for all.
+
+use super::shops::Webhook;
+use orderwire::boot::{self, run::Role, run::Running, run::start_with};
+use orderwire::domain::clock::{Clock, SystemClock, Timestamp, from_millis};
+use orderwire::flow::explain::{self, ItemView, OrderView};
+use orderwire::flow::sweep;
+use orderwire::mock::{LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken};
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Everything has come to rest within.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What is due within this is waited for; later things wait for [`World::pass`]. Pace is measured by the machine's
+/// own clock, so its slots are waited for; a channel of one message a second needs [`World::patient`].
+const SOON_MS: i64 = 400;
+const PATIENT_MS: i64 = 1_200;
+/// Between two looks at the queue.
+const LOOK: Duration = Duration::from_millis(8);
+
+/// The system's clock and what was added to it.
+#[derive(Clone, Default)]
+pub struct Shifted(Arc<AtomicI64>);
+
+impl Clock for Shifted {
+    fn now(&self) -> Timestamp {
+        from_millis(SystemClock.now().as_millisecond() + self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// What a test sets beside the plain settings.
+#[derive(Default)]
+pub struct Setup {
+    /// Further keys of both shops.
+    pub shop: &'static str,
+    /// `[[route]]` tables.
+    pub routes: &'static str,
+    /// Files of words: path below the words folder, and text.
+    pub words: &'static [(&'static str, &'static str)],
+    /// Further keys of channels, by their id.
+    pub channels: &'static [(&'static str, &'static str)],
+    /// Messages a month that LINE allows.
+    pub quota: Option<u64>,
+    /// Templates that Meta approved: name and language.
+    pub templates: &'static [(&'static str, &'static str)],
+    /// News is gathered for 20 s (90 s without a tracking number), as by default; else it is told at once.
+    pub slow: bool,
+    /// Moment at which the test begins; left out: now. Whatever lies within a year of now.
+    pub at: Option<&'static str>,
+}
+
+/// The world.
+pub struct World {
+    /// The providers.
+    pub mock: Mock,
+    /// The relay.
+    pub relay: Running,
+    clock: Shifted,
+    dir: PathBuf,
+    http: reqwest::Client,
+    shown: usize,
+    soon_ms: i64,
+}
+
+impl World {
+    /// Customers of both shops are told everything by `channels`.
+    pub async fn chain(routes: &'static str) -> World {
+        World::start(Setup { routes, ..Setup::default() }).await
+    }
+
+    /// Starts it.
+    pub async fn start(setup: Setup) -> World {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let clock = Shifted::default();
+        if let Some(at) = setup.at {
+            let at: Timestamp = at.parse().expect("a time");
+            clock.0.store(at.as_millisecond() - SystemClock.now().as_millisecond(), Ordering::SeqCst);
+        }
+        let mock = Mock::start(providers(&setup, &clock)).await.expect("the mock starts");
+        let name = format!("ow-it-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(dir.join("words")).expect("a folder");
+        for (path, text) in setup.words {
+            let path = dir.join("words").join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            std::fs::write(path, text).expect("a file");
+        }
+        let file = dir.join("orderwire.toml");
+        std::fs::write(&file, settings(&setup, &mock, &dir.display().to_string())).expect("a file");
+        let settings = boot::read(Some(&file), &BTreeMap::new()).unwrap_or_else(|problems| {
+            let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}", all.join("\n"))
+        });
+        let relay = start_with(settings, Role::All, None, Arc::new(clock.clone())).await.expect("the relay starts");
+        let public = relay.public.expect("a public door");
+        mock.set_relay(Some(format!("http://{public}")));
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let world = World { mock, relay, clock, dir, http, shown: 0, soon_ms: SOON_MS };
+        world.shift_redis();
+        world
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Posts a webhook as the shop would; gives the relay's word for what it did.
+    pub async fn post(&self, webhook: &Webhook) -> String {
+        let public = self.relay.public.expect("a public door");
+        let mut request = self.http.post(format!("http://{public}{}", webhook.path)).body(webhook.body.clone());
+        for (name, value) in &webhook.headers {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await.expect("an answer");
+        let status = response.status();
+        let answer: serde_json::Value = response.json().await.unwrap_or_default();
+        assert!(status.is_success(), "the relay answered {status}: {answer}");
+        answer.get("result").and_then(|r| r.as_str()).unwrap_or("ok").to_string()
+    }
+
+    /// Posts, and waits until nothing is due.
+    pub async fn told(&mut self, webhook: &Webhook) -> Vec<Taken> {
+        self.post(webhook).await;
+        self.rest().await;
+        self.news()
+    }
+
+    /// Waits for the slots of a channel that sends one message a second.
+    #[must_use]
+    pub fn patient(mut self) -> World {
+        self.soon_ms = PATIENT_MS;
+        self
+    }
+
+    /// Waits until nothing is due any more.
+    pub async fn rest(&self) {
+        let started = Instant::now();
+        // Figures of the partitions are not of one moment: an order on its way from one place to the next may be
+        // in none of them.
+        let mut calm = 0;
+        loop {
+            let stats = self.relay.app.store.stats().await.expect("figures");
+            let soon = self.now().as_millisecond() + self.soon_ms;
+            let due = stats.oldest_due.is_some_and(|at| at.as_millisecond() < soon);
+            calm = if stats.ready == 0 && stats.leased == 0 && !due { calm + 1 } else { 0 };
+            if calm == 2 {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "the queue did not come to rest: {stats:?}");
+            if calm == 0 {
+                self.relay.app.nudge.notify_one();
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+
+    /// Time passes; what became due meanwhile is seen off.
+    pub async fn pass(&self, secs: i64) {
+        self.rest().await;
+        self.clock.0.fetch_add(secs * 1000, Ordering::SeqCst);
+        self.shift_redis();
+        self.tick().await;
+        self.rest().await;
+    }
+
+    /// Time passes, told in messages.
+    pub async fn later(&mut self, secs: i64) -> Vec<Taken> {
+        self.pass(secs).await;
+        self.news()
+    }
+
+    /// Moves what is due without waiting for the sweep's turn.
+    pub async fn tick(&self) {
+        sweep::once(&self.relay.app).await;
+        self.relay.app.nudge.notify_one();
+    }
+
+    /// The server's clock follows ours: scripts read it.
+    fn shift_redis(&self) {
+        let offset = self.clock.0.load(Ordering::SeqCst).to_string();
+        const TAGS: [&str; 16] = [
+            "029", "139", "2162", "319", "469", "579", "60", "759", "858", "948", "a21", "b68", "c13", "d128", "e61",
+            "f28",
+        ];
+        for tag in TAGS {
+            self.redis(&["HSET", &format!("owtest:{{{tag}}}:ctl"), "clock_offset_ms", &offset]);
+        }
+    }
+
+    /// One command to the relay's Redis, as an operator with `redis-cli` would give it.
+    fn redis(&self, words: &[&str]) {
+        let socket = self.dir.join("store/redis/redis.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).expect("Redis' socket");
+        let mut command = format!("*{}\r\n", words.len());
+        words.iter().for_each(|w| command.push_str(&format!("${}\r\n{w}\r\n", w.len())));
+        stream.write_all(command.as_bytes()).expect("written");
+        let mut answer = [0; 1];
+        stream.read_exact(&mut answer).expect("an answer");
+        assert_ne!(answer, *b"-", "Redis refused {words:?}");
+    }
+
+    /// Messages that providers took since this was last asked, without repeats that the provider recognised.
+    pub fn news(&mut self) -> Vec<Taken> {
+        let sent = self.mock.sent();
+        let news = sent.iter().skip(self.shown).filter(|t| !t.duplicate).cloned().collect();
+        self.shown = sent.len();
+        news
+    }
+
+    /// A person does something; the relay took it.
+    pub async fn say(&self, channel: &str, person: &str, what: Say) {
+        let status = self.mock.say(channel, person, &what).await.expect("the relay answers");
+        assert_eq!(status, 200, "{channel} {what:?}");
+        self.rest().await;
+    }
+
+    /// An order as the operator sees it.
+    pub async fn view(&self, shop: &str, id: u64) -> OrderView {
+        explain::order(&self.relay.app, shop, &id.to_string()).await.expect("an order")
+    }
+
+    /// The items of one milestone.
+    pub async fn items(&self, shop: &str, id: u64, milestone: &str) -> Vec<ItemView> {
+        let view = self.view(shop, id).await;
+        view.items.into_iter().filter(|i| i.milestone == milestone).collect()
+    }
+
+    /// The one item of this milestone: state, reason, channel.
+    pub async fn stands(&self, shop: &str, id: u64, milestone: &str) -> (String, String, String) {
+        let items = self.items(shop, id, milestone).await;
+        assert_eq!(items.len(), 1, "{milestone}: {items:#?}");
+        let item = items.into_iter().next().expect("one");
+        (item.state, item.reason.unwrap_or_default(), item.channel.unwrap_or_default())
+    }
+
+    /// The one item of this milestone comes to stand there, by a callback that is under way.
+    pub async fn comes_to(&self, shop: &str, id: u64, milestone: &str, state: &str) {
+        let started = Instant::now();
+        loop {
+            self.rest().await;
+            let now = self.stands(shop, id, milestone).await;
+            if now.0 == state {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{milestone} stands at {now:?}, not at {state}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The order's ledger, a line each.
+    pub async fn ledger(&self, shop: &str, id: u64) -> String {
+        let view = self.view(shop, id).await;
+        let lines = view.ledger.iter().map(|e| serde_json::to_string(e).expect("JSON"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Ends all of it.
+    pub async fn end(self) {
+        self.relay.leave().await;
+        self.mock.stop();
+        std::fs::remove_dir_all(&self.dir).expect("the folder goes");
+    }
+}
+
+/// Channel and form of messages, in the order taken.
+pub fn forms(news: &[Taken]) -> Vec<(&'static str, &'static str)> {
+    news.iter().map(|t| (t.channel, t.form)).collect()
+}
+
+/// Messages as people read them, for the words of a failure.
+pub fn shown(news: &[Taken]) -> String {
+    let lines = news.iter().map(|t| format!("── {} ({}) → {}\n{}\n{}", t.channel, t.form, t.to, t.title, t.text));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Channels alone, sorted: of sends that go side by side.
+pub fn channels(news: &[Taken]) -> Vec<&'static str> {
+    let mut all: Vec<_> = news.iter().map(|t| t.channel).collect();
+    all.sort_unstable();
+    all
+}
+
+fn providers(setup: &Setup, clock: &Shifted) -> MockOptions {
+    MockOptions {
+        line: LineOptions { id: "line-main".into(), quota: setup.quota, ..LineOptions::default() },
+        messenger: MessengerOptions {
+            id: "messenger-page".into(),
+            templates: setup.templates.iter().map(|(n, l)| ((*n).to_string(), (*l).to_string())).collect(),
+            ..MessengerOptions::default()
+        },
+        clock: Arc::new(clock.clone()),
+        ..MockOptions::default()
+    }
+}
+
+fn settings(setup: &Setup, mock: &Mock, dir: &str) -> String {
+    let own = |id: &str| {
+        let found = setup.channels.iter().filter(|(channel, _)| *channel == id).map(|(_, keys)| *keys);
+        found.collect::<Vec<_>>().join("\n")
+    };
+    format!(
+        include_str!("settings.toml"),
+        dir = dir,
+        shop = setup.shop,
+        settle = if setup.slow { "20s" } else { "0s" },
+        untracked = if setup.slow { "90s" } else { "0s" },
+        routes = setup.routes,
+        http = mock.http_url(),
+        slack = mock.slack_webhook_url(),
+        smtp = mock.smtp_addr().port(),
+        line = own("line-main"),
+        messenger = own("messenger-page"),
+        mail = own("mail"),
+        desk = own("desk"),
+    )
+}
