@@ -3,7 +3,7 @@
 //! A buyer chooses names, notes and addresses, so every text is taken as hostile: no control characters, no
 //! characters that turn the reading direction of what follows, one normal form. Markup is each channel's own.
 
-use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// What stands where a text was cut.
@@ -11,17 +11,29 @@ const ELLIPSIS: &str = "…";
 
 /// A text of several lines: NFC, line ends as `\n`, no control or direction characters, no blanks at the ends.
 pub(super) fn clean(text: &str) -> String {
-    let unified = text.replace("\r\n", "\n");
-    let kept: String = unified
-        .nfc()
-        .map(|c| match c {
-            '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => '\n',
-            '\t' => ' ',
-            other => other,
-        })
-        .filter(|c| *c == '\n' || !(c.is_control() || turns_direction(*c)))
-        .collect();
+    let kept: String = match is_nfc_quick(text.chars()) {
+        // Nearly all text is in this form already, and telling so is much cheaper than making it so.
+        IsNormalized::Yes => harmless(text.chars()),
+        _ => harmless(text.nfc()),
+    };
     kept.trim().to_string()
+}
+
+fn harmless(text: impl Iterator<Item = char>) -> String {
+    let mut after_return = false;
+    text.filter_map(|c| {
+        let second_half = c == '\n' && after_return;
+        after_return = c == '\r';
+        match c {
+            _ if second_half => None,
+            '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => Some('\n'),
+            '\t' => Some(' '),
+            '\n' => Some('\n'),
+            c if c.is_control() || turns_direction(c) => None,
+            c => Some(c),
+        }
+    })
+    .collect()
 }
 
 /// The same on one line: for titles, labels and names.
@@ -57,6 +69,9 @@ pub(super) fn cut(text: &str, limit: usize, count: impl Fn(&str) -> usize) -> St
 
 /// Characters as a person sees them.
 pub(super) fn graphemes(text: &str) -> usize {
+    if text.is_ascii() && !text.contains('\r') {
+        return text.len();
+    }
     text.graphemes(true).count()
 }
 

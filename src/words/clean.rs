@@ -1,6 +1,6 @@
 //! Text from shops and customers, made harmless before it stands in words.
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use unicode_segmentation::UnicodeSegmentation;
 use url::Url;
 
@@ -13,10 +13,17 @@ const MOST_POINTS: usize = 16;
 pub(super) fn line(text: &str, limit: usize) -> Option<String> {
     // No more is looked at than can ever be shown: a value of a megabyte costs what a short one does.
     let most = limit.saturating_add(1).saturating_mul(MOST_POINTS);
-    let flat: String =
-        text.chars().take(most).nfc().map(|c| if is_break(c) { ' ' } else { c }).filter(|c| !is_unwanted(*c)).collect();
+    let flat: String = match is_nfc_quick(text.chars().take(most)) {
+        // Nearly all text is in this form already, and telling so is much cheaper than making it so.
+        IsNormalized::Yes => flat(text.chars().take(most)),
+        _ => flat(text.chars().take(most).nfc()),
+    };
     let words: Vec<&str> = flat.split_whitespace().collect();
     Some(clip(&words.join(" "), limit)).filter(|t| !t.is_empty())
+}
+
+fn flat(text: impl Iterator<Item = char>) -> String {
+    text.map(|c| if is_break(c) { ' ' } else { c }).filter(|c| !is_unwanted(*c)).collect()
 }
 
 /// Several lines, blank ones at most one at a time; otherwise as [`line`].
@@ -50,6 +57,9 @@ pub(super) fn https(text: &str) -> Option<String> {
 /// The first `limit` characters as a person counts them, with `…` for the rest. A character built of very
 /// many code points ends the text: it is an attack on whoever must draw it.
 pub(super) fn clip(text: &str, limit: usize) -> String {
+    if text.len() <= limit && text.is_ascii() {
+        return text.to_string();
+    }
     let sane = |g: &&str| g.chars().count() <= MOST_POINTS;
     let fits = text.graphemes(true).take(limit + 1).take_while(sane).map(str::len);
     let kept: Vec<usize> = fits.collect();

@@ -125,7 +125,10 @@ fn card(words: &Words) -> Option<Value> {
     if !buttons.is_empty() {
         bubble["footer"] = json!({ "type": "box", "layout": "vertical", "spacing": "sm", "contents": buttons });
     }
-    let fits = bubble.to_string().len() <= BUBBLE_BYTES;
+    // Quotes and backslashes double in JSON; only what could be near the limit is measured exactly.
+    let texts =
+        words.title.len() + words.body.len() + words.buttons.iter().map(|(l, u)| l.len() + u.len()).sum::<usize>();
+    let fits = texts * 2 < BUBBLE_BYTES / 2 || bubble.to_string().len() <= BUBBLE_BYTES;
     let alt = alt_text(words).filter(|_| fits)?;
     Some(json!({ "type": "flex", "altText": alt, "contents": bubble }))
 }

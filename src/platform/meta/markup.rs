@@ -8,7 +8,9 @@ pub(in crate::platform) fn strip(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
     let mut link: Option<(String, usize)> = None;
-    while let Some((before, after)) = rest.split_once('<') {
+    // Behind the last `>` no tag ends any more, and none is looked for.
+    let last = html.rfind('>').unwrap_or(0);
+    while let Some((before, after)) = rest.split_once('<').filter(|(_, after)| html.len() - after.len() <= last) {
         out.push_str(before);
         let Some((tag, tail)) = split_tag(after) else {
             out.push('<');
