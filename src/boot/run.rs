@@ -114,7 +114,8 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    tracing::info!(public = ?public_at, admin = %admin_at, worker = %app.worker, role = ?role, "orderwire is up");
+    let public = public_at.map(|at| at.to_string());
+    tracing::info!(public, admin = %admin_at, worker = %app.worker, role = ?role, "orderwire is up");
     let grace = Duration::from_secs(settings.server.grace_secs);
     Ok(Running { app, public: public_at, admin: admin_at, status, stop, servers, tasks, grace })
 }

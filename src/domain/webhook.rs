@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A request as it came: webhook or callback, spool record, capture file, `simulate` input, fixture.
+/// A request as it came: webhook or callback, kept unreadable webhook, fixture.
 /// It has its own headers because actix-web and reqwest use different `http` crates.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct RawWebhook {

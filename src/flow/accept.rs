@@ -193,7 +193,7 @@ pub async fn fold(
             return Ok(WebhookOutcome::Duplicate);
         }
         let (commit, owed) = next_state(app, shop, id, event, seen, record, now)?;
-        match app.store.commit(&member, commit).await? {
+        match app.timed("commit", app.store.commit(&member, commit)).await? {
             Committed::Stored { .. } => {
                 super::crash::point("after-commit");
                 if owed {

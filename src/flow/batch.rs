@@ -74,7 +74,7 @@ pub type People = HashMap<(ChannelId, Address), PersonFacts>;
 /// Carries leased orders up to `begin`.
 pub async fn prepare(app: &App, leased: Vec<Leased>, asked: Instant) -> Vec<Ready> {
     let members: Vec<_> = leased.iter().map(|l| l.member.clone()).collect();
-    let records = match app.store.read_many(&members).await {
+    let records = match app.timed("read", app.store.read_many(&members)).await {
         Ok(records) => records,
         Err(error) => {
             tracing::warn!(%error, "leased orders could not be read");
@@ -162,7 +162,7 @@ pub async fn people(app: &App, orders: &[InHand]) -> Result<People, StoreError> 
     if wanted.is_empty() {
         return Ok(People::new());
     }
-    let facts = app.store.facts(&wanted).await?;
+    let facts = app.timed("facts", app.store.facts(&wanted)).await?;
     Ok(wanted.into_iter().zip(facts).collect())
 }
 
@@ -241,8 +241,14 @@ async fn follow(app: &App, order: &mut InHand, decisions: Vec<(u16, Decision)>, 
     for (no, decision) in decisions {
         match decision {
             Decision::End { state, reason, by } => order.end(no, state, reason, by, now),
-            Decision::Wait { until, reason, watch } => order.wait(no, until, reason, watch, now),
-            Decision::Park { channel, reason, until } => order.park(no, &channel, reason, until, now),
+            Decision::Wait { until, reason, watch } => {
+                app.metrics.wait(reason);
+                order.wait(no, until, reason, watch, now);
+            }
+            Decision::Park { channel, reason, until } => {
+                app.metrics.wait(reason);
+                order.park(no, &channel, reason, until, now);
+            }
             Decision::Go(go) => shape(app, order, no, go, now).await,
         }
     }
@@ -321,7 +327,7 @@ async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<Ready>) {
     }
     let answers = match asks.is_empty() {
         true => Ok(Vec::new()),
-        false => app.store.begin(&asks).await,
+        false => app.timed("begin", app.store.begin(&asks)).await,
     };
     drop(asks);
     let mut refused: HashMap<usize, Vec<(usize, Option<Begun>)>> = HashMap::new();

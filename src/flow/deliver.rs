@@ -56,8 +56,10 @@ impl Crew {
         }
         // The local deadline counts from before the lease was asked for: never longer than the real one.
         let asked = Instant::now();
-        let calls = (0..PARTITIONS)
-            .map(|p| self.app.store.lease(u8::try_from(p).unwrap_or(0), each, &self.app.worker, self.app.lease_ms));
+        let calls = (0..PARTITIONS).map(|p| {
+            let lease = self.app.store.lease(u8::try_from(p).unwrap_or(0), each, &self.app.worker, self.app.lease_ms);
+            self.app.timed("lease", lease)
+        });
         let mut leased: Vec<Leased> = Vec::new();
         for answer in join_all(calls).await {
             match answer {

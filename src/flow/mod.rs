@@ -105,6 +105,24 @@ impl App {
         self.live().channels.contains_key(&crate::domain::ids::ChannelId::from(channel))
     }
 
+    /// Measures a step in Redis.
+    ///
+    /// # Errors
+    /// The step's own.
+    pub async fn timed<T>(
+        &self,
+        step: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let started = std::time::Instant::now();
+        let answer = call.await;
+        self.metrics.redis(step, started.elapsed().as_secs_f64());
+        if let Err(error) = &answer {
+            self.metrics.redis_error(error.kind.as_str());
+        }
+        answer
+    }
+
     fn stripe(&self, key: &str) -> &Mutex<()> {
         let tag = crate::domain::ids::Tag::of(key).0 as usize;
         &self.stripes[tag % STRIPES]

@@ -37,6 +37,9 @@ pub async fn send_all(app: &App, mut order: InHand) -> Rest {
     for (sending, (verdict, took)) in sends.iter().zip(verdicts) {
         let account = &sending.account;
         app.metrics.attempt(account.id.as_str(), &verdict, took.as_secs_f64());
+        if order.item(sending.lead).is_some_and(|i| i.attempts > 1) {
+            app.metrics.retry(account.id.as_str());
+        }
         if matches!(verdict, Verdict::Accepted { .. })
             && let Some(item) = order.item(sending.lead)
         {

@@ -100,6 +100,7 @@ pub async fn settler(
     let mut arrived = Vec::with_capacity(FLIGHT);
     while inbox.recv_many(&mut arrived, FLIGHT).await > 0 {
         let count = arrived.len();
+        app.metrics.set_settle_backlog((count + inbox.len()) as u64);
         let mut settles = Vec::with_capacity(count);
         let mut back = Vec::new();
         for finished in arrived.drain(..) {
@@ -129,7 +130,7 @@ async fn write(app: &App, rests: Vec<Rest>) {
     super::crash::point("before-settle");
     let settles: Vec<Settle<'_>> = rests.iter().map(Rest::as_settle).collect();
     loop {
-        match app.store.settle_many(&settles).await {
+        match app.timed("settle", app.store.settle_many(&settles)).await {
             Ok(answers) => {
                 for (rest, answer) in rests.iter().zip(answers) {
                     match answer {

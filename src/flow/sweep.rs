@@ -87,6 +87,8 @@ async fn pauses(app: &App) {
             for account in live.channels.values() {
                 let state = states.iter().find(|(tag, ..)| *tag == account.tag);
                 account.set_pause(state.map(|(_, until, reason)| (*until, *reason)));
+                let resting = state.is_some_and(|(_, _, reason)| *reason == Reason::BreakerOpen);
+                app.metrics.set_breaker_open(account.id.as_str(), resting);
             }
         }
         Err(error) => tracing::warn!(%error, "channels' states could not be read"),
@@ -115,7 +117,7 @@ async fn figures(app: &App) {
         Ok(info) => {
             let ratio = if info.max_memory == 0 { 0.0 } else { info.used_memory as f64 / info.max_memory as f64 };
             app.metrics.set_redis(ratio, 0);
-            app.metrics.set_durability(u8::from(info.durability == Durability::Local));
+            app.metrics.set_durability(if info.durability == Durability::Local { 2 } else { 1 });
             app.metrics.set_clock_skew(info.skew_ms as f64 / 1000.0);
         }
         Err(error) => app.metrics.redis_error(error.kind.as_str()),

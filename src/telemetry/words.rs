@@ -134,8 +134,6 @@ words! {
         Waiting "waiting";
         /// A ping or a handshake.
         Handshake "handshake";
-        /// Laid down on the spool, Redis being away.
-        Spooled "spooled";
         /// No signature.
         Unsigned "unsigned";
         /// The signature is of none of the shop's secrets.
@@ -150,7 +148,7 @@ words! {
         TooLarge "too_large";
         /// Did not come in time.
         TooSlow "too_slow";
-        /// Neither Redis nor the spool could take it.
+        /// Redis could not take it.
         Unavailable "unavailable";
     }
 }
@@ -166,8 +164,6 @@ words! {
         Handshake "handshake";
         /// Some of it could not be read.
         Unreadable "unreadable";
-        /// Laid down on the spool, Redis being away.
-        Spooled "spooled";
         /// No signature.
         Unsigned "unsigned";
         /// The signature is not the channel's.
@@ -182,7 +178,7 @@ words! {
         TooLarge "too_large";
         /// Did not come in time.
         TooSlow "too_slow";
-        /// Neither Redis nor the spool could take it.
+        /// Redis could not take it.
         Unavailable "unavailable";
     }
 }

@@ -84,9 +84,6 @@ pub struct Metrics {
     redis_replicas: Gauge,
     durability: Gauge,
     clock_skew: Level,
-    spool_bytes: Gauge,
-    spool_records: Gauge,
-    spool_sync: Histogram,
     reloads: Counts<1>,
     auth_failures: Counter,
 }
@@ -129,9 +126,6 @@ impl Metrics {
             redis_replicas: Gauge::default(),
             durability: Gauge::default(),
             clock_skew: Gauge::default(),
-            spool_bytes: Gauge::default(),
-            spool_records: Gauge::default(),
-            spool_sync: quick(),
             reloads: Family::default(),
             auth_failures: Counter::default(),
         };
@@ -187,9 +181,6 @@ impl Metrics {
         self.add("redis_replicas", "Replicas connected to Redis", self.redis_replicas.clone());
         self.add("store_durability_level", "Durability level that the store gives (1 relaxed, 2 local, 3 replicated)", self.durability.clone());
         self.add_in(Unit::Seconds, "clock_skew", "Redis' clock minus ours", self.clock_skew.clone());
-        self.add_in(Unit::Bytes, "spool", "Size of the spool", self.spool_bytes.clone());
-        self.add("spool_records", "Webhooks and callbacks that lie on the spool", self.spool_records.clone());
-        self.add_in(Unit::Seconds, "spool_sync", "Time to make the spool durable", self.spool_sync.clone());
         self.add("reload", "Reloads of settings and templates, by how they ended", self.reloads.clone());
         self.add("admin_auth_failures", "Requests at the admin door without a right token", self.auth_failures.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -303,7 +294,7 @@ mod tests {
         }
         let unsure = Verdict::Unsure { detail: String::new() };
         assert!(VERDICTS.contains(&unsure.as_str()));
-        for line in ["orderwire_dead_items 0", "orderwire_redeliveries_total 0", "orderwire_spool_bytes 0"] {
+        for line in ["orderwire_dead_items 0", "orderwire_redeliveries_total 0"] {
             assert_eq!(lines(&metrics, line), [line]);
         }
         assert_eq!(lines(&metrics, "orderwire_build_info{version=").len(), 1);
@@ -337,8 +328,6 @@ mod tests {
         metrics.set_redis(0.5, 2);
         metrics.set_durability(3);
         metrics.set_clock_skew(-0.1);
-        metrics.set_spool(10, 1);
-        metrics.spool_synced(0.004);
         metrics.reload(ReloadResult::Refused);
         metrics.auth_failure();
         let text = metrics.encode();

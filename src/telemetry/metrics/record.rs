@@ -154,17 +154,6 @@ impl Metrics {
         self.clock_skew.set(secs);
     }
 
-    /// What lies on the spool.
-    pub fn set_spool(&self, bytes: u64, records: u64) {
-        self.spool_bytes.set(count(bytes));
-        self.spool_records.set(count(records));
-    }
-
-    /// Time to make the spool durable, in seconds.
-    pub fn spool_synced(&self, secs: f64) {
-        self.spool_sync.observe(secs);
-    }
-
     /// A reload of settings and templates ended.
     pub fn reload(&self, result: ReloadResult) {
         self.reloads.get_or_create(&[("result", Word::Fixed(result.as_str()))]).inc();
