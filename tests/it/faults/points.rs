@@ -1,7 +1,7 @@
 //! Death at the very places where a `kill -9` by time rarely hits.
 
 use super::traffic::Traffic;
-use super::world::World;
+use super::world::{Redis, World};
 use std::time::{Duration, Instant};
 
 /// Places of `flow::crash`, each with the time at which it strikes.
@@ -18,7 +18,7 @@ const PLACES: [&str; 8] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dying_at_every_named_place_loses_nothing_and_doubles_nothing() {
-    let mut world = World::make("points", false).await;
+    let mut world = World::make("points", Redis::Own).await;
     let mut relay = world.start("all").await;
     world.open_windows().await;
     relay.kill();
