@@ -170,7 +170,7 @@ impl World {
         let rested = started.elapsed();
         let evidence = self.gather().await;
         let report = check(&evidence);
-        println!("{what}: {report}; at rest after {:.1} s", rested.as_secs_f64());
+        eprintln!("{what}: {report}; at rest after {:.1} s", rested.as_secs_f64());
         relay.end().await;
         if !report.faults.is_empty() {
             std::fs::write(self.dir.join("evidence.txt"), told_in_full(&evidence, &report)).unwrap();
