@@ -1,7 +1,7 @@
 # The few commands of this project. `make demo` and `make test` set a fresh Debian machine up by themselves:
 # they need Rust (rustup.rs) and, where redis-server is missing, the rights to install a package.
 
-.PHONY: demo run test lint bench needs
+.PHONY: demo run test chaos lint bench needs
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -13,6 +13,9 @@ run: needs           ## the relay with config/orderwire.toml
 
 test: needs          ## everything that .ci/run proves but format and lints
 	cargo test --locked
+
+chaos: needs         ## kill -9 the relay 200 times under load, and hold what comes of it against the promises (minutes)
+	ORDERWIRE_KILLS=$${ORDERWIRE_KILLS:-200} cargo test --locked --test it faults::kills::kills -- --nocapture
 
 lint:                ## format, lints, docs
 	cargo fmt --check

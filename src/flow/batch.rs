@@ -144,7 +144,13 @@ async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Resu
             }
         }
     }
-    order.take_over(now);
+    let doubts = order.take_over(now);
+    if !doubts.is_empty()
+        && let Err(error) = app.store.append_ledger(&order.leased.member, &doubts).await
+    {
+        tracing::warn!(%error, "what a dead worker left could not be written down");
+        return Err(Ready::GiveBack(order.leased));
+    }
     order.refresh();
     Ok(order)
 }

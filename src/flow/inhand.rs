@@ -221,11 +221,13 @@ impl InHand {
         self.added.push(item);
     }
 
-    /// Messages that a dead worker had begun: they may have been told, and the ledger says so. Items told in
-    /// one message share what becomes of it, by the purpose of the one that leads.
+    /// Messages that a dead worker had begun: they may have been told. Items told in one message share what
+    /// becomes of it, by the purpose of the one that leads. Gives what the ledger must hold before anything of
+    /// this is sent again: whoever repeats a message may die of it too, and its settle with it.
     ///
-    /// Dies before the settle that writes this: they still stand as begun, and the next holder does the same.
-    pub fn take_over(&mut self, now: Timestamp) {
+    /// Dies before the settle: they still stand as begun, and the next holder does the same.
+    pub fn take_over(&mut self, now: Timestamp) -> Vec<LedgerEntry> {
+        let mut notes = Vec::new();
         let begun: Vec<Owed> = self.items.iter().filter(|i| i.state == State::Begun).cloned().collect();
         for lead in begun.iter().filter(|i| !begun.iter().any(|other| other.no == i.within)) {
             let joined: Vec<u16> = begun.iter().filter(|i| i.within == lead.no).map(|i| i.no).collect();
@@ -236,8 +238,9 @@ impl InHand {
                     item.not_before = item.not_before.min(now);
                 }
             }
-            self.note_taken_over(lead, &joined, fate, now);
+            notes.extend(self.taken_over(lead, &joined, fate).into_iter().map(|what| LedgerEntry { at: now, what }));
         }
+        notes
     }
 
     fn fate_of_begun(&self, lead: &Owed, now: Timestamp) -> State {
@@ -250,7 +253,7 @@ impl InHand {
         item.state
     }
 
-    fn note_taken_over(&mut self, lead: &Owed, joined: &[u16], fate: State, now: Timestamp) {
+    fn taken_over(&self, lead: &Owed, joined: &[u16], fate: State) -> Vec<Entry> {
         let kept = self.kept.get(&lead.no);
         let attempt = Entry::Attempt {
             item: lead.no,
@@ -263,14 +266,18 @@ impl InHand {
             passed: Vec::new(),
             joined: joined.to_vec(),
         };
-        self.note(now, attempt);
-        if fate != State::Unsure {
-            return;
+        let mut entries = vec![attempt];
+        if fate == State::Unsure {
+            let reason = Some(Reason::MaybeTold.as_str().to_string());
+            entries.extend(std::iter::once(lead.no).chain(joined.iter().copied()).map(|item| Entry::Ended {
+                item,
+                state: fate.as_str().into(),
+                reason: reason.clone(),
+                by: None,
+                passed: Vec::new(),
+            }));
         }
-        for item in std::iter::once(lead.no).chain(joined.iter().copied()) {
-            let reason = Some(Reason::MaybeTold.as_str().into());
-            self.note(now, Entry::Ended { item, state: fate.as_str().into(), reason, by: None, passed: Vec::new() });
-        }
+        entries
     }
 
     /// Deadlines move with the order: a new payment deadline, another pickup day.

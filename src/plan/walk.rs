@@ -34,8 +34,17 @@ enum Cure {
     None,
     /// The customer, whose next word on the channel is watched where it is known who they are.
     Person(Option<Address>),
-    /// Time, or an operator.
+    /// The account's standstill ends: by time, or by an operator.
     Channel,
+    /// Time alone: a slot of the pace, a person's rest.
+    Moment,
+}
+
+impl Cure {
+    /// It passes without the customer.
+    fn passes(&self) -> bool {
+        matches!(self, Cure::Channel | Cure::Moment)
+    }
 }
 
 impl Block {
@@ -47,6 +56,9 @@ impl Block {
     }
     fn channel(reason: Reason, until: Option<Timestamp>) -> Block {
         Block { reason, until, cure: Cure::Channel }
+    }
+    fn moment(reason: Reason, until: Timestamp) -> Block {
+        Block { reason, until: Some(until), cure: Cure::Moment }
     }
 }
 
@@ -94,7 +106,7 @@ pub(super) fn walk(desk: &Desk<'_>, case: &Case<'_>) -> Decision {
 
 /// The channel rests for less than the item lives, and is worth waiting for.
 fn keeps(block: &Block, expires: Timestamp) -> bool {
-    let rests = block.cure == Cure::Channel && block.reason != Reason::QuotaSpent;
+    let rests = block.cure.passes() && block.reason != Reason::QuotaSpent;
     rests && block.until.is_some_and(|until| until < expires)
 }
 
@@ -232,25 +244,24 @@ pub(super) fn standing(
         return Some(Block::channel(Reason::QuotaSpent, None));
     }
     if let Some(until) = reachable.capped_until.filter(|until| *until > s.now) {
-        return Some(Block::channel(Reason::RecipientCapped, Some(until)));
+        return Some(Block::moment(Reason::RecipientCapped, until));
     }
     let slot = view.slot_at.filter(|at| *at > s.now)?;
-    Some(Block::channel(Reason::RateLimited, Some(slot)))
+    Some(Block::moment(Reason::RateLimited, slot))
 }
 
 /// What a single blocked channel means for an item that may not change its channel.
 pub(super) fn wait_for(channel: &ChannelId, block: &Block, expires: Timestamp) -> Option<Decision> {
-    (block.cure == Cure::Channel).then(|| rest(channel, block, expires))
+    block.cure.passes().then(|| rest(channel, block, expires))
 }
 
 fn rest(channel: &ChannelId, block: &Block, expires: Timestamp) -> Decision {
     let until = block.until.map_or(expires, |u| u.min(expires));
-    match block.reason {
+    match block.cure {
         // A slot and a person's rest are moments, not a standstill of the account.
-        Reason::RateLimited | Reason::RecipientCapped => {
-            Decision::Wait { until, reason: block.reason, watch: Vec::new() }
-        }
-        reason => Decision::Park { channel: channel.clone(), reason, until },
+        Cure::Moment => Decision::Wait { until, reason: block.reason, watch: Vec::new() },
+        // Whatever it stands still for, "too fast" included: an operator's resume gives its orders back at once.
+        _ => Decision::Park { channel: channel.clone(), reason: block.reason, until },
     }
 }
 
@@ -261,7 +272,7 @@ fn nobody(case: &Case<'_>, blocks: Vec<(&ChannelId, Block)>) -> Decision {
         return skip(most_telling(case, &blocks));
     };
     if let [(channel, only)] = curable.as_slice()
-        && only.cure == Cure::Channel
+        && only.cure.passes()
     {
         return rest(channel, only, case.expires);
     }

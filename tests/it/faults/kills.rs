@@ -2,7 +2,7 @@
 
 use super::relay::Relay;
 use super::traffic::Traffic;
-use super::world::World;
+use super::world::{Redis, World};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::time::Duration;
@@ -22,14 +22,14 @@ async fn live_and_die(world: &mut World, relay: &mut Relay, dice: &mut StdRng) {
         tokio::time::sleep(Duration::from_millis(dice.random_range(0..120))).await;
     } else {
         world.open(relay).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(dice.random_range(30..750))).await;
+        tokio::time::sleep(Duration::from_millis(dice.random_range(30..650))).await;
     }
     relay.kill();
 }
 
-async fn run(what: &str, private: bool, kills: u64, seed: u64) {
+async fn run(what: &str, redis: Redis, kills: u64, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut world = World::make("kills", private).await;
+    let mut world = World::make("kills", redis).await;
     let mut relay = world.start("all").await;
     world.open_windows().await;
     let traffic = Traffic::start(&world.street, seed, Duration::from_millis(400), Duration::from_millis(900));
@@ -47,10 +47,10 @@ async fn run(what: &str, private: bool, kills: u64, seed: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_at_random_instants_lose_nothing_and_double_nothing() {
     let kills = asked("ORDERWIRE_KILLS", KILLS);
-    run(&format!("{kills} kills"), false, kills, asked("ORDERWIRE_SEED", SEED)).await;
+    run(&format!("{kills} kills"), Redis::Own, kills, asked("ORDERWIRE_SEED", SEED)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_private_redis_outlives_the_relay_and_is_adopted() {
-    run("4 kills beside a private Redis", true, 4, SEED).await;
+    run("4 kills beside a private Redis", Redis::Private, 4, SEED).await;
 }

@@ -1,7 +1,8 @@
 //! Death at the very places where a `kill -9` by time rarely hits.
 
 use super::traffic::Traffic;
-use super::world::World;
+use super::world::{Redis, World};
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
 /// Places of `flow::crash`, each with the time at which it strikes.
@@ -16,9 +17,12 @@ const PLACES: [&str; 8] = [
     "before-settle:3",
 ];
 
+/// The signal of an abort.
+const ABORTED: i32 = 6;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dying_at_every_named_place_loses_nothing_and_doubles_nothing() {
-    let mut world = World::make("points", false).await;
+    let mut world = World::make("points", Redis::Own).await;
     let mut relay = world.start("all").await;
     world.open_windows().await;
     relay.kill();
@@ -28,10 +32,14 @@ async fn dying_at_every_named_place_loses_nothing_and_doubles_nothing() {
         // It may die before it was seen to be ready.
         let up = world.open(&mut relay).await;
         let started = Instant::now();
-        while relay.ended().is_none() {
+        let status = loop {
+            if let Some(status) = relay.ended() {
+                break status;
+            }
             assert!(started.elapsed() < Duration::from_secs(20), "{place} was never passed ({up:?})");
             tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        };
+        assert_eq!(status.signal(), Some(ABORTED), "{place}: it died of something else ({up:?})");
     }
     relay = world.start("all").await;
     traffic.end().await;

@@ -1,12 +1,12 @@
-//! Redis killed in the middle of everything, and Redis standing still.
+//! Redis killed in the middle of everything, Redis standing still, and answers of Redis that get lost.
 
 use super::traffic::Traffic;
-use super::world::World;
+use super::world::{Redis, World};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_killed_and_started_again_loses_nothing_acknowledged() {
-    let mut world = World::make("redis-killed", false).await;
+    let mut world = World::make("redis-killed", Redis::Own).await;
     let mut relay = world.start("all").await;
     world.open_windows().await;
     let traffic = Traffic::start(&world.street, 1, Duration::from_millis(120), Duration::from_millis(400));
@@ -21,7 +21,7 @@ async fn redis_killed_and_started_again_loses_nothing_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_standing_still_for_three_seconds_is_told_to_the_shop_in_time() {
-    let mut world = World::make("redis-stopped", false).await;
+    let mut world = World::make("redis-stopped", Redis::Own).await;
     let mut relay = world.start("all").await;
     world.open_windows().await;
     let traffic = Traffic::start(&world.street, 2, Duration::from_millis(120), Duration::from_millis(400));
@@ -33,4 +33,22 @@ async fn redis_standing_still_for_three_seconds_is_told_to_the_shop_in_time() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     traffic.end().await;
     world.judge("Redis stopped for 3 s and 1 s", &mut relay).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_lost_after_their_work_was_done_are_not_work_done_twice() {
+    let mut world = World::make("wire", Redis::Wired).await;
+    let mut relay = world.start("all").await;
+    world.open_windows().await;
+    let traffic = Traffic::start(&world.street, 5, Duration::from_millis(120), Duration::from_millis(400));
+    for nth in [9, 5, 23, 13] {
+        world.wire.as_ref().expect("this world has a wire").lose_every(nth);
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    let wire = world.wire.as_ref().expect("this world has a wire");
+    wire.lose_every(0);
+    let lost = wire.lost();
+    assert!(lost > 20, "only {lost} answers were lost");
+    traffic.end().await;
+    world.judge(&format!("{lost} answers of Redis lost"), &mut relay).await;
 }

@@ -177,7 +177,10 @@ fn shopify_body(
     parcel: Option<Value>,
     (created, at): (Timestamp, Timestamp),
 ) -> Value {
-    let money = json!({ "shop_money": { "amount": "48.50", "currency_code": "USD" }, "presentment_money": { "amount": "48.50", "currency_code": "USD" } });
+    // What is dear is told to the staff.
+    let total = if n / 4 % 8 == 0 { "148.50" } else { "48.50" };
+    let amount = json!({ "amount": total, "currency_code": "USD" });
+    let money = json!({ "shop_money": amount, "presentment_money": amount });
     let attributes: Vec<Value> = line.map(|id| json!({ "name": "line_user_id", "value": id })).into_iter().collect();
     let mail = format!("fy-{n}@example.com");
     json!({
@@ -186,13 +189,13 @@ fn shopify_body(
         "updated_at": at.to_string(), "processed_at": created.to_string(), "cancelled_at": null, "cancel_reason": null,
         "closed_at": null, "financial_status": "paid",
         "fulfillment_status": if parcel.is_some() { json!("fulfilled") } else { Value::Null },
-        "currency": "USD", "presentment_currency": "USD", "total_price": "48.50", "total_price_set": money,
-        "current_total_price": "48.50", "current_total_price_set": money, "total_outstanding": "0.00",
+        "currency": "USD", "presentment_currency": "USD", "total_price": total, "total_price_set": money,
+        "current_total_price": total, "current_total_price_set": money, "total_outstanding": "0.00",
         "payment_gateway_names": ["shopify_payments"], "customer_locale": "en", "email": mail, "contact_email": mail,
         "phone": null, "order_status_url": format!("https://{shop}.myshopify.com/1/orders/abc/authenticate?key=x"),
         "customer": { "id": 7, "email": mail, "first_name": null, "last_name": null },
         "shipping_address": { "country_code": "US" }, "billing_address": { "country_code": "US" },
-        "line_items": [{ "id": 1, "title": "Board", "name": "Board", "quantity": 1, "price": "48.50", "requires_shipping": true, "gift_card": false }],
+        "line_items": [{ "id": 1, "title": "Board", "name": "Board", "quantity": 1, "price": total, "requires_shipping": true, "gift_card": false }],
         "shipping_lines": [{ "title": "Post" }], "fulfillments": parcel.unwrap_or_else(|| json!([])), "refunds": [],
         "tags": "", "note_attributes": attributes,
     })

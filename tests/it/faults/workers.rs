@@ -1,12 +1,12 @@
 //! Two workers on one Redis: one stands still for longer than its lease, and comes back.
 
 use super::traffic::Traffic;
-use super::world::World;
+use super::world::{Redis, World};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_slept_through_its_lease_tells_nothing_twice() {
-    let mut world = World::make("workers", false).await;
+    let mut world = World::make("workers", Redis::Own).await;
     let mut sleeper = world.start("worker").await;
     let mut relay = world.start("all").await;
     world.open_windows().await;

@@ -4,6 +4,7 @@ use super::checker::{Case, Evidence, Post, Report, Told, View, check};
 use super::relay::Relay;
 use super::server::Server;
 use super::shops::{Order, PAGE_PEOPLE, page_person};
+use super::wire::Wire;
 use orderwire::mock::{LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken};
 use orderwire::seal::Seal;
 use orderwire::store::{Store, StoreOptions};
@@ -33,6 +34,17 @@ const MILESTONES: [&str; 9] = [
 ];
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
+/// Which Redis a world has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Redis {
+    /// One of the run's own.
+    Own,
+    /// The relay's private one.
+    Private,
+    /// One of the run's own, at the end of a wire that can lose answers.
+    Wired,
+}
+
 /// What shops see of the world.
 pub struct Street {
     /// Where the relay's public door is just now.
@@ -47,6 +59,7 @@ pub struct World {
     pub mock: Mock,
     /// `None`: the relay's private one.
     pub redis: Option<Server>,
+    pub wire: Option<Wire>,
     pub street: Arc<Street>,
     config: PathBuf,
     admin: Option<SocketAddr>,
@@ -54,8 +67,8 @@ pub struct World {
 }
 
 impl World {
-    /// Providers and Redis are there, the relay is not yet. `private`: Redis is the relay's own.
-    pub async fn make(name: &str, private: bool) -> World {
+    /// Providers and Redis are there, the relay is not yet.
+    pub async fn make(name: &str, redis: Redis) -> World {
         orderwire::channel::install_tls();
         let n = WORLDS.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("ow-{name}-{}-{n}", std::process::id()));
@@ -67,8 +80,11 @@ impl World {
             std::fs::write(dir.join(format!("words/en/{milestone}.toml")), format!("{text}{staff}")).unwrap();
         }
         let mock = Mock::start(providers()).await.unwrap();
-        let redis = (!private).then(|| Server::start(&dir.join("redis")));
-        let url = redis.as_ref().map(|r| format!("url = \"{}\"", r.url())).unwrap_or_default();
+        let wired = redis == Redis::Wired;
+        let redis = (redis != Redis::Private).then(|| Server::start(&dir.join("redis")));
+        let wire = wired.then(|| Wire::lay(&dir.join("redis/r.sock")));
+        let url = wire.as_ref().map(Wire::url).or_else(|| redis.as_ref().map(Server::url));
+        let url = url.map(|url| format!("url = \"{url}\"")).unwrap_or_default();
         let text = include_str!("settings.toml")
             .replace("{dir}", &dir.display().to_string())
             .replace("{key}", KEY)
@@ -86,7 +102,7 @@ impl World {
             orders: Mutex::default(),
             posts: Mutex::default(),
         };
-        World { dir, mock, redis, street: Arc::new(street), config, admin: None, starts: 0 }
+        World { dir, mock, redis, wire, street: Arc::new(street), config, admin: None, starts: 0 }
     }
 
     /// Starts a relay without waiting for it.
@@ -154,10 +170,10 @@ impl World {
         let rested = started.elapsed();
         let evidence = self.gather().await;
         let report = check(&evidence);
-        println!("{what}: {report}; at rest after {:.1} s", rested.as_secs_f64());
+        eprintln!("{what}: {report}; at rest after {:.1} s", rested.as_secs_f64());
         relay.end().await;
         if !report.faults.is_empty() {
-            std::fs::write(self.dir.join("evidence.txt"), told_in_full(&evidence)).unwrap();
+            std::fs::write(self.dir.join("evidence.txt"), told_in_full(&evidence, &report)).unwrap();
             let shown: Vec<&str> = report.faults.iter().take(40).map(String::as_str).collect();
             panic!("{what}: {report}\n{}\nfiles: {}", shown.join("\n"), self.dir.display());
         }
@@ -199,9 +215,9 @@ impl World {
     }
 }
 
-/// Everything known of each order, for whoever looks into a fault.
-fn told_in_full(evidence: &Evidence) -> String {
-    let mut out = String::new();
+/// The faults, and everything known of each order, for whoever looks into a fault.
+fn told_in_full(evidence: &Evidence, report: &Report) -> String {
+    let mut out = format!("{}\n", report.faults.join("\n"));
     for (place, case) in evidence.orders.iter().enumerate() {
         out += &format!("== {} {} {}\n", case.plan.shop, case.plan.name, case.plan.id);
         let posts = evidence.posts.iter().filter(|p| p.order == place);
