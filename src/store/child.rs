@@ -168,10 +168,8 @@ impl Child {
                     self.place.file("redis.log").display()
                 )));
             }
-            // One that is just starting or just ending must not be joined by a second on the same files.
-            if !started && self.place.serving().is_none() && !self.running() {
-                self.start()?;
-                started = true;
+            if !started {
+                started = self.start_alone()?;
             }
             if Instant::now() >= until {
                 return Err(StoreError::new(ErrorKind::Away, format!("redis-server is not reachable after {START:?}")));
@@ -193,7 +191,20 @@ impl Child {
         Some(status)
     }
 
-    fn start(&self) -> Result<(), StoreError> {
+    /// Starts a server unless there is one, which may be just starting or just ending: two must never work on
+    /// the same files. Look and start are one step, because both connections of a store come here when the
+    /// server dies. `true`: started.
+    fn start_alone(&self) -> Result<bool, StoreError> {
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = process.as_mut().is_some_and(|p| matches!(p.try_wait(), Ok(None)));
+        if running || self.place.serving().is_some() {
+            return Ok(false);
+        }
+        *process = Some(self.start()?);
+        Ok(true)
+    }
+
+    fn start(&self) -> Result<process::Child, StoreError> {
         let config = self.place.file("redis.conf");
         self.write_config(&config).map_err(|e| cannot(&format!("cannot write {}", config.display()), &e))?;
         // A socket left by a server that was killed would be refused by the new one on some systems.
@@ -212,16 +223,14 @@ impl Child {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn();
-        let process = started.map_err(|e| match e.kind() {
+        started.map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => StoreError::setup(format!(
                 "{} is not installed; install it (apt install redis-server), name it in store.redis_server, or \
                  set store.url to a Redis you have",
                 self.program.display()
             )),
             _ => cannot(&format!("cannot start {}", self.program.display()), &e),
-        })?;
-        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
-        Ok(())
+        })
     }
 
     fn write_config(&self, path: &Path) -> io::Result<()> {

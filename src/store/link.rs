@@ -229,12 +229,13 @@ impl Link {
 
     /// Ends the server (the private one only). The connection breaking is the answer.
     pub(super) async fn shut_down(&self) {
-        if let Some(live) = self.current() {
-            let mut conn = live.conn.clone();
-            let end = Moment::now() + self.deadline;
+        // By a connection of its own: the shared one may be gone, or lead to a predecessor that was killed.
+        let told = async {
+            let mut conn = self.client.get_multiplexed_async_connection_with_config(&self.config).await.ok()?;
             // Either it ends and the answer is a broken connection, or it says why it does not.
-            drop(timeout_at(end, conn.send_packed_command(&redis::cmd("SHUTDOWN"))).await);
-        }
+            conn.send_packed_command(&redis::cmd("SHUTDOWN")).await.ok()
+        };
+        drop(timeout_at(Moment::now() + self.deadline, told).await);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Redis stands still or dies: what the doors say, and that everything heals by itself.
 
-use crate::support::child::Orphan;
+use crate::support::child::{Orphan, working_in};
 use crate::support::orders::{line_text, woo, woo_order};
 use crate::support::redis::{Redis, shared, signal};
 use crate::support::relay::{Plan, Relay};
@@ -48,23 +48,34 @@ async fn a_redis_that_stands_still() {
     assert!(audit.bad.is_empty(), "{:?}", audit.bad);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_private_redis_that_is_killed_comes_back_with_everything() {
     let relay = Relay::start(&Plan { store: String::new(), ..Plan::on(shared()) }, Role::All).await;
-    let orphan = Orphan(relay.file.parent().unwrap().to_path_buf());
+    let folder = relay.file.parent().unwrap().to_path_buf();
+    let orphan = Orphan(folder.clone());
     let body = woo_order(302, "processing", 5).to_string();
     assert_eq!(relay.post(&woo("order.created", body.as_bytes())).await.status, 200);
-    let first = orphan.pid().unwrap();
-    signal(first, "KILL");
-    until("another serves", || async { orphan.pid().filter(|pid| *pid != first) }).await;
-    let again = until("the door takes again", || async {
-        let answer = relay.post(&woo("order.created", body.as_bytes())).await;
-        (answer.status == 200).then_some(answer)
-    })
-    .await;
-    assert_eq!(again.json()["result"], "duplicate", "nothing acknowledged was lost");
-    until("it is ready", || async { (get(relay.admin, "/readyz").await.status == 200).then_some(()) }).await;
-    relay.leave().await;
-    let gone = orphan.pid().is_none_or(|pid| !Orphan::alive(pid));
-    assert!(gone, "the private server ends with its relay");
+    for _ in 0..3 {
+        let first = orphan.pid().unwrap();
+        signal(first, "KILL");
+        // Every connection finds it dead at the same moment; one server is started, not one each.
+        let storm = (0..20).map(|_| {
+            let (web, request) = (relay.web, woo("order.created", body.as_bytes()));
+            async move { request.send(web).await.status }
+        });
+        futures_util::future::join_all(storm).await;
+        until("another serves", || async { orphan.pid().filter(|pid| *pid != first) }).await;
+        let again = until("the door takes again", || async {
+            let answer = relay.post(&woo("order.created", body.as_bytes())).await;
+            (answer.status == 200).then_some(answer)
+        })
+        .await;
+        assert_eq!(again.json()["result"], "duplicate", "nothing acknowledged was lost");
+        until("it is ready", || async { (get(relay.admin, "/readyz").await.status == 200).then_some(()) }).await;
+        assert_eq!(working_in(&folder).len(), 1, "one server on one set of files");
+    }
+    let dir = relay.leave().await;
+    let log = std::fs::read_to_string(dir.join("redis/redis.log")).unwrap();
+    assert!(orphan.pid().is_none_or(|pid| !Orphan::alive(pid)), "the private server ends with its relay: {log}");
+    assert_eq!(working_in(&folder), Vec::<u32>::new(), "{log}");
 }

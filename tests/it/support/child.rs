@@ -116,6 +116,14 @@ impl Drop for Serving {
     }
 }
 
+/// Processes whose command line names this folder.
+pub fn working_in(folder: &Path) -> Vec<u32> {
+    let folder = folder.display().to_string();
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c.contains(&folder)))
+        .collect()
+}
+
 /// Ends the private redis-server of a relay that was killed.
 pub struct Orphan(pub PathBuf);
 

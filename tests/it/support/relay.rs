@@ -185,7 +185,7 @@ pub struct Relay {
     pub file: PathBuf,
     clock: Arc<Ahead>,
     running: Running,
-    _dir: Dir,
+    dir: Dir,
 }
 
 impl Relay {
@@ -207,7 +207,7 @@ impl Relay {
             file,
             clock,
             running,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -268,8 +268,9 @@ impl Relay {
         value.unwrap_or(0.0)
     }
 
-    /// Leaves as on SIGTERM.
-    pub async fn leave(self) {
+    /// Leaves as on SIGTERM; the folder stays as long as its owner.
+    pub async fn leave(self) -> Dir {
         self.running.leave().await;
+        self.dir
     }
 }
