@@ -168,20 +168,14 @@ async fn account(wanted: Reason) -> (World, String) {
 }
 
 async fn send(wanted: Reason) -> (World, String) {
-    let again_later = || FaultKind::SmtpData(451, "4.3.0 try again".into());
     let w = match wanted {
         Reason::Refused => world(LINE).await,
         Reason::MaybeTold => world(DESK).await.patient(),
-        Reason::TooLong => {
-            let card = json!({ "type": "bubble", "body": { "type": "box", "layout": "vertical", "contents": [{ "type": "text", "text": "長".repeat(12_000) }] } });
-            let long = format!("[line]\nflex = '{card}'\n").leak();
-            let words = vec![("zh-TW/order_placed.toml", &*long)].leak();
-            World::start(Setup { routes: LINE, words, ..Setup::default() }).await
-        }
+        Reason::TooLong => too_long().await,
         Reason::Undelivered => world(PAGE).await,
         _ => world(MAIL).await,
     };
-    let mut order = tea(&w).line(MEI).messenger(LAN);
+    let again_later = || Fault::new("smtp", FaultKind::SmtpData(451, "4.3.0 try again".into()));
     match wanted {
         Reason::Refused => {
             w.mock.fault(Fault::new("line", FaultKind::Status(400, r#"{"message":"May not be empty"}"#.into())));
@@ -194,46 +188,61 @@ async fn send(wanted: Reason) -> (World, String) {
             // The page reports no delivery of its own.
             w.mock.set_relay(None);
         }
-        Reason::Retrying | Reason::EarlierFirst => w.mock.fault(Fault::new("smtp", again_later())),
-        Reason::AttemptsSpent => w.mock.fault(Fault::new("smtp", again_later()).times(100)),
+        Reason::Retrying | Reason::EarlierFirst => w.mock.fault(again_later()),
+        Reason::AttemptsSpent => w.mock.fault(again_later().times(100)),
         _ => {}
     }
-    let mut milestone = "order_placed";
-    w.post(&order.webhook(w.now())).await;
-    w.rest().await;
+    let order = tea(&w).line(MEI).messenger(LAN);
+    let found = told(&w, &order.webhook(w.now()), "order_placed").await;
+    let found = match wanted {
+        Reason::MaybeTold | Reason::EarlierFirst | Reason::AttemptsSpent | Reason::Undelivered => {
+            after(&w, wanted, order).await
+        }
+        _ => found,
+    };
+    (w, found)
+}
+
+/// Words that no card of LINE carries.
+async fn too_long() -> World {
+    let text = json!({ "type": "text", "text": "長".repeat(12_000) });
+    let body = json!({ "type": "box", "layout": "vertical", "contents": [text] });
+    let card = json!({ "type": "bubble", "body": body });
+    let words: &'static str = format!("[line]\nflex = '{card}'\n").leak();
+    World::start(Setup { routes: LINE, words: vec![("zh-TW/order_placed.toml", words)].leak(), ..Setup::default() })
+        .await
+}
+
+/// What follows the first send of a scene.
+async fn after(w: &World, wanted: Reason, mut order: Tea) -> String {
     match wanted {
         Reason::MaybeTold => {
-            milestone = "preparing";
             order.status = "packing";
             w.pass(5).await;
-            w.post(&order.webhook(w.now())).await;
+            told(w, &order.webhook(w.now()), "preparing").await
         }
         Reason::EarlierFirst => {
-            milestone = "shipped";
             order.ship("F1", w.now());
-            w.post(&order.webhook(w.now())).await;
+            told(w, &order.webhook(w.now()), "shipped").await
         }
         Reason::AttemptsSpent => {
             for _ in 0..60 {
                 w.pass(1_000).await;
             }
+            reason(w, "order_placed").await
         }
-        Reason::Undelivered => {
+        _ => {
             let mid = w.mock.sent()[0].ids[0].clone();
-            let (page, state) = (ChannelId::from("messenger-page"), ReceiptState::Undelivered("131026".into()));
+            let (page, state) = (ChannelId::from("messenger-page"), ReceiptState::Undelivered("551".into()));
             let laid = w.relay.app.store.receipt(&page, &ReceiptOf::ProviderId(mid), None, &state, w.now()).await;
             laid.expect("laid");
             w.tick().await;
             w.rest().await;
-            let items = w.items("tea", 1, "order_placed").await;
-            assert_eq!(items[0].state, "undelivered");
-            return (w, items[0].reason.clone().unwrap_or_default());
+            let item = w.items("tea", 1, "order_placed").await.remove(0);
+            assert_eq!(item.state, "undelivered");
+            item.reason.unwrap_or_default()
         }
-        _ => {}
     }
-    w.rest().await;
-    let found = reason(&w, milestone).await;
-    (w, found)
 }
 
 async fn time(wanted: Reason) -> (World, String) {

@@ -247,3 +247,41 @@ channels = ["line-main"]
     assert_eq!(w.stands("tea", 1, "preparing").await.1, "moved_on");
     w.end().await;
 }
+
+/// An order that waits for a channel and for a day of its own is not looked at again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_order_keeps_its_other_appointments() {
+    let mut w = World::start(Setup {
+        routes: r#"
+[[route]]
+id = "customers"
+milestones = ["order_placed"]
+audience = "customer"
+channels = ["line-main"]
+also = ["mail"]
+[[route]]
+id = "reminders"
+milestones = ["payment_expiring"]
+audience = "customer"
+channels = ["mail"]
+"#,
+        shop: "payment_deadline = \"2h\"\npayment_reminder = \"1h\"",
+        ..Setup::default()
+    })
+    .await;
+    let app = w.relay.app.clone();
+    let pause = Some((plus_secs(w.now(), 86_400), Reason::ChannelPaused));
+    queue::pause(&app, "line-main", pause).await.expect("paused");
+    let order = Tea::unpaid(1, w.now()).line(MEI);
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("smtp", "mail")], "the copy");
+    let parked = |s: queue::Stats| (s.parked, s.wait);
+    assert_eq!(parked(queue::stats(&app).await.expect("figures")), (vec![("line-main".to_string(), 1)], 0));
+    let news = w.later(3600 + 5).await;
+    assert_eq!(forms(&news), [("smtp", "mail")], "the reminder: {}", shown(&news));
+    assert_eq!(parked(queue::stats(&app).await.expect("figures")), (vec![("line-main".to_string(), 1)], 0));
+    queue::pause(&app, "line-main", None).await.expect("resumed");
+    w.tick().await;
+    w.rest().await;
+    assert_eq!(forms(&w.news()), [("line", "push")]);
+    w.end().await;
+}
