@@ -156,3 +156,20 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
     crew.idle().await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A panic over one order is an ended task, not an ended worker, and what is in hand is counted down.
+    #[tokio::test]
+    async fn a_panic_leaves_its_order_behind_and_nothing_else() {
+        let member = Member::parse("0a0b0c0d/00112233445566778899aabbccddeeff").expect("a name");
+        let (done, mut inbox) = mpsc::unbounded_channel();
+        guarded(member.clone(), async { panic!("over this order") }, done.clone()).await;
+        assert!(matches!(inbox.recv().await, Some(Finished::LeftBehind)));
+        let leased = Leased { member: member.clone(), token: "t".into(), redeliveries: 0 };
+        guarded(member, async { Finished::GiveBack(leased) }, done).await;
+        assert!(matches!(inbox.recv().await, Some(Finished::GiveBack(_))));
+    }
+}

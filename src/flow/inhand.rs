@@ -395,7 +395,9 @@ impl InHand {
             Some(Begun::Expired) => self.end(sending.lead, State::Expired, Reason::Stale, None, now),
             Some(Begun::Paused) => {
                 let until = sending.account.paused(now).map_or_else(|| plus_secs(now, 5), |(until, _)| until);
-                self.park(sending.lead, &sending.account.id, Reason::ChannelPaused, until, now);
+                for no in std::iter::once(sending.lead).chain(sending.go.joined.iter().copied()) {
+                    self.park(no, &sending.account.id, Reason::ChannelPaused, until, now);
+                }
             }
             _ => self.again_now = true,
         }
@@ -439,8 +441,8 @@ impl InHand {
         }
     }
 
-    /// Where the order rests: with nobody when nothing is open, with its one channel when all wait for that,
-    /// else until the earliest moment something may go.
+    /// Where the order rests: with nobody when nothing is open; with a channel that stands still, until that
+    /// moves or anything else falls due; else until the earliest moment something may go.
     fn dest(&self, now: Timestamp) -> Dest {
         let open: Vec<&Owed> = self.items.iter().filter(|i| i.state.is_open()).collect();
         if open.is_empty() && self.added.is_empty() {
@@ -450,16 +452,19 @@ impl InHand {
             return Dest::Ready;
         }
         let parked: Vec<_> = open.iter().filter_map(|i| self.parks.get(&i.no)).collect();
-        if parked.len() == open.len() && parked.windows(2).all(|w| w[0].0 == w[1].0) {
-            let until = parked.iter().map(|(_, until)| *until).min().unwrap_or(now);
-            return Dest::Park(parked[0].0, until);
-        }
+        let channel = parked.first().map(|(channel, _)| *channel);
+        let one = parked.iter().all(|(tag, _)| Some(*tag) == channel);
         let at = outcome::earliest(open.iter().map(|item| {
             let waits = self.waits.get(&item.no).copied();
-            // Two blocked channels: look again soon, whichever moves first.
-            let parks = self.parks.get(&item.no).map(|(_, until)| (*until).min(plus_secs(now, 30)));
+            // Two channels that stand still: look again soon, whichever moves first.
+            let soon = |until: Timestamp| if one { until } else { until.min(plus_secs(now, 30)) };
+            let parks = self.parks.get(&item.no).map(|(_, until)| soon(*until));
             waits.or(parks).unwrap_or(item.not_before)
         }));
-        if at <= now { Dest::Ready } else { Dest::Wait(at) }
+        match channel.filter(|_| one) {
+            _ if at <= now => Dest::Ready,
+            Some(channel) => Dest::Park(channel, at),
+            None => Dest::Wait(at),
+        }
     }
 }

@@ -14,6 +14,7 @@ mod mock;
 mod plan;
 mod platform;
 mod properties;
+mod reasons;
 mod registries;
 mod store;
 mod support;

@@ -186,3 +186,102 @@ channels = ["mail"]
     assert_eq!(news.len(), 6, "{}", shown(&news));
     w.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_mailbox_rests_for_a_day_and_is_tried_again() {
+    let mut w = World::chain(
+        r#"
+[[route]]
+id = "customers"
+milestones = ["order_placed", "shipped"]
+audience = "customer"
+channels = ["mail"]
+"#,
+    )
+    .await;
+    w.mock.fault(Fault::new("smtp", FaultKind::SmtpRcpt(552, "5.2.2 mailbox full".into())));
+    let mut order = Tea::paid(1, w.now());
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), []);
+    let item = w.items("tea", 1, "order_placed").await.remove(0);
+    assert_eq!((item.attempts, item.reason.as_deref()), (0, Some("recipient_capped")));
+    // Nothing else goes there meanwhile.
+    order.ship("F1", w.now());
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), []);
+    let news = w.later(86_400 + 60).await;
+    assert_eq!(news.len(), 2, "{}", shown(&news));
+    assert!(news[1].text.contains("F1"), "the older one first: {}", shown(&news));
+    w.end().await;
+}
+
+/// Parked orders are not forgotten when they change, and tell what is true when the channel moves again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_during_a_pause_is_told_in_its_order_afterwards() {
+    let mut w = World::chain(
+        r#"
+[[route]]
+id = "customers"
+milestones = ["*"]
+audience = "customer"
+channels = ["line-main"]
+"#,
+    )
+    .await;
+    let app = w.relay.app.clone();
+    let pause = Some((plus_secs(w.now(), 86_400), Reason::ChannelPaused));
+    queue::pause(&app, "line-main", pause).await.expect("paused");
+    let mut order = Tea::paid(1, w.now()).line(MEI);
+    w.told(&order.webhook(w.now())).await;
+    w.pass(600).await;
+    order.status = "packing";
+    w.told(&order.webhook(w.now())).await;
+    w.pass(600).await;
+    order.status = "shipped";
+    order.ship("F12345678901", w.now());
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), []);
+    queue::pause(&app, "line-main", None).await.expect("resumed");
+    w.tick().await;
+    w.rest().await;
+    let news = w.news();
+    assert_eq!(forms(&news), [("line", "push"); 2], "{}", shown(&news));
+    assert!(news[0].title.contains("已成立") && news[1].title.contains("已出貨"), "{}", shown(&news));
+    assert_eq!(w.stands("tea", 1, "preparing").await.1, "moved_on");
+    w.end().await;
+}
+
+/// An order that waits for a channel and for a day of its own is not looked at again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_order_keeps_its_other_appointments() {
+    let mut w = World::start(Setup {
+        routes: r#"
+[[route]]
+id = "customers"
+milestones = ["order_placed"]
+audience = "customer"
+channels = ["line-main"]
+also = ["mail"]
+[[route]]
+id = "reminders"
+milestones = ["payment_expiring"]
+audience = "customer"
+channels = ["mail"]
+"#,
+        shop: "payment_deadline = \"2h\"\npayment_reminder = \"1h\"",
+        ..Setup::default()
+    })
+    .await;
+    let app = w.relay.app.clone();
+    let pause = Some((plus_secs(w.now(), 86_400), Reason::ChannelPaused));
+    queue::pause(&app, "line-main", pause).await.expect("paused");
+    let order = Tea::unpaid(1, w.now()).line(MEI);
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("smtp", "mail")], "the copy");
+    let parked = |s: queue::Stats| (s.parked, s.wait);
+    assert_eq!(parked(queue::stats(&app).await.expect("figures")), (vec![("line-main".to_string(), 1)], 0));
+    let news = w.later(3600 + 5).await;
+    assert_eq!(forms(&news), [("smtp", "mail")], "the reminder: {}", shown(&news));
+    assert_eq!(parked(queue::stats(&app).await.expect("figures")), (vec![("line-main".to_string(), 1)], 0));
+    queue::pause(&app, "line-main", None).await.expect("resumed");
+    w.tick().await;
+    w.rest().await;
+    assert_eq!(forms(&w.news()), [("line", "push")]);
+    w.end().await;
+}

@@ -3,6 +3,8 @@
 use super::chain::LAN;
 use super::shops::Tea;
 use super::world::{Setup, World, forms, shown};
+use orderwire::domain::ids::ChannelId;
+use orderwire::domain::person::{ReceiptOf, ReceiptState};
 use orderwire::mock::{Fault, FaultKind, Say};
 
 const PAGE: &str = r#"
@@ -66,5 +68,41 @@ async fn an_echo_settles_what_nobody_answered() {
     w.comes_to("tea", 1, "payment_received", "sent").await;
     news.extend(w.later(3600).await);
     assert_eq!(forms(&news), [("messenger", "update")], "the echo says that it is there: {}", shown(&news));
+    w.end().await;
+}
+
+/// The provider says later that a message did not arrive: the rest of its chain carries all that was in it, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_did_not_arrive_goes_on_to_the_next_channel_once() {
+    let mut w = World::chain(
+        r#"
+[[route]]
+id = "customers"
+milestones = ["order_placed", "payment_received"]
+audience = "customer"
+channels = ["messenger-page", "mail"]
+"#,
+    )
+    .await;
+    w.say("messenger", LAN, Say::Text("hi".into())).await;
+    // The page reports nothing of its own.
+    w.mock.set_relay(None);
+    let news = w.told(&Tea::paid(1, w.now()).messenger(LAN).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("messenger", "update")], "{}", shown(&news));
+    let of = ReceiptOf::ProviderId(news[0].ids[0].clone());
+    for _ in 0..2 {
+        let (page, state) = (ChannelId::from("messenger-page"), ReceiptState::Undelivered("551".into()));
+        w.relay.app.store.receipt(&page, &of, None, &state, w.now()).await.expect("laid");
+        w.tick().await;
+        w.rest().await;
+    }
+    let news = w.news();
+    assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
+    assert_eq!(news[0].title, "訂單#1已成立並完成付款");
+    for milestone in ["order_placed", "payment_received"] {
+        let items = w.items("tea", 1, milestone).await;
+        let states: Vec<_> = items.iter().map(|i| (i.state.as_str(), i.channel.as_deref())).collect();
+        assert_eq!(states, [("undelivered", Some("messenger-page")), ("sent", Some("mail"))], "{milestone}");
+    }
     w.end().await;
 }

@@ -49,6 +49,8 @@ pub struct Setup {
     pub templates: &'static [(&'static str, &'static str)],
     /// News is gathered for 20 s (90 s without a tracking number), as by default; else it is told at once.
     pub slow: bool,
+    /// No worker runs.
+    pub idle: bool,
     /// Moment at which the test begins; left out: now. Whatever lies within a year of now.
     pub at: Option<&'static str>,
 }
@@ -95,7 +97,8 @@ impl World {
             let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
             panic!("{}", all.join("\n"))
         });
-        let relay = start_with(settings, Role::All, None, Arc::new(clock.clone())).await.expect("the relay starts");
+        let role = if setup.idle { Role::Web } else { Role::All };
+        let relay = start_with(settings, role, None, Arc::new(clock.clone())).await.expect("the relay starts");
         let public = relay.public.expect("a public door");
         mock.set_relay(Some(format!("http://{public}")));
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -162,10 +165,25 @@ impl World {
     /// Time passes; what became due meanwhile is seen off.
     pub async fn pass(&self, secs: i64) {
         self.rest().await;
+        self.leap(secs).await;
+        self.rest().await;
+    }
+
+    /// Time passes, whatever is under way.
+    pub async fn leap(&self, secs: i64) {
         self.clock.0.fetch_add(secs * 1000, Ordering::SeqCst);
         self.shift_redis();
         self.tick().await;
-        self.rest().await;
+    }
+
+    /// The settings are changed: `was` becomes `is`, and the relay reads them anew.
+    pub fn change(&self, was: &str, is: &str) {
+        let file = self.dir.join("orderwire.toml");
+        let text = std::fs::read_to_string(&file).expect("the settings");
+        assert!(text.contains(was), "nothing to change");
+        std::fs::write(&file, text.replace(was, is)).expect("a file");
+        let settings = boot::read(Some(&file), &BTreeMap::new()).unwrap_or_else(|p| panic!("{} mistakes", p.len()));
+        self.relay.app.reload(settings.live);
     }
 
     /// Time passes, told in messages.
