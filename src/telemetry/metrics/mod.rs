@@ -347,6 +347,6 @@ mod tests {
             }
         }
         // Every field of the struct that is a measure has come out.
-        assert_eq!(blocks.len(), 39, "a measure did not come out: {blocks:#?}");
+        assert_eq!(blocks.len(), 36, "a measure did not come out: {blocks:#?}");
     }
 }
