@@ -25,6 +25,7 @@ async fn live_and_die(world: &mut World, relay: &mut Relay, dice: &mut StdRng) {
         tokio::time::sleep(Duration::from_millis(dice.random_range(30..650))).await;
     }
     relay.kill();
+    world.close();
 }
 
 async fn run(what: &str, redis: Redis, kills: u64, seed: u64) {

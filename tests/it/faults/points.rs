@@ -26,6 +26,7 @@ async fn dying_at_every_named_place_loses_nothing_and_doubles_nothing() {
     let mut relay = world.start("all").await;
     world.open_windows().await;
     relay.kill();
+    world.close();
     let traffic = Traffic::start(&world.street, 7, Duration::from_millis(200), Duration::from_millis(500));
     for place in PLACES {
         let mut relay = world.spawn("all", Some(place));
@@ -39,6 +40,7 @@ async fn dying_at_every_named_place_loses_nothing_and_doubles_nothing() {
             assert!(started.elapsed() < Duration::from_secs(20), "{place} was never passed ({up:?})");
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
+        world.close();
         assert_eq!(status.signal(), Some(ABORTED), "{place}: it died of something else ({up:?})");
     }
     relay = world.start("all").await;

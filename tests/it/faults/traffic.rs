@@ -68,7 +68,12 @@ async fn live(street: Arc<Street>, place: usize, order: Arc<Order>, mut dice: St
 
 /// Posts a webhook once and writes down what came of it; `true`: answered 2xx.
 pub async fn post(street: &Street, place: usize, order: &Order, step: usize) -> bool {
-    let Some(door) = *street.door.lock().unwrap() else { return false };
+    let door = *street.door.lock().unwrap();
+    let Some(door) = door else {
+        let post = Post { order: place, step, took: Duration::ZERO, answer: None };
+        street.posts.lock().unwrap().push(post);
+        return false;
+    };
     let webhook = &order.steps[step];
     let mut request = street.http.post(format!("http://{door}{}", webhook.path)).body(webhook.body.clone());
     for (name, value) in &webhook.headers {

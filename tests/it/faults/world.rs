@@ -122,6 +122,12 @@ impl World {
         Ok(())
     }
 
+    /// The relay is dead: nobody goes to its old address, where another program may be listening by now.
+    pub fn close(&self) {
+        *self.street.door.lock().unwrap() = None;
+        self.mock.set_relay(None);
+    }
+
     /// A relay that is up.
     pub async fn start(&mut self, role: &str) -> Relay {
         let mut relay = self.spawn(role, None);
