@@ -16,6 +16,7 @@ use crate::plan::addresses_for;
 use crate::store::error::StoreError;
 use crate::store::order::Record;
 use crate::store::work::{BeginAsk, Begun, Leased};
+use futures_util::future::join_all;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,16 +98,41 @@ pub async fn prepare(app: &App, leased: Vec<Leased>, asked: Instant) -> Vec<Read
             Err(ready) => out.push(ready),
         }
     }
-    decide_all(app, &mut orders).await;
-    if asked.elapsed() > FRESH && orders.iter().any(|o| !o.sends.is_empty()) {
-        // What is true about people is read at the last moment before anything is begun.
-        for order in &mut orders {
-            order.reconsider();
+    match people(app, &orders).await {
+        Ok(known) => {
+            let read = Instant::now();
+            decide_all(app, &mut orders, &known).await;
+            if read.elapsed() > FRESH && orders.iter().any(|o| !o.sends.is_empty()) {
+                look_again(app, &mut orders, &known).await;
+            }
         }
-        decide_all(app, &mut orders).await;
+        // Without facts nothing may be sent: everything waits a moment.
+        Err(error) => {
+            tracing::warn!(%error, "facts about recipients could not be read");
+            orders.iter_mut().for_each(|o| o.again_now = true);
+        }
     }
     begin_all(app, orders, &mut out).await;
     out
+}
+
+/// What is true about people is read at the last moment before anything is begun; where it is no longer what
+/// was decided on, all is decided anew.
+async fn look_again(app: &App, orders: &mut [InHand], known: &People) {
+    match people(app, orders).await {
+        Ok(now_known) if now_known == *known => {}
+        Ok(now_known) => {
+            orders.iter_mut().for_each(InHand::reconsider);
+            decide_all(app, orders, &now_known).await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "facts about recipients could not be read again");
+            for order in orders {
+                order.reconsider();
+                order.again_now = true;
+            }
+        }
+    }
 }
 
 /// A leased unit as an order in hand, or what else is to be done with it.
@@ -172,23 +198,14 @@ pub async fn people(app: &App, orders: &[InHand]) -> Result<People, StoreError> 
     Ok(wanted.into_iter().zip(facts).collect())
 }
 
-/// Reads facts, then decides and shapes.
-async fn decide_all(app: &App, orders: &mut [InHand]) {
-    let people = match people(app, orders).await {
-        Ok(people) => people,
-        Err(error) => {
-            // Without facts nothing may be sent: everything waits a moment.
-            tracing::warn!(%error, "facts about recipients could not be read");
-            orders.iter_mut().for_each(|o| o.again_now = true);
-            return;
-        }
-    };
+/// Decides and shapes.
+async fn decide_all(app: &App, orders: &mut [InHand], people: &People) {
     let now = app.clock.now();
-    let decided: Vec<_> = orders.iter().map(|o| super::situation::decide(o, &people, now, false)).collect();
+    let decided: Vec<_> = orders.iter().map(|o| super::situation::decide(o, people, now, false)).collect();
     refill(app, orders, &decided, now).await;
     for (order, decisions) in orders.iter_mut().zip(decided) {
         follow(app, order, decisions, now).await;
-        match watch(app, order, &people).await {
+        match watch(app, order, people).await {
             Ok(changed) => order.again_now |= changed,
             Err(error) => {
                 tracing::warn!(%error, "the order could not be tied to its people");
@@ -230,16 +247,16 @@ async fn refill(app: &App, orders: &[InHand], decided: &[Vec<(u16, Decision)>], 
             }
         }
     }
-    for (account, count) in want.into_values() {
+    let asks = want.into_values().filter_map(|(account, count)| {
         let missing = account.slice_missing(now, count);
-        if missing == 0 {
-            continue;
-        }
-        match app.store.pace_slice(account.tag, missing, account.caps.pace.per_second).await {
-            Ok(granted) => account.add_slice(now, granted),
-            Err(error) => tracing::warn!(%error, channel = %account.id, "the shared budget could not be asked"),
-        }
-    }
+        (missing > 0).then_some(async move {
+            match app.store.pace_slice(account.tag, missing, account.caps.pace.per_second).await {
+                Ok(granted) => account.add_slice(now, granted),
+                Err(error) => tracing::warn!(%error, channel = %account.id, "the shared budget could not be asked"),
+            }
+        })
+    });
+    join_all(asks).await;
 }
 
 /// Does as was decided about each item, and shapes what may go.

@@ -9,6 +9,7 @@
 
 use super::App;
 use super::batch::{self, Ready};
+use super::nudge::{EVERYWHERE, Places, place};
 use super::settle::{Finished, settler};
 use crate::store::keys::{Member, PARTITIONS};
 use crate::store::work::Leased;
@@ -24,7 +25,9 @@ use tokio::sync::{Notify, mpsc, watch};
 const IN_HAND: usize = 512;
 /// Orders taken from one partition in one call.
 const TAKE: usize = 64;
-/// Rest between two looks when nothing was due; a nudge shortens it.
+/// Orders that go up to `begin` together: few enough that what was read of them is still fresh by then.
+const GROUP: usize = 128;
+/// Rest between two looks at every partition; nudges bring looks at some of them in between.
 const REST: Duration = Duration::from_millis(250);
 
 /// The worker of this process: what it has in hand, and the settler's door.
@@ -48,22 +51,34 @@ impl Crew {
     /// One step: takes what is due and sees it off. Returns how many orders it took; their sends may still be
     /// under way ([`Crew::idle`]).
     pub async fn step(&self) -> usize {
+        self.look(EVERYWHERE).await
+    }
+
+    /// The same in some partitions only: an empty look costs a script in each.
+    async fn look(&self, places: Places) -> usize {
         let room = IN_HAND.saturating_sub(self.in_hand.load(Ordering::Acquire));
-        let each = TAKE.min(room / PARTITIONS);
+        let each = TAKE.min(room / (places.count_ones() as usize).max(1));
         if each == 0 {
             self.settled.notified().await;
+            self.app.nudge.again(places);
             return 0;
         }
         // The local deadline counts from before the lease was asked for: never longer than the real one.
         let asked = Instant::now();
-        let calls = (0..PARTITIONS).map(|p| {
-            let lease = self.app.store.lease(u8::try_from(p).unwrap_or(0), each, &self.app.worker, self.app.lease_ms);
-            self.app.timed("lease", lease)
+        let partitions = (0..PARTITIONS).filter_map(|p| u8::try_from(p).ok()).filter(|p| places & place(*p) != 0);
+        let calls = partitions.map(|p| async move {
+            let lease = self.app.store.lease(p, each, &self.app.worker, self.app.lease_ms);
+            (p, self.app.timed("lease", lease).await)
         });
         let mut leased: Vec<Leased> = Vec::new();
-        for answer in join_all(calls).await {
+        for (partition, answer) in join_all(calls).await {
             match answer {
-                Ok(some) => leased.extend(some),
+                Ok(some) => {
+                    if some.len() >= each {
+                        self.app.nudge.mark(place(partition));
+                    }
+                    leased.extend(some);
+                }
                 Err(error) => tracing::warn!(%error, "could not ask for due orders"),
             }
         }
@@ -91,8 +106,7 @@ impl Crew {
     async fn see_off(&self, leased: Vec<Leased>, asked: Instant) {
         let alone = leased.iter().any(|l| l.redeliveries >= 2);
         // An order that brought workers down before is worked on alone, so that its neighbours stay innocent.
-        let groups: Vec<Vec<Leased>> = if alone { leased.into_iter().map(|l| vec![l]).collect() } else { vec![leased] };
-        for group in groups {
+        for group in leased.chunks(if alone { 1 } else { GROUP }).map(<[Leased]>::to_vec) {
             let done = self.finished.clone();
             let members: Vec<Member> = group.iter().map(|l| l.member.clone()).collect();
             let prepared = AssertUnwindSafe(batch::prepare(&self.app, group, asked)).catch_unwind().await;
@@ -142,15 +156,20 @@ fn left_behind(member: &Member) -> Finished {
 /// The loop: steps until told to stop, then lets what is under way end.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let crew = Crew::new(Arc::clone(&app));
+    let mut looked: Option<Instant> = None;
     while !*stop.borrow() {
-        // Register interest, then look: what becomes due between "nothing" and "sleep" is not missed.
-        let nudged = app.nudge.notified();
-        if crew.step().await > 0 {
+        let mut places = app.nudge.take(app.clock.now());
+        if looked.is_none_or(|at| at.elapsed() >= REST) {
+            (places, looked) = (EVERYWHERE, Some(Instant::now()));
+        }
+        if places != 0 && crew.look(places).await > 0 {
             continue;
         }
+        // What becomes due between "nothing" and "sleep" has rung the bell, and a bell that rang is not missed.
+        let due = looked.map_or(Duration::ZERO, |at| REST.saturating_sub(at.elapsed()));
         tokio::select! {
-            () = nudged => {}
-            () = tokio::time::sleep(REST) => {}
+            () = app.nudge.rung() => {}
+            () = tokio::time::sleep(app.nudge.rest(app.clock.now(), due)) => {}
             _ = stop.changed() => {}
         }
     }

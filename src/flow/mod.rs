@@ -16,6 +16,7 @@ pub mod hear;
 pub mod inhand;
 pub mod join;
 pub mod live;
+pub mod nudge;
 pub mod outcome;
 pub mod queue;
 pub mod replay;
@@ -30,8 +31,9 @@ use crate::store::Store;
 pub use crate::store::error::StoreError;
 use crate::telemetry::Metrics;
 use live::Live;
+use nudge::Nudge;
 use std::sync::{Arc, RwLock};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 
 /// Orders of one process queue on as many stripes, so that two webhooks of one order do not fight over its
 /// revision.
@@ -54,7 +56,7 @@ pub struct App {
     live: RwLock<Arc<Live>>,
     stripes: Vec<Mutex<()>>,
     /// Something became due in this process: look now, do not wait for the next poll.
-    pub nudge: Notify,
+    pub nudge: Nudge,
 }
 
 impl App {
@@ -77,7 +79,7 @@ impl App {
             asking,
             live: RwLock::new(Arc::new(live)),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
-            nudge: Notify::new(),
+            nudge: Nudge::default(),
         }
     }
 

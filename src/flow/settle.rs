@@ -4,6 +4,7 @@
 //! doubles. A repeat of one that was executed finds another token and is told `fenced`, which means finished.
 
 use super::App;
+use crate::domain::clock::from_millis;
 use crate::domain::ledger::LedgerEntry;
 use crate::domain::owed::{Owed, State};
 use crate::milestone;
@@ -17,6 +18,8 @@ use tokio::sync::{Notify, mpsc};
 const FLIGHT: usize = 128;
 /// Between two tries at a flight that was not answered.
 const AGAIN: Duration = Duration::from_millis(200);
+/// A lease given back is taken again after so long, milliseconds.
+const BACK_MS: i64 = 200;
 
 /// Where an order came to rest: what one settle writes.
 #[derive(Clone, Debug)]
@@ -110,17 +113,36 @@ pub async fn settler(
                 Finished::LeftBehind => {}
             }
         }
-        if !back.is_empty()
-            && let Err(error) = app.store.release(&back).await
-        {
-            tracing::warn!(%error, "leases could not be given back; they end by themselves");
-        }
+        give_back(&app, &back).await;
         write(&app, settles).await;
         in_hand.fetch_sub(count, Ordering::AcqRel);
         settled.notify_waiters();
         settled.notify_one();
-        app.nudge.notify_one();
     }
+}
+
+async fn give_back(app: &App, leased: &[Leased]) {
+    if leased.is_empty() {
+        return;
+    }
+    if let Err(error) = app.store.release(leased).await {
+        tracing::warn!(%error, "leases could not be given back; they end by themselves");
+    }
+    // Whatever kept them from being worked on has a moment to pass.
+    let now = app.clock.now();
+    let again = from_millis(now.as_millisecond() + BACK_MS);
+    leased.iter().for_each(|l| app.nudge.at(l.member.partition(), again, now));
+}
+
+/// The worker comes back to an order when it is due, and needs no look before.
+fn remind(app: &App, rest: &Rest) {
+    let now = app.clock.now();
+    let at = match rest.dest {
+        Dest::Ready => now,
+        Dest::Wait(at) | Dest::Park(_, at) => at,
+        Dest::Done => return,
+    };
+    app.nudge.at(rest.leased.member.partition(), at, now);
 }
 
 async fn write(app: &App, rests: Vec<Rest>) {
@@ -134,7 +156,10 @@ async fn write(app: &App, rests: Vec<Rest>) {
             Ok(answers) => {
                 for (rest, answer) in rests.iter().zip(answers) {
                     match answer {
-                        Settled::Ok => count(app, rest),
+                        Settled::Ok => {
+                            count(app, rest);
+                            remind(app, rest);
+                        }
                         Settled::Fenced => app.metrics.lease_lost(),
                         Settled::Moved => {
                             tracing::warn!(order = ?rest.leased.member, "an added item's number was taken; the next holder adds it anew")

@@ -5,7 +5,7 @@ use crate::domain::webhook::RawWebhook;
 use crate::flow::App;
 use crate::flow::accept::{Answer, accept};
 use crate::telemetry::WebhookOutcome;
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
@@ -92,16 +92,17 @@ pub fn said(status: StatusCode, error: &'static str) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "error": error }))
 }
 
+/// A header's value: text, or each byte as the character of its number.
+fn text(value: &header::HeaderValue) -> String {
+    value.to_str().map_or_else(|_| value.as_bytes().iter().map(|b| char::from(*b)).collect(), str::to_string)
+}
+
 /// The request as everybody behind the door sees it.
 pub fn raw(request: &HttpRequest, body: Bytes, now: crate::domain::clock::Timestamp) -> RawWebhook {
     RawWebhook {
         method: request.method().as_str().to_string(),
         query: request.query_string().to_string(),
-        headers: request
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str().to_string(), value.as_bytes().iter().map(|b| char::from(*b)).collect()))
-            .collect(),
+        headers: request.headers().iter().map(|(name, value)| (name.as_str().to_string(), text(value))).collect(),
         body,
         received_at: now,
     }

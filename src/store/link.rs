@@ -10,7 +10,7 @@ use super::error::{ErrorKind, StoreError};
 use super::script::Call;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Pipeline, Value};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::time::{Instant as Moment, timeout_at};
@@ -21,6 +21,9 @@ const SLOW: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Callers that may be in flight before they queue silently.
 const IN_FLIGHT: usize = 4096;
+
+/// Connections for threads that serve requests, at most.
+const MOST_LINKS: usize = 16;
 
 /// May a call be sent again after the connection broke under it?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +239,43 @@ impl Link {
             conn.send_packed_command(&redis::cmd("SHUTDOWN")).await.ok()
         };
         drop(timeout_at(Moment::now() + self.deadline, told).await);
+    }
+}
+
+/// One connection for each thread that serves requests by itself. A call then begins and ends on its thread:
+/// with one connection for all, every call and every answer wakes another thread, which costs more than the
+/// call. Threads that share a runtime share a connection.
+pub(super) struct Links(Vec<Link>);
+
+/// Threads with a runtime of their own, as they came.
+static SEATS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static SEAT: usize = SEATS.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Links {
+    /// As many as there are processors, connected when they are first used.
+    pub(super) fn new(link: impl Fn() -> Result<Link, StoreError>) -> Result<Links, StoreError> {
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_LINKS);
+        (0..count).map(|_| link()).collect::<Result<_, _>>().map(Links)
+    }
+
+    fn here(&self) -> &Link {
+        let own = tokio::runtime::Handle::try_current()
+            .is_ok_and(|h| matches!(h.runtime_flavor(), tokio::runtime::RuntimeFlavor::CurrentThread));
+        let seat = if own { SEAT.with(|seat| *seat) } else { 0 };
+        &self.0[seat % self.0.len()]
+    }
+
+    /// As [`Link::flight`].
+    pub(super) async fn flight(&self, calls: &[Call], repeat: Repeat) -> Result<Vec<Value>, StoreError> {
+        self.here().flight(calls, repeat).await
+    }
+
+    /// As [`Link::one`].
+    pub(super) async fn one(&self, call: Call) -> Result<Value, StoreError> {
+        self.here().one(call).await
     }
 }
 

@@ -35,7 +35,7 @@ use check::Demands;
 use child::Child;
 use error::{ErrorKind, StoreError};
 use keys::{Keys, PARTITIONS};
-use link::Link;
+use link::{Link, Links};
 use schemars::JsonSchema;
 use script::Call;
 use serde::Deserialize;
@@ -128,7 +128,7 @@ pub struct Store {
     seal: Arc<Seal>,
     keys: Keys,
     /// For those who wait for an answer at a door.
-    accept: Link,
+    accept: Links,
     /// For workers and operators, so that their batches do not stand before an accept.
     work: Link,
     /// Only of the process that holds its directory.
@@ -221,7 +221,7 @@ impl Store {
         let store = Store {
             seal,
             keys,
-            accept: link()?,
+            accept: Links::new(link)?,
             work: link()?,
             child,
             retention: o.retention,

@@ -14,10 +14,13 @@ local member, due, opened = ARGV[1], tonumber(ARGV[4]), tonumber(ARGV[5])
 local nseen, nforget, nitems = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local at = 15
 
-local head = redis.call('HMGET', ord, 'r', 'k', 'n')
-local seen, forget, items, put = {}, {}, {}, {}
+-- One look at all that decides: the head, then what must be unknown: digests first, numbers of items behind.
+local look, forget, put = { 'r', 'k', 'n' }, {}, {}
 for i = 1, nseen do
-  seen[i] = 's' .. ARGV[at]
+  local digest = 's' .. ARGV[at]
+  look[3 + i] = digest
+  put[2 * i - 1] = digest
+  put[2 * i] = ARGV[11]
   at = at + 1
 end
 for i = 1, nforget do
@@ -25,27 +28,25 @@ for i = 1, nforget do
   at = at + 1
 end
 for i = 1, nitems do
-  items[i] = 'i' .. ARGV[at]
-  put[#put + 1] = items[i]
-  put[#put + 1] = ARGV[at + 1]
+  local item = 'i' .. ARGV[at]
+  look[3 + nseen + i] = item
+  put[2 * (nseen + i) - 1] = item
+  put[2 * (nseen + i)] = ARGV[at + 1]
   at = at + 2
 end
-if nseen > 0 then
-  for _, known in ipairs(redis.call('HMGET', ord, unpack(seen))) do
-    if known then
-      return { 'dup' }
-    end
+local head = redis.call('HMGET', ord, unpack(look))
+for i = 4, 3 + nseen do
+  if head[i] then
+    return { 'dup' }
   end
 end
 if (head[1] or '0') ~= ARGV[2] or (head[2] or '') ~= ARGV[3] then
   return { 'conflict' }
 end
-if nitems > 0 then
+for i = 4 + nseen, 3 + nseen + nitems do
   -- A worker's settle may have added an item of this number; it does not move the revision.
-  for _, taken in ipairs(redis.call('HMGET', ord, unpack(items))) do
-    if taken then
-      return { 'conflict' }
-    end
+  if head[i] then
+    return { 'conflict' }
   end
 end
 
@@ -56,10 +57,6 @@ local before = tonumber(head[3] or '0')
 local n = before + opened
 if nforget > 0 then
   redis.call('HDEL', ord, unpack(forget))
-end
-for _, digest in ipairs(seen) do
-  put[#put + 1] = digest
-  put[#put + 1] = ARGV[11]
 end
 put[#put + 1] = 'r'
 put[#put + 1] = revision

@@ -30,6 +30,17 @@ local function to_ready(ready, vt, members)
   if #members == 0 then
     return
   end
+  if #members == 1 then
+    -- Most often it is one: what is there already keeps its place, and costs its shop nothing.
+    local member = members[1]
+    local shop = string.sub(member, 1, 8)
+    local known = redis.call('HMGET', vt, 'V', shop)
+    local t = num(math.max(tonumber(known[1] or '0') or 0, tonumber(known[2] or '0') or 0) + 1)
+    if redis.call('ZADD', ready, 'NX', t, member) == 1 then
+      redis.call('HSET', vt, shop, t)
+    end
+    return
+  end
   local served = tonumber(redis.call('HGET', vt, 'V') or '0') or 0
   local times, shops, places = {}, {}, {}
   for _, member in ipairs(members) do
