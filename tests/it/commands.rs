@@ -296,7 +296,8 @@ async fn sends_under_way_end_before_the_process_does() {
     let open = Arc::clone(&gate);
     // It has read the push and thinks about its answer until the gate opens.
     let line = Provider::start(move |seen| {
-        while seen.line.contains("/message/push") && !open.load(Ordering::Acquire) {
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while seen.line.contains("/message/push") && !open.load(Ordering::Acquire) && std::time::Instant::now() < end {
             std::thread::sleep(Duration::from_millis(10));
         }
         (200, json!({ "sentMessages": [{ "id": "1" }] }))

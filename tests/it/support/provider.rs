@@ -36,7 +36,7 @@ impl Provider {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (kept, act) = (kept.clone(), act.clone());
-                tokio::spawn(async move { converse(stream, &kept, &*act).await });
+                tokio::spawn(async move { converse(stream, &kept, &act).await });
             }
         });
         Provider { url, seen }
@@ -57,9 +57,11 @@ impl Provider {
     }
 }
 
-async fn converse(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, act: &Act) {
+async fn converse(mut stream: TcpStream, kept: &Mutex<Vec<Seen>>, act: &Arc<Act>) {
     while let Some(request) = read(&mut stream).await {
-        let (status, body) = act(&request);
+        // An understudy that takes its time must not hold up a worker that others need.
+        let (act, asked) = (Arc::clone(act), request.clone());
+        let Ok((status, body)) = tokio::task::spawn_blocking(move || act(&asked)).await else { return };
         kept.lock().unwrap().push(request);
         let body = body.to_string();
         let head =
