@@ -32,7 +32,7 @@ async fn one_of_each(world: &World) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn providers_that_fail_get_each_message_as_often_as_its_purpose_allows() {
-    let mut world = World::make("providers", Redis::Own).await;
+    let mut world = World::with_staff("providers", Redis::Own, "1").await;
     let mut relay = world.start("all").await;
     world.open_windows().await;
     let traffic = Traffic::start(&world.street, 4, Duration::from_millis(700), Duration::from_millis(600));
@@ -54,7 +54,7 @@ async fn providers_that_fail_get_each_message_as_often_as_its_purpose_allows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_fast_and_used_up_stop_the_channel_and_lose_nothing() {
-    let mut world = World::make("limits", Redis::Own).await;
+    let mut world = World::with_staff("limits", Redis::Own, "1").await;
     let mut relay = world.start("all").await;
     world.open_windows().await;
     for kind in [FaultKind::Rate429, FaultKind::Quota429, FaultKind::Rate429After("1".into())] {

@@ -67,8 +67,14 @@ pub struct World {
 }
 
 impl World {
-    /// Providers and Redis are there, the relay is not yet.
+    /// Providers and Redis are there, the relay is not yet. The staff are told of few orders only: Slack takes
+    /// one message a second, and a long run has more orders than that.
     pub async fn make(name: &str, redis: Redis) -> World {
+        World::with_staff(name, redis, "100").await
+    }
+
+    /// A world whose staff are told of orders from this total on.
+    pub async fn with_staff(name: &str, redis: Redis, dear: &str) -> World {
         orderwire::channel::install_tls();
         let n = WORLDS.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("ow-{name}-{}-{n}", std::process::id()));
@@ -89,6 +95,7 @@ impl World {
             .replace("{dir}", &dir.display().to_string())
             .replace("{key}", KEY)
             .replace("{url}", &url)
+            .replace("{dear}", dear)
             .replace("{http}", &mock.http_url())
             .replace("{slack}", &mock.slack_webhook_url())
             .replace("{smtp}", &mock.smtp_addr().port().to_string());
