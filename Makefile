@@ -22,9 +22,6 @@ lint:                ## format, lints, docs
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 
-chaos: needs         ## 200 kills of the relay under load, and every message accounted for (minutes)
-	ORDERWIRE_KILLS=200 cargo test --locked --test it -- --nocapture kills
-
 bench: needs         ## speed, as ratios measured side by side (minutes)
 	benches/run.sh
 
