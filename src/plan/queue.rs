@@ -12,6 +12,7 @@ use super::walk::walk;
 use crate::domain::channel::{Audience, Form};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::{Decision, Go, Reason};
+use crate::domain::milestone::Purpose;
 use crate::domain::owed::{Owed, State};
 
 /// A case with what would be decided about it, were it alone.
@@ -228,7 +229,7 @@ fn join(turns: &[Turn<'_>], i: usize, go: &Go) -> Vec<u16> {
     let mut with = Vec::new();
     let mut waiting: Vec<&Case<'_>> = Vec::new();
     for (j, turn) in turns.iter().enumerate().skip(i + 1) {
-        let jumps = waiting.iter().any(|w| same_story(&w.reached.subject, &turn.case.reached.subject));
+        let jumps = waiting.iter().any(|w| would_supersede(&turn.case, w));
         if pointless(turns, j).is_some() {
             continue;
         }
@@ -239,6 +240,14 @@ fn join(turns: &[Turn<'_>], i: usize, go: &Go) -> Vec<u16> {
         }
     }
     with
+}
+
+/// Told now, `case` would end what waits, by the rules of `fate`: it goes further, or that is mere progress and
+/// older. Whatever else waits is only told after it, as the story goes.
+fn would_supersede(case: &Case<'_>, waiting: &Case<'_>) -> bool {
+    let further = case.milestone.rank > waiting.milestone.rank;
+    let newer = waiting.milestone.purpose == Purpose::Status && case.reached.at > waiting.reached.at;
+    (further || newer) && same_story(&waiting.reached.subject, &case.reached.subject)
 }
 
 fn fits(lead: &Case<'_>, go: &Go, turn: &Turn<'_>) -> bool {

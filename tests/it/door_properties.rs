@@ -150,8 +150,8 @@ fn compare(life: &Life, straight: &OrderView, bent: &OrderView, seen: &mut Tally
             let told: Vec<Vec<&str>> =
                 told(v).iter().map(|m| m.iter().map(|i| i.milestone.as_str()).collect()).collect();
             let ends: Vec<_> = v.items.iter().map(|i| (&i.milestone, &i.subject, &i.state, &i.reason)).collect();
-            let unowed: Vec<_> = v.ledger.iter().filter(|e| matches!(e.what, Entry::Unowed { .. })).collect();
-            format!("told {told:?}\nitems {ends:#?}\nowed to nobody {unowed:?}")
+            let ledger: Vec<_> = v.ledger.iter().map(|e| serde_json::to_string(e).expect("JSON")).collect();
+            format!("told {told:?}\nitems {ends:?}\n{}", ledger.join("\n"))
         };
         format!("seed {}\n── in order\n{}\n── bent\n{}", life.seed, line(straight), line(bent))
     };
@@ -172,7 +172,8 @@ fn compare(life: &Life, straight: &OrderView, bent: &OrderView, seen: &mut Tally
     }
     let newest = first.last().and_then(|m| m.first());
     assert!(newest.is_none_or(|i| told_second.contains(&name(i))), "the newest is missing: {}", context());
-    // A webhook that comes out of turn may date a thing too late; in order, each is dated as it happened.
+    // A webhook that comes out of turn may date a thing too late; in order, each is dated as it happened. A
+    // message is out of turn where it is older both ways: as it happened, and as it was known.
     let happened =
         |i: &ItemView| straight.items.iter().find(|s| name(s) == name(&i)).map_or(i.happened, |s| s.happened);
     no_older_story(&second, &happened, &context);
@@ -193,7 +194,11 @@ fn no_older_story(
             let parcels = (was.subject.strip_prefix("parcel "), is.subject.strip_prefix("parcel "));
             let parcel = |s: &str| s.split(' ').next().unwrap_or_default().to_string();
             let same = !matches!(parcels, (Some(a), Some(b)) if parcel(a) != parcel(b));
-            let older = happened(was) > happened(is) && was_kind.rank > 0 && is_kind.rank > 0 && same;
+            let older = happened(was) > happened(is)
+                && was.happened > is.happened
+                && was_kind.rank > 0
+                && is_kind.rank > 0
+                && same;
             let worse = was_kind.rank > is_kind.rank || is_kind.purpose == Purpose::Status;
             assert!(!(older && worse), "{} after {}: {}", is.milestone, was.milestone, context());
         }
