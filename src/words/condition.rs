@@ -35,6 +35,11 @@ impl Condition {
     /// # Errors
     /// What is wrong with it, for a person: syntax, or a name that orders do not have, with the nearest one.
     pub fn compile(source: &str) -> Result<Condition, String> {
+        if compares_source(source) {
+            return Err("`when`: `order.source` has parts and is never equal to a word; write order.source.kind, \
+                        order.source.name, order.source.store_code or order.source.store_name"
+                .into());
+        }
         let mut env = environment(Absent::Refused);
         let names = env
             .compile_expression(source)
@@ -80,9 +85,30 @@ impl Condition {
     }
 }
 
+/// `order.source` itself stands beside a comparison: that compiles, and is never true.
+fn compares_source(source: &str) -> bool {
+    source.split("order.source").skip(1).any(|after| {
+        let after = after.trim_start();
+        after.starts_with("==") || after.starts_with("!=") || after.starts_with("in ")
+    })
+}
+
 fn known_names() -> Vec<String> {
     let sample = sample::full("en");
     let telling = sample.telling("order_placed", &[], &Subject::Order);
     let facts = facts(&telling, Use::Condition).map(|f| names(&Value::from_object(f)));
     facts.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_that_is_never_true_is_refused() {
+        for bad in ["order.source == 'pos'", "'x' in order.tags or order.source != 'web'", "order.source in ['pos']"] {
+            assert!(Condition::compile(bad).unwrap_err().contains("order.source.kind"), "{bad}");
+        }
+        assert!(Condition::compile("order.source.kind == 'pos'").is_ok());
+    }
 }
