@@ -13,6 +13,7 @@ use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, P
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant as Moment, timeout_at};
 
 /// So many time-outs in a row and the connection counts as dead, whatever TCP thinks.
@@ -245,7 +246,10 @@ impl Link {
 /// One connection for each thread that serves requests by itself. A call then begins and ends on its thread:
 /// with one connection for all, every call and every answer wakes another thread, which costs more than the
 /// call. Threads that share a runtime share a connection.
-pub(super) struct Links(Vec<Link>);
+pub(super) struct Links {
+    shared: Link,
+    own: Vec<Link>,
+}
 
 /// Threads with a runtime of their own, as they came.
 static SEATS: AtomicUsize = AtomicUsize::new(0);
@@ -258,14 +262,15 @@ impl Links {
     /// As many as there are processors, connected when they are first used.
     pub(super) fn new(link: impl Fn() -> Result<Link, StoreError>) -> Result<Links, StoreError> {
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_LINKS);
-        (0..count).map(|_| link()).collect::<Result<_, _>>().map(Links)
+        Ok(Links { shared: link()?, own: (0..count).map(|_| link()).collect::<Result<_, _>>()? })
     }
 
     fn here(&self) -> &Link {
-        let own = tokio::runtime::Handle::try_current()
-            .is_ok_and(|h| matches!(h.runtime_flavor(), tokio::runtime::RuntimeFlavor::CurrentThread));
-        let seat = if own { SEAT.with(|seat| *seat) } else { 0 };
-        &self.0[seat % self.0.len()]
+        let alone = |h: Handle| matches!(h.runtime_flavor(), RuntimeFlavor::CurrentThread);
+        match Handle::try_current().is_ok_and(alone) {
+            true => self.own.get(SEAT.with(|seat| *seat) % self.own.len().max(1)).unwrap_or(&self.shared),
+            false => &self.shared,
+        }
     }
 
     /// As [`Link::flight`].
