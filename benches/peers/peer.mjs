@@ -1,7 +1,7 @@
 // The same work on fastify, BullMQ and undici, as a shop's developer would write it:
 //   node peer.mjs web PORT REDIS          takes webhooks in
 //   node peer.mjs worker PORT REDIS SINK  sends
-// It keeps of an order only what is owed, which is kinder to it than the whole body that most people queue.
+// The job is the order as it came, the worker makes the message of it: what the documentation of both shows.
 // A completed job stays for a while: that is its record of the outcome, and what knows a repeat.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:net";
@@ -38,7 +38,7 @@ async function web() {
       return reply.code(401).send();
     }
     const order = JSON.parse(request.body);
-    await queue.add("told", owed(order), {
+    await queue.add("order", order, {
       jobId: request.headers["x-shopify-webhook-id"],
       attempts: 5,
       backoff: { type: "exponential", delay: 1000 },
@@ -56,7 +56,7 @@ function worker() {
       path: "/v2/bot/message/push",
       method: "POST",
       headers: { "content-type": "application/json", authorization: "Bearer token" },
-      body: JSON.stringify(job.data),
+      body: JSON.stringify(owed(job.data)),
     });
     await answer.body.dump();
     if (answer.statusCode !== 200) {
