@@ -144,7 +144,8 @@ fn process(
 ) -> anyhow::Result<Proc> {
     let admin = free_address()?;
     let file = dir.join(format!("{role}-{}.toml", admin.port()));
-    std::fs::write(&file, settings(bed, setup, dir, redis, public.unwrap_or(admin), admin))?;
+    let door = public.map_or_else(free_address, Ok)?;
+    std::fs::write(&file, settings(bed, setup, dir, redis, door, admin))?;
     let mut command = Command::new(&bed.binary);
     command.arg("-c").arg(&file).args(["serve", "--role", role]);
     Proc::start(command, &file.with_extension("log"), public.unwrap_or(admin))
