@@ -1,8 +1,10 @@
 //! replay: makes owed again what was not delivered. Dry by default.
 //!
 //! A replayed message is a new item that names the old one, added by a commit like any other, so it passes
-//! every rule again when its time comes. A run has an id and a cursor in Redis: it can be interrupted and
-//! resumed. Dies between commit and strike-off: the dead item is met again, has a follower, and is struck off.
+//! every rule again when its time comes. Neighbours of one order on a page share one commit, so that no worker
+//! sees some of them without the others. A run has an id and a cursor in Redis: it can be interrupted and
+//! resumed. Dies before the commit: nothing happened. Dies between it and the strike-off: the dead item is met
+//! again, has a follower, and is passed over.
 
 use super::App;
 use super::accept::{read_order, write_order};
@@ -148,7 +150,7 @@ pub async fn page(app: &App, request: &Request, who: &str) -> Result<Page, Fault
     let limit = run.as_ref().map_or(request.limit, |r| r.limit);
     let mut lines = Vec::new();
     let mut reached_limit = false;
-    let mut last: Option<(Member, Timestamp)> = None;
+    let mut together: Option<Together> = None;
     for (member, no) in found {
         let done_so_far = run.as_ref().map_or(lines.len() as u64, |r| r.replayed + r.skipped);
         if limit > 0 && done_so_far >= limit {
@@ -156,16 +158,20 @@ pub async fn page(app: &App, request: &Request, who: &str) -> Result<Page, Fault
             break;
         }
         let force = run.as_ref().map_or(request.force, |r| r.force);
-        // What was one message goes together again: items of one order are due at one moment.
-        let at = match &last {
-            Some((order, at)) if *order == member => *at,
-            _ => due(run.as_ref(), now),
+        // What was one message goes together again: items of one order are made owed by one commit.
+        let mut of = match together.take() {
+            Some(t) if t.member == member => t,
+            before => {
+                make_owed(app, before, run.as_ref(), now).await?;
+                let record = app.store.read(&member).await?;
+                Together { member, record, at: due(run.as_ref(), now), order: None, owed: Vec::new() }
+            }
         };
-        last = Some((member.clone(), at));
-        let meant = Meant { no, filter: &filter, force, at };
-        let Some(line) = one(app, &member, &meant, run.as_mut(), now).await? else { continue };
-        lines.push(line);
+        let line = one(app, &mut of, &Meant { no, filter: &filter, force }, run.as_mut(), now).await?;
+        together = Some(of);
+        lines.extend(line);
     }
+    make_owed(app, together, run.as_ref(), now).await?;
     let cursor = next.filter(|_| !reached_limit);
     if let Some(run) = &mut run {
         run.cursor = cursor.clone().unwrap_or_default();
@@ -226,25 +232,35 @@ struct Meant<'a> {
     no: u16,
     filter: &'a Filter,
     force: bool,
+}
+
+/// Items of one order that are made owed in one step: a worker never sees some of them without the others.
+struct Together {
+    member: Member,
+    /// The order as read, with the items to be added.
+    record: Record,
+    /// When they are due.
     at: Timestamp,
+    order: Option<Order>,
+    owed: Vec<Owed>,
 }
 
 async fn one(
     app: &App,
-    member: &Member,
+    of: &mut Together,
     meant: &Meant<'_>,
     run: Option<&mut Run>,
     now: Timestamp,
 ) -> Result<Option<Line>, Fault> {
-    let Meant { no, filter, force, at } = *meant;
-    let record = app.store.read(member).await?;
+    let Meant { no, filter, force } = *meant;
+    let Together { member, record, .. } = &*of;
     let Some(order) = record.snapshot.as_deref().and_then(|s| read_order(s).ok()) else { return Ok(None) };
     let Some(item) = record.items.iter().find(|i| i.no == no).cloned() else { return Ok(None) };
     if !matches(app, filter, &order, &item) {
         return Ok(None);
     }
-    let follower = Owed { not_before: at, ..again(app, &order, &record, &item, force, now) };
-    let (action, what, reason) = judge(app, member, &record, &order, &follower, force, now).await?;
+    let follower = Owed { not_before: of.at, ..again(app, &order, record, &item, force, now) };
+    let (action, what, reason) = judge(app, member, record, &order, &follower, force, now).await?;
     let line = Line {
         shop: order.shop.to_string(),
         order: order.id.to_string(),
@@ -260,9 +276,11 @@ async fn one(
         run.skipped += 1;
         return Ok(Some(line));
     }
-    make_owed(app, member, record, &order, follower, run, now).await?;
-    app.store.undead(member, no).await?;
     run.replayed += 1;
+    of.record.last_item = follower.no;
+    of.record.items.push(follower.clone());
+    of.owed.push(follower);
+    of.order = Some(order);
     Ok(Some(line))
 }
 
@@ -347,33 +365,31 @@ async fn judge(
     })
 }
 
-async fn make_owed(
-    app: &App,
-    member: &Member,
-    record: Record,
-    order: &Order,
-    follower: Owed,
-    run: &Run,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    let mark = Digest8::of(&[b"replay", run.id.as_bytes(), &follower.follows.to_be_bytes()]);
+async fn make_owed(app: &App, together: Option<Together>, run: Option<&Run>, now: Timestamp) -> Result<(), Fault> {
+    let (Some(Together { member, record, at, order: Some(order), owed }), Some(run)) = (together, run) else {
+        return Ok(());
+    };
+    let dead: Vec<u16> = owed.iter().map(|o| o.follows).collect();
+    let mark = |no: &u16| Digest8::of(&[b"replay", run.id.as_bytes(), &no.to_be_bytes()]);
     let note = format!("{} by {}: {}", run.id, run.who, run.reason);
+    let entry = || LedgerEntry { at: now, what: Entry::Operator { action: "replay".into(), note: note.clone() } };
     let commit = Commit {
         expected: record.revision,
         parked: record.parked,
-        seen: vec![mark],
+        seen: dead.iter().map(mark).collect(),
         seen_until: crate::domain::clock::plus_secs(now, 86_400),
         drop_seen: record.stale_seen(now),
-        snapshot: write_order(order)?,
-        due: Some(follower.not_before),
-        owed: vec![follower],
-        ledger: vec![LedgerEntry { at: now, what: Entry::Operator { action: "replay".into(), note } }],
+        snapshot: write_order(&order)?,
+        due: Some(at),
+        ledger: owed.iter().map(|_| entry()).collect(),
+        owed,
     };
-    match app.store.commit(member, commit).await? {
-        Committed::Stored { .. } | Committed::Duplicate => {
-            app.nudge.notify_one();
-            Ok(())
-        }
-        Committed::Conflict => Err(Fault::Kept(super::accept::AcceptError::Contended)),
+    match app.store.commit(&member, commit).await? {
+        Committed::Stored { .. } | Committed::Duplicate => app.nudge.notify_one(),
+        Committed::Conflict => return Err(Fault::Kept(super::accept::AcceptError::Contended)),
     }
+    for no in dead {
+        app.store.undead(&member, no).await?;
+    }
+    Ok(())
 }
