@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 /// Everything has come to rest within.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What is due within this is waited for; later things wait for [`World::pass`]. Pace is measured by the machine's
-/// own clock, so its slots are waited for; a channel of one message a second needs [`World::patient`].
+/// own clock, so its slots are waited for; where a budget is used up, as the fast tests do on an idle machine, the
+/// next is granted with the next second: those need [`World::patient`].
 const SOON_MS: i64 = 400;
 const PATIENT_MS: i64 = 1_200;
 /// Between two looks at the queue.
@@ -143,7 +144,8 @@ impl World {
         self.news()
     }
 
-    /// Waits for the slots of a channel that sends one message a second.
+    /// Waits for the next second's budget too: for channels that send one message a second, and for tests that
+    /// send more in a moment than their channel's pace.
     #[must_use]
     pub fn patient(mut self) -> World {
         self.soon_ms = PATIENT_MS;
