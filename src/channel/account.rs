@@ -1,7 +1,7 @@
 //! What the settings of every channel account have in common: reading them, the vendor's address, the pace
 //! and the time-out.
 
-use crate::domain::settings::{Mistake, Span};
+use crate::domain::settings::{Mistake, Span, is_loopback};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Host, Url};
@@ -62,12 +62,7 @@ pub(super) fn base(key: &str, text: &str) -> Result<Base, Mistake> {
 
 /// Whether the address stays on this machine.
 pub(super) fn loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
+    url.host_str().is_some_and(is_loopback)
 }
 
 /// Seconds of a time-out setting.

@@ -5,9 +5,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error};
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
 /// The key under which `config` hands a resolved secret to a part; nobody writes it by hand.
 pub const SECRET_KEY: &str = "\u{0}secret";
+
+/// Whether a host as an address names it (`localhost`, `127.0.0.1`, `[::1]`) is this machine: only there may
+/// a secret travel in the open. A name that merely resolves to it does not count: names are others' to change.
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
 
 /// A secret. In a settings file it is `{ env = "NAME" }`, `{ file = "PATH" }` or `{ value = "…" }`;
 /// `config` resolves it before the part sees it, so a bare string is refused.

@@ -23,7 +23,7 @@ use crate::domain::channel::{
 };
 use crate::domain::ids::ChannelId;
 use crate::domain::person::Address;
-use crate::domain::settings::{Mistake, Secret, Span};
+use crate::domain::settings::{Mistake, Secret, Span, is_loopback};
 use crate::domain::verdict::Verdict;
 use futures_util::future::BoxFuture;
 use lettre::message::Mailbox;
@@ -180,7 +180,7 @@ fn tls(settings: &Settings) -> Result<Tls, Mistake> {
     match settings.tls {
         TlsMode::Implicit => parameters().map(Tls::Implicit),
         TlsMode::Starttls => parameters().map(Tls::Start),
-        TlsMode::None if ip.is_some_and(|ip| ip.is_loopback()) || host == "localhost" => Ok(Tls::None),
+        TlsMode::None if is_loopback(host) => Ok(Tls::None),
         TlsMode::None => Err(Mistake::new(
             "tls",
             "\"none\" is for this machine only: orders would travel in the open; write \"starttls\" or \"implicit\"",

@@ -8,6 +8,7 @@ use super::body::{self, Body};
 use super::snapshot::{Passed, Snapshot};
 use super::{AskFault, MAX_BODY, Question, Shop};
 use crate::domain::event::OrderEvent;
+use crate::domain::settings::is_loopback;
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
 use std::time::Duration;
@@ -53,22 +54,15 @@ fn request(shop: &Shop, client: &reqwest::Client, id: &str) -> Result<reqwest::R
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
         return refused("this is no WooCommerce order id: they are digits only");
     }
-    let base = url::Url::parse(&api.url).ok();
-    let Some(base) = base.filter(|u| u.has_host() && (u.scheme() == "https" || is_loopback(u))) else {
+    let safe = |url: &url::Url| match url.scheme() {
+        "https" => url.has_host(),
+        scheme => scheme == "http" && url.host_str().is_some_and(is_loopback),
+    };
+    let Some(base) = url::Url::parse(&api.url).ok().filter(safe) else {
         return refused("[shop.api] url must begin with https://: the key and secret travel with every request");
     };
     let address = format!("{}/wp-json/wc/v3/orders/{id}", base.as_str().trim_end_matches('/'));
     Ok(client.get(address).basic_auth(key.expose(), Some(api.secret.expose())).timeout(TIMEOUT))
-}
-
-fn is_loopback(url: &url::Url) -> bool {
-    let host = match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    host && url.scheme() == "http"
 }
 
 /// The answer, never more than a webhook could be.
