@@ -142,6 +142,23 @@ const OWED_VERSION: u8 = 1;
 pub const OWED_BYTES: usize = 62;
 
 impl Owed {
+    /// The item `no` that takes this one's place: to be told of the same, to nobody yet, as if nothing had happened.
+    pub fn anew(&self, no: u16) -> Owed {
+        Owed {
+            no,
+            state: State::Open,
+            reason: None,
+            attempts: 0,
+            channel: Tag::NONE,
+            passed: 0,
+            first_attempt: None,
+            address: 0,
+            follows: self.no,
+            within: 0,
+            ..self.clone()
+        }
+    }
+
     /// The stored form.
     pub fn encode(&self) -> [u8; OWED_BYTES] {
         let mut out = Writer { buf: [0; OWED_BYTES], at: 0 };

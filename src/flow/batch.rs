@@ -4,7 +4,6 @@ use super::App;
 use super::accept::read_order;
 use super::account::{Account, Permit};
 use super::inhand::InHand;
-use super::settle::Rest;
 use crate::domain::channel::{Envelope, Form};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Decision, Go, Reason};
@@ -15,7 +14,7 @@ use crate::domain::person::{Address, PersonFacts};
 use crate::plan::addresses_for;
 use crate::store::error::StoreError;
 use crate::store::order::Record;
-use crate::store::work::{BeginAsk, Begun, Leased};
+use crate::store::work::{BeginAsk, Begun, Leased, Settle};
 use futures_util::future::join_all;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ const FRESH: Duration = Duration::from_millis(50);
 /// What became of a leased order.
 pub enum Ready {
     /// Nothing to send: write this.
-    Settle(Box<Rest>),
+    Settle(Box<Settle>),
     /// Untouched: give the lease back.
     GiveBack(Leased),
     /// A webhook that waits for its order.

@@ -3,7 +3,6 @@
 use super::batch::Sending;
 use super::live::{Live, Shop};
 use super::outcome::{self, Sent};
-use super::settle::Rest;
 use crate::domain::channel::{Envelope, Form};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
@@ -15,7 +14,7 @@ use crate::domain::person::Address;
 use crate::domain::person::ReceiptState;
 use crate::milestone;
 use crate::store::order::Record;
-use crate::store::work::{Begun, Dest, Leased};
+use crate::store::work::{Begun, Dest, Leased, Settle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -116,8 +115,8 @@ impl InHand {
     }
 
     /// What is written for a unit this version cannot read: nothing but a later look.
-    pub fn left_alone(leased: Leased, record: &Record, now: Timestamp) -> Rest {
-        Rest::unchanged(leased, record.revision, record.wakes, Dest::Wait(plus_secs(now, LEFT_ALONE_SECS)))
+    pub fn left_alone(leased: Leased, record: &Record, now: Timestamp) -> Settle {
+        Settle::unchanged(leased, record.revision, record.wakes, Dest::Wait(plus_secs(now, LEFT_ALONE_SECS)))
     }
 
     /// Worked on again and again, and never to an end: what was about to be sent dies, or all that is open,
@@ -203,22 +202,7 @@ impl InHand {
         let Some(place) = place else { return };
         self.last_item += 1;
         let passed = undelivered.passed | (1 << place.min(15));
-        let (no, follows) = (self.last_item, undelivered.no);
-        let item = Owed {
-            no,
-            follows,
-            passed,
-            state: State::Open,
-            reason: None,
-            attempts: 0,
-            not_before: now,
-            channel: Tag::NONE,
-            first_attempt: None,
-            address: 0,
-            within: 0,
-            ..undelivered.clone()
-        };
-        self.added.push(item);
+        self.added.push(Owed { passed, not_before: now, ..undelivered.anew(self.last_item) });
     }
 
     /// Messages that a dead worker had begun: they may have been told. Items told in one message share what
@@ -417,7 +401,7 @@ impl InHand {
     }
 
     /// All that is to be written.
-    pub fn settle(mut self, now: Timestamp) -> Rest {
+    pub fn settle(mut self, now: Timestamp) -> Settle {
         let changed = |i: &&Owed| self.before.get(&i.no) != Some(i) || self.rewrite.contains(&i.no);
         let items: Vec<Owed> = self.items.iter().filter(changed).cloned().collect();
         let was_open = |no: &u16| self.before.get(no).is_some_and(|i| i.state.is_open());
@@ -426,7 +410,7 @@ impl InHand {
         let to_dead = items.iter().filter(|i| lost(i.state)).map(|i| i.no).collect();
         let drop_receipts = self.receipts.iter().map(|(no, ..)| *no).collect();
         let dest = self.dest(now);
-        Rest {
+        Settle {
             items,
             added: std::mem::take(&mut self.added),
             ledger: std::mem::take(&mut self.ledger),

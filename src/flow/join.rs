@@ -7,7 +7,6 @@
 use super::App;
 use super::accept::{AcceptError, fold};
 use super::live::Shop;
-use super::settle::Rest;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
 use crate::domain::event::{About, JoinKey, OrderEvent};
@@ -17,7 +16,7 @@ use crate::domain::owed::{Owed, State};
 use crate::platform::{AskFault, Question};
 use crate::store::keys::{Unit, UnitKind};
 use crate::store::order::{Commit, Committed, Record};
-use crate::store::work::{Dest, Leased};
+use crate::store::work::{Dest, Leased, Settle};
 use crate::telemetry::WebhookOutcome;
 use serde::{Deserialize, Serialize};
 
@@ -182,11 +181,11 @@ enum Joined {
 }
 
 /// Works on a leased waiting unit: finds the order, folds the events in, settles.
-pub async fn work(app: &App, leased: Leased, record: Record) -> Option<Rest> {
+pub async fn work(app: &App, leased: Leased, record: Record) -> Option<Settle> {
     let now = app.clock.now();
     let Some(waiting) = record.snapshot.as_deref().and_then(|b| read(b).ok()) else {
         // Of a newer version: left alone. Given back at once it would come again at once.
-        return Some(Rest::unchanged(leased, record.revision, record.wakes, Dest::Wait(plus_secs(now, 60))));
+        return Some(Settle::unchanged(leased, record.revision, record.wakes, Dest::Wait(plus_secs(now, 60))));
     };
     let live = app.live();
     let shop = live.shops.get(&waiting.shop.as_str().into()).cloned();
@@ -250,7 +249,7 @@ async fn ask(app: &App, shop: &Shop, waiting: &Waiting, known: Option<OrderId>) 
     Ok(Some(order))
 }
 
-fn settle(leased: Leased, record: Record, joined: Joined, now: Timestamp) -> Rest {
+fn settle(leased: Leased, record: Record, joined: Joined, now: Timestamp) -> Settle {
     let mut items: Vec<Owed> = record.items.into_iter().filter(|i| i.state.is_open()).collect();
     let mut ledger = Vec::new();
     let mut dest = Dest::Done;
@@ -277,6 +276,6 @@ fn settle(leased: Leased, record: Record, joined: Joined, now: Timestamp) -> Res
         Joined::Later(at) => dest = Dest::Wait(at),
     }
     let closed = if matches!(dest, Dest::Done) { items.len() } else { 0 };
-    let base = Rest::unchanged(leased, record.revision, record.wakes, dest);
-    Rest { items, ledger, closed: u16::try_from(closed).unwrap_or(u16::MAX), ..base }
+    let base = Settle::unchanged(leased, record.revision, record.wakes, dest);
+    Settle { items, ledger, closed: u16::try_from(closed).unwrap_or(u16::MAX), ..base }
 }

@@ -12,7 +12,7 @@ use super::explain::{self, Fault};
 use super::wording::about;
 use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::decision::{Decision, Reason};
-use crate::domain::ids::{Digest8, ShopId, Tag};
+use crate::domain::ids::{Digest8, ShopId};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::order::Order;
 use crate::domain::owed::{Owed, State};
@@ -159,17 +159,12 @@ pub async fn page(app: &App, request: &Request, who: &str) -> Result<Page, Fault
         }
         let force = run.as_ref().map_or(request.force, |r| r.force);
         // What was one message goes together again: items of one order are made owed by one commit.
-        let mut of = match together.take() {
-            Some(t) if t.member == member => t,
-            before => {
-                make_owed(app, before, run.as_ref(), now).await?;
-                let record = app.store.read(&member).await?;
-                Together { member, record, at: due(run.as_ref(), now), order: None, owed: Vec::new() }
-            }
-        };
-        let line = one(app, &mut of, &Meant { no, filter: &filter, force }, run.as_mut(), now).await?;
-        together = Some(of);
-        lines.extend(line);
+        if together.as_ref().is_none_or(|t| t.member != member) {
+            make_owed(app, together.take(), run.as_ref(), now).await?;
+            together = Together::read(app, member, due(run.as_ref(), now)).await?;
+        }
+        let Some(order) = &mut together else { continue };
+        lines.extend(one(app, order, &Meant { no, filter: &filter, force }, run.as_mut(), now).await?);
     }
     make_owed(app, together, run.as_ref(), now).await?;
     let cursor = next.filter(|_| !reached_limit);
@@ -239,28 +234,37 @@ struct Together {
     member: Member,
     /// The order as read, with the items to be added.
     record: Record,
+    order: Order,
     /// When they are due.
     at: Timestamp,
-    order: Option<Order>,
+    /// The items to be added.
     owed: Vec<Owed>,
+}
+
+impl Together {
+    /// None of this order's items yet; `None`: there is no such order, or not one that this binary reads.
+    async fn read(app: &App, member: Member, at: Timestamp) -> Result<Option<Together>, Fault> {
+        let record = app.store.read(&member).await?;
+        let order = record.snapshot.as_deref().and_then(|s| read_order(s).ok());
+        Ok(order.map(|order| Together { member, record, order, at, owed: Vec::new() }))
+    }
 }
 
 async fn one(
     app: &App,
-    of: &mut Together,
+    together: &mut Together,
     meant: &Meant<'_>,
     run: Option<&mut Run>,
     now: Timestamp,
 ) -> Result<Option<Line>, Fault> {
     let Meant { no, filter, force } = *meant;
-    let Together { member, record, .. } = &*of;
-    let Some(order) = record.snapshot.as_deref().and_then(|s| read_order(s).ok()) else { return Ok(None) };
-    let Some(item) = record.items.iter().find(|i| i.no == no).cloned() else { return Ok(None) };
-    if !matches(app, filter, &order, &item) {
+    let Together { record, order, .. } = &*together;
+    let Some(item) = record.items.iter().find(|i| i.no == no) else { return Ok(None) };
+    if !matches(app, filter, order, item) {
         return Ok(None);
     }
-    let follower = Owed { not_before: of.at, ..again(app, &order, record, &item, force, now) };
-    let (action, what, reason) = judge(app, member, record, &order, &follower, force, now).await?;
+    let follower = again(app, together, item, force, now);
+    let (action, what, reason) = judge(app, together, &follower, force, now).await?;
     let line = Line {
         shop: order.shop.to_string(),
         order: order.id.to_string(),
@@ -277,10 +281,9 @@ async fn one(
         return Ok(Some(line));
     }
     run.replayed += 1;
-    of.record.last_item = follower.no;
-    of.record.items.push(follower.clone());
-    of.owed.push(follower);
-    of.order = Some(order);
+    together.record.last_item = follower.no;
+    together.record.items.push(follower.clone());
+    together.owed.push(follower);
     Ok(Some(line))
 }
 
@@ -304,39 +307,26 @@ fn due(run: Option<&Run>, now: Timestamp) -> Timestamp {
 }
 
 /// The new item that stands for an old one.
-fn again(app: &App, order: &Order, record: &Record, item: &Owed, force: bool, now: Timestamp) -> Owed {
+fn again(app: &App, together: &Together, item: &Owed, force: bool, now: Timestamp) -> Owed {
+    let Together { record, order, at, .. } = together;
     let live = app.live();
     let fresh = live.shops.get(&order.shop).and_then(|shop| {
         let (milestone, mut reached) = about(order, &shop.rules, item)?;
         (reached.at, reached.not_before, reached.until) = (now, None, None);
         Some(milestone.expires(&reached, &shop.rules))
     });
-    Owed {
-        no: record.last_item + 1,
-        state: State::Open,
-        reason: None,
-        attempts: 0,
-        expires: if force { fresh.unwrap_or(item.expires) } else { item.expires },
-        channel: Tag::NONE,
-        passed: 0,
-        first_attempt: None,
-        address: 0,
-        // Unsure inside the key's life: the same key, so that the provider itself refuses a double.
-        follows: item.no,
-        within: 0,
-        ..item.clone()
-    }
+    let expires = if force { fresh.unwrap_or(item.expires) } else { item.expires };
+    Owed { expires, not_before: *at, ..item.anew(record.last_item + 1) }
 }
 
 async fn judge(
     app: &App,
-    member: &Member,
-    record: &Record,
-    order: &Order,
+    together: &Together,
     follower: &Owed,
     force: bool,
     now: Timestamp,
 ) -> Result<(&'static str, String, Option<Reason>), Fault> {
+    let Together { member, record, order, .. } = together;
     let same = |i: &&Owed| {
         (i.milestone, i.subject, i.route, i.slot)
             == (follower.milestone, follower.subject, follower.route, follower.slot)
@@ -366,9 +356,10 @@ async fn judge(
 }
 
 async fn make_owed(app: &App, together: Option<Together>, run: Option<&Run>, now: Timestamp) -> Result<(), Fault> {
-    let (Some(Together { member, record, at, order: Some(order), owed }), Some(run)) = (together, run) else {
+    let (Some(Together { member, record, order, at, owed }), Some(run)) = (together, run) else { return Ok(()) };
+    if owed.is_empty() {
         return Ok(());
-    };
+    }
     let dead: Vec<u16> = owed.iter().map(|o| o.follows).collect();
     let mark = |no: &u16| Digest8::of(&[b"replay", run.id.as_bytes(), &no.to_be_bytes()]);
     let note = format!("{} by {}: {}", run.id, run.who, run.reason);

@@ -4,7 +4,6 @@ use super::App;
 use super::batch::Sending;
 use super::inhand::InHand;
 use super::outcome::{self, Sent};
-use super::settle::Rest;
 use crate::domain::channel::Form;
 use crate::domain::clock::plus_secs;
 use crate::domain::ids::ChannelId;
@@ -15,6 +14,7 @@ use crate::domain::verdict::{Scope, Verdict};
 use crate::milestone;
 use crate::store::keys::Member;
 use crate::store::messages::SentMessage;
+use crate::store::work::Settle;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use std::panic::AssertUnwindSafe;
@@ -26,7 +26,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 const DETAIL: usize = 200;
 
 /// Sends all of an order's begun messages side by side, and settles.
-pub async fn send_all(app: &App, mut order: InHand) -> Rest {
+pub async fn send_all(app: &App, mut order: InHand) -> Settle {
     let sends = std::mem::take(&mut order.sends);
     let lease = Duration::from_millis(app.lease_ms);
     let deadline = order.asked + lease;

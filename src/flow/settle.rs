@@ -5,8 +5,7 @@
 
 use super::App;
 use crate::domain::clock::from_millis;
-use crate::domain::ledger::LedgerEntry;
-use crate::domain::owed::{Owed, State};
+use crate::domain::owed::State;
 use crate::milestone;
 use crate::store::work::{Dest, Leased, Settle, Settled};
 use std::sync::Arc;
@@ -21,72 +20,10 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// A lease given back is taken again after so long, milliseconds.
 const BACK_MS: i64 = 200;
 
-/// Where an order came to rest: what one settle writes.
-#[derive(Clone, Debug)]
-pub struct Rest {
-    /// The lease.
-    pub leased: Leased,
-    /// Items that changed, whole.
-    pub items: Vec<Owed>,
-    /// New items: the rest of a chain after an undelivered message.
-    pub added: Vec<Owed>,
-    /// What happened.
-    pub ledger: Vec<LedgerEntry>,
-    /// How many of `items` are no longer open.
-    pub closed: u16,
-    /// The revision decided on.
-    pub revision: u64,
-    /// The wakes read after the lease.
-    pub wakes: u64,
-    /// Envelopes no longer needed.
-    pub drop_envelopes: Vec<u16>,
-    /// Receipts taken in.
-    pub drop_receipts: Vec<u16>,
-    /// Items that died or were not delivered.
-    pub to_dead: Vec<u16>,
-    /// Where the order goes.
-    pub dest: Dest,
-}
-
-impl Rest {
-    /// Nothing changed; the order goes to `dest`.
-    pub fn unchanged(leased: Leased, revision: u64, wakes: u64, dest: Dest) -> Rest {
-        Rest {
-            leased,
-            items: Vec::new(),
-            added: Vec::new(),
-            ledger: Vec::new(),
-            closed: 0,
-            revision,
-            wakes,
-            drop_envelopes: Vec::new(),
-            drop_receipts: Vec::new(),
-            to_dead: Vec::new(),
-            dest,
-        }
-    }
-
-    fn as_settle(&self) -> Settle<'_> {
-        Settle {
-            leased: &self.leased,
-            items: self.items.clone(),
-            added: self.added.clone(),
-            ledger: self.ledger.clone(),
-            closed: self.closed,
-            revision: self.revision,
-            wakes: self.wakes,
-            drop_envelopes: self.drop_envelopes.clone(),
-            drop_receipts: self.drop_receipts.clone(),
-            to_dead: self.to_dead.clone(),
-            dest: self.dest,
-        }
-    }
-}
-
 /// An order that came to rest.
 pub enum Finished {
     /// Write this.
-    Settle(Box<Rest>),
+    Settle(Box<Settle>),
     /// Nothing was begun: give the lease back without a penalty.
     GiveBack(Leased),
     /// The code panicked over it: its lease ends by itself and is counted against it.
@@ -114,7 +51,7 @@ pub async fn settler(
             }
         }
         give_back(&app, &back).await;
-        write(&app, settles).await;
+        write(&app, &settles).await;
         in_hand.fetch_sub(count, Ordering::AcqRel);
         settled.notify_waiters();
         settled.notify_one();
@@ -135,34 +72,33 @@ async fn give_back(app: &App, leased: &[Leased]) {
 }
 
 /// The worker comes back to an order when it is due, and needs no look before.
-fn remind(app: &App, rest: &Rest) {
+fn remind(app: &App, settle: &Settle) {
     let now = app.clock.now();
-    let at = match rest.dest {
+    let at = match settle.dest {
         Dest::Ready => now,
         Dest::Wait(at) | Dest::Park(_, at) => at,
         Dest::Done => return,
     };
-    app.nudge.at(rest.leased.member.partition(), at, now);
+    app.nudge.at(settle.leased.member.partition(), at, now);
 }
 
-async fn write(app: &App, rests: Vec<Rest>) {
-    if rests.is_empty() {
+async fn write(app: &App, settles: &[Settle]) {
+    if settles.is_empty() {
         return;
     }
     super::crash::point("before-settle");
-    let settles: Vec<Settle<'_>> = rests.iter().map(Rest::as_settle).collect();
     loop {
-        match app.timed("settle", app.store.settle_many(&settles)).await {
+        match app.timed("settle", app.store.settle_many(settles)).await {
             Ok(answers) => {
-                for (rest, answer) in rests.iter().zip(answers) {
+                for (settle, answer) in settles.iter().zip(answers) {
                     match answer {
                         Settled::Ok => {
-                            count(app, rest);
-                            remind(app, rest);
+                            count(app, settle);
+                            remind(app, settle);
                         }
                         Settled::Fenced => app.metrics.lease_lost(),
                         Settled::Moved => {
-                            tracing::warn!(order = ?rest.leased.member, "an added item's number was taken; the next holder adds it anew")
+                            tracing::warn!(order = ?settle.leased.member, "an added item's number was taken; the next holder adds it anew")
                         }
                     }
                 }
@@ -177,7 +113,7 @@ async fn write(app: &App, rests: Vec<Rest>) {
 }
 
 /// Outcomes are counted where they are decided, once they are durable.
-fn count(app: &App, settle: &Rest) {
+fn count(app: &App, settle: &Settle) {
     for item in &settle.items {
         if item.state.is_open() {
             continue;

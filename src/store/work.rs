@@ -83,9 +83,9 @@ pub enum Dest {
 
 /// The end of work on an order.
 #[derive(Clone, Debug)]
-pub struct Settle<'a> {
+pub struct Settle {
     /// The lease.
-    pub leased: &'a Leased,
+    pub leased: Leased,
     /// Items that changed, whole.
     pub items: Vec<Owed>,
     /// New items (the rest of a chain after an undelivered message), numbered from `last_item + 1`.
@@ -107,6 +107,25 @@ pub struct Settle<'a> {
     pub to_dead: Vec<u16>,
     /// Where the order goes. Whatever it says, an order that changed meanwhile is looked at again.
     pub dest: Dest,
+}
+
+impl Settle {
+    /// Nothing changed; the order goes to `dest`.
+    pub fn unchanged(leased: Leased, revision: u64, wakes: u64, dest: Dest) -> Settle {
+        Settle {
+            leased,
+            items: Vec::new(),
+            added: Vec::new(),
+            ledger: Vec::new(),
+            closed: 0,
+            revision,
+            wakes,
+            drop_envelopes: Vec::new(),
+            drop_receipts: Vec::new(),
+            to_dead: Vec::new(),
+            dest,
+        }
+    }
 }
 
 /// How a settle ended.
@@ -260,7 +279,7 @@ impl Store {
     ///
     /// # Errors
     /// The store's. After a time-out: the same again; [`Settled::Fenced`] then also means "had been done".
-    pub async fn settle(&self, settle: &Settle<'_>) -> Result<Settled, StoreError> {
+    pub async fn settle(&self, settle: &Settle) -> Result<Settled, StoreError> {
         let call = self.settle_call(settle)?;
         settled(self.work.one(call).await?)
     }
@@ -269,12 +288,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::settle`].
-    pub async fn settle_many(&self, settles: &[Settle<'_>]) -> Result<Vec<Settled>, StoreError> {
+    pub async fn settle_many(&self, settles: &[Settle]) -> Result<Vec<Settled>, StoreError> {
         let calls: Vec<Call> = settles.iter().map(|s| self.settle_call(s)).collect::<Result<_, _>>()?;
         self.work.flight(&calls, Repeat::Once).await?.into_iter().map(settled).collect()
     }
 
-    fn settle_call(&self, s: &Settle<'_>) -> Result<Call, StoreError> {
+    fn settle_call(&self, s: &Settle) -> Result<Call, StoreError> {
         let member = &s.leased.member;
         let part = self.keys.part(member.partition());
         let own = ["ord", "snp", "led", "env"].map(|what| self.keys.of(member, what));

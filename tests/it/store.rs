@@ -146,20 +146,8 @@ fn ended(mut item: Owed, state: State) -> Owed {
 }
 
 /// A settle that changes nothing yet.
-fn settle<'a>(leased: &'a Leased, record: &Record, dest: Dest) -> Settle<'a> {
-    Settle {
-        leased,
-        items: Vec::new(),
-        added: Vec::new(),
-        ledger: Vec::new(),
-        closed: 0,
-        revision: record.revision,
-        wakes: record.wakes,
-        drop_envelopes: Vec::new(),
-        drop_receipts: Vec::new(),
-        to_dead: Vec::new(),
-        dest,
-    }
+fn settle(leased: &Leased, record: &Record, dest: Dest) -> Settle {
+    Settle::unchanged(leased.clone(), record.revision, record.wakes, dest)
 }
 
 fn ask<'a>(w: &World, leased: &'a Leased, record: &Record, no: u16) -> BeginAsk<'a> {

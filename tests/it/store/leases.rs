@@ -79,7 +79,7 @@ async fn many_are_begun_in_one_flight_in_the_order_asked() {
     for (i, b) in begun.iter().enumerate() {
         assert_eq!(*b, if i % 3 == 0 { Begun::Expired } else { Begun::Go }, "{i}");
     }
-    let settles: Vec<Settle<'_>> = leased
+    let settles: Vec<Settle> = leased
         .iter()
         .zip(&records)
         .map(|(l, r)| Settle {
