@@ -2,15 +2,16 @@
 
 use super::App;
 use super::accept::read_order;
-use super::account::{Account, Permit};
+use super::account::Account;
 use super::inhand::InHand;
-use crate::domain::channel::{Envelope, Form};
+use super::sending::Sending;
+use super::situation::People;
+use crate::domain::channel::Form;
 use crate::domain::clock::Timestamp;
-use crate::domain::decision::{Decision, Go, Reason};
-use crate::domain::ids::{ChannelId, Tag};
-use crate::domain::milestone::Purpose;
+use crate::domain::decision::{Decision, Go};
+use crate::domain::ids::ChannelId;
 use crate::domain::owed::State;
-use crate::domain::person::{Address, PersonFacts};
+use crate::domain::person::Address;
 use crate::plan::addresses_for;
 use crate::store::error::StoreError;
 use crate::store::order::Record;
@@ -34,42 +35,6 @@ pub enum Ready {
     /// Begun: send, then settle.
     Send(Box<InHand>),
 }
-
-/// A message that may go.
-pub struct Sending {
-    /// The leading item.
-    pub lead: u16,
-    /// The decision.
-    pub go: Go,
-    /// On which account.
-    pub account: Arc<Account>,
-    /// What the vendor gets.
-    pub envelope: Envelope,
-    /// Our reference of it.
-    pub reference: String,
-    /// Language of the words.
-    pub locale: String,
-    /// Purpose of the leading milestone.
-    pub purpose: Purpose,
-    /// It may have been told before.
-    pub again: bool,
-    /// Not after.
-    pub expires: Timestamp,
-    /// Place to send; given back when the send is over.
-    pub permit: Permit,
-}
-
-impl Sending {
-    /// The channel whose standstill forbids this send: none for an answer on a reply token, which needs no
-    /// quota, while only the quota is spent.
-    fn stands_with(&self, now: Timestamp) -> Tag {
-        let spent = self.account.paused(now).is_some_and(|(_, why)| why == Reason::QuotaSpent);
-        if spent && self.go.form == Form::Reply { Tag::NONE } else { self.account.tag }
-    }
-}
-
-/// What is known of people, by channel and address.
-pub type People = HashMap<(ChannelId, Address), PersonFacts>;
 
 /// Carries leased orders up to `begin`.
 pub async fn prepare(app: &App, leased: Vec<Leased>, asked: Instant) -> Vec<Ready> {

@@ -1,8 +1,8 @@
 //! An order under lease: its working copy, and what is to be written when it comes to rest.
 
-use super::batch::Sending;
 use super::live::{Live, Shop};
 use super::outcome::{self, Sent};
+use super::sending::Sending;
 use crate::domain::channel::{Envelope, Form};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;

@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod queue;
 pub mod replay;
 pub mod send;
+pub mod sending;
 pub mod settle;
 pub mod situation;
 pub mod sweep;

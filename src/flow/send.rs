@@ -1,9 +1,9 @@
 //! send: hands begun messages over, each once, and reads what the provider's answer means.
 
 use super::App;
-use super::batch::Sending;
 use super::inhand::InHand;
 use super::outcome::{self, Sent};
+use super::sending::Sending;
 use crate::domain::channel::Form;
 use crate::domain::clock::plus_secs;
 use crate::domain::ids::ChannelId;

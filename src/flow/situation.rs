@@ -1,7 +1,6 @@
 //! situation: introduces the order in hand to `plan`: channels as they stand, people as they are known,
 //! conditions and templates as the words have them.
 
-use super::batch::People;
 use super::inhand::InHand;
 use crate::domain::channel::Audience;
 use crate::domain::clock::Timestamp;
@@ -11,6 +10,10 @@ use crate::domain::milestone::{Milestone, Reached};
 use crate::domain::person::{Address, PersonFacts};
 use crate::milestone;
 use crate::plan::{ChannelView, Route, Situation};
+use std::collections::HashMap;
+
+/// What is known of people, by channel and address.
+pub type People = HashMap<(ChannelId, Address), PersonFacts>;
 
 /// What is to be done about each open item of the order now. The same function at send, on retry, on replay
 /// and on a dry run.

@@ -1,8 +1,8 @@
 //! Health and metrics.
 
 use super::Status;
-use super::api::Problem;
 use super::auth::Guard;
+use super::problem::Problem;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;

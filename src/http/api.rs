@@ -1,76 +1,16 @@
-//! `/api/v1`: what the operator's commands need. Errors are RFC 9457 problem documents.
+//! `/api/v1`: what the operator's commands need.
 
 use super::Status;
 use super::auth::{Guard, Scope};
+use super::problem::Problem;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
-use crate::flow::explain::{self, Fault};
+use crate::flow::explain;
 use crate::flow::{queue, replay};
-use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
-use std::fmt;
-
-/// A problem document.
-#[derive(Debug)]
-pub struct Problem {
-    status: u16,
-    title: String,
-    detail: String,
-}
-
-impl Problem {
-    /// A problem with its remedy.
-    pub fn new(status: u16, title: impl Into<String>, detail: impl Into<String>) -> Problem {
-        Problem { status, title: title.into(), detail: detail.into() }
-    }
-
-    /// Its status.
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.title, self.detail)
-    }
-}
-
-impl ResponseError for Problem {
-    fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let mut answer = HttpResponse::build(self.status_code());
-        if self.status == 401 {
-            answer.insert_header(("www-authenticate", "Bearer"));
-        }
-        answer.content_type("application/problem+json").body(
-            json!({ "type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail })
-                .to_string(),
-        )
-    }
-}
-
-impl From<Fault> for Problem {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Unknown | Fault::UnknownShop => Problem::new(404, "not found", fault.to_string()),
-            Fault::Store(_) => Problem::new(503, "Redis could not be asked", fault.to_string()),
-            Fault::Kept(_) => Problem::new(409, "the order cannot be worked on", fault.to_string()),
-        }
-    }
-}
-
-impl From<crate::flow::StoreError> for Problem {
-    fn from(error: crate::flow::StoreError) -> Self {
-        Problem::new(503, "Redis could not be asked", error.to_string())
-    }
-}
 
 /// A body that is not what the call takes.
 pub fn bad_json(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> actix_web::Error {

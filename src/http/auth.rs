@@ -1,6 +1,6 @@
 //! Who may use the admin door: Host names on a list, bearer tokens with scopes.
 
-use super::api::Problem;
+use super::problem::Problem;
 use crate::domain::settings::Mistake;
 use actix_web::HttpRequest;
 use actix_web::http::header;

@@ -12,6 +12,7 @@ pub mod auth;
 mod body;
 mod callbacks;
 mod hooks;
+mod problem;
 pub mod settings;
 
 use crate::flow::App;
