@@ -10,7 +10,7 @@ use super::wire::{self, is_number};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{About, JoinKey, OrderEvent, Patch};
 use crate::domain::settings::{Secret, is_loopback};
-use crate::platform::meta::{Many, Part, Text};
+use crate::platform::meta::{self, Many, Part, Text};
 use crate::platform::{Api, AskFault, Question, Shop};
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
@@ -126,15 +126,10 @@ fn headers(token: &Secret) -> Result<HeaderMap, AskFault> {
 async fn send(api: &Api, client: &reqwest::Client, body: String) -> Result<Answer, AskFault> {
     let request = client.post(endpoint(api)?).headers(headers(&api.secret)?).timeout(TIMEOUT).body(body);
     let later = |e: reqwest::Error| AskFault::Later(e.without_url().to_string(), None);
-    let mut response = request.send().await.map_err(later)?;
+    let response = request.send().await.map_err(later)?;
     check_status(response.status(), response.headers())?;
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(later)? {
-        if bytes.len() + chunk.len() > MAX_ANSWER {
-            return Err(AskFault::Refused("the answer is larger than any order".into()));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
+    let bytes = meta::body_within(response, MAX_ANSWER).await.map_err(later)?;
+    let bytes = bytes.ok_or_else(|| AskFault::Refused("the answer is larger than any order".into()))?;
     // A gateway's page instead of JSON passes.
     serde_json::from_slice(&bytes).map_err(|_| AskFault::Later("the answer is not JSON".into(), None))
 }

@@ -9,6 +9,7 @@ use super::snapshot::{Passed, Snapshot};
 use super::{AskFault, MAX_BODY, Question, Shop};
 use crate::domain::event::OrderEvent;
 use crate::domain::settings::is_loopback;
+use crate::platform::meta;
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
 use std::time::Duration;
@@ -66,15 +67,9 @@ fn request(shop: &Shop, client: &reqwest::Client, id: &str) -> Result<reqwest::R
 }
 
 /// The answer, never more than a webhook could be.
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, AskFault> {
-    let mut all = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| AskFault::Later(cause(&e), None))? {
-        if all.len() + chunk.len() > MAX_BODY {
-            return refused(format!("the answer is longer than {MAX_BODY} bytes"));
-        }
-        all.extend_from_slice(&chunk);
-    }
-    Ok(all)
+async fn read(response: reqwest::Response) -> Result<Vec<u8>, AskFault> {
+    let answer = meta::body_within(response, MAX_BODY).await.map_err(|e| AskFault::Later(cause(&e), None))?;
+    answer.ok_or_else(|| AskFault::Refused(format!("the answer is longer than {MAX_BODY} bytes")))
 }
 
 /// The order in the answer; `None`: it is none of our business (a cart, the bin).
