@@ -1,19 +1,14 @@
 //! The chain of a route: the first channel that may and can; copies besides; what was passed over, and why.
 
 use super::shops::Tea;
-use super::world::{World, channels, forms, shown};
+use super::world::{World, channels, customers, forms, shown};
 use orderwire::mock::{Become, Say};
 
 pub const MEI: &str = "U4af4980629b0e1f2d3c4b5a697887766";
 pub const LAN: &str = "7200000000000001";
 
-const ALL_THREE: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "payment_received", "shipped"]
-audience = "customer"
-channels = ["line-main", "messenger-page", "mail"]
-"#;
+const ALL_THREE: &str =
+    customers!(["order_placed", "payment_received", "shipped"] => ["line-main", "messenger-page", "mail"]);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_line_id_falls_to_the_next_channel_and_is_remembered() {
@@ -54,17 +49,7 @@ async fn who_left_on_line_and_blocked_the_page_gets_mail() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copies_go_besides_whatever_happens_in_the_chain() {
-    let mut w = World::chain(
-        r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed"]
-audience = "customer"
-channels = ["line-main"]
-also = ["mail"]
-"#,
-    )
-    .await;
+    let mut w = World::chain(customers!(["order_placed"] => ["line-main"], also ["mail"])).await;
     let news = w.told(&Tea::paid(1, w.now()).line(MEI).webhook(w.now())).await;
     assert_eq!(channels(&news), ["line", "smtp"], "{}", shown(&news));
     // The chain ends without a message; its copy does not.

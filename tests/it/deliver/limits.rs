@@ -2,29 +2,16 @@
 
 use super::chain::MEI;
 use super::shops::{Tea, Wood};
-use super::world::{Setup, World, forms, shown};
+use super::world::{Setup, World, customers, forms, shown};
 use orderwire::domain::clock::plus_secs;
 use orderwire::domain::decision::Reason;
 use orderwire::flow::queue;
 use orderwire::mock::{Fault, FaultKind};
 use std::time::{Duration, Instant};
 
-const LINE_THEN_MAIL: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "payment_received"]
-audience = "customer"
-channels = ["line-main", "mail"]
-"#;
+const LINE_THEN_MAIL: &str = customers!(["order_placed", "payment_received"] => ["line-main", "mail"]);
 
-const LINE_AND_MAIL: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed"]
-audience = "customer"
-channels = ["line-main"]
-also = ["mail"]
-"#;
+const LINE_AND_MAIL: &str = customers!(["order_placed"] => ["line-main"], also ["mail"]);
 
 fn user(i: u64) -> String {
     format!("U{i:032x}")
@@ -153,17 +140,7 @@ channels = ["mail"]
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailbox_that_is_greylisted_rests_alone() {
-    let mut w = World::chain(
-        r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed"]
-audience = "customer"
-channels = ["mail"]
-"#,
-    )
-    .await
-    .patient();
+    let mut w = World::chain(customers!(["order_placed"] => ["mail"])).await.patient();
     let busy = || FaultKind::SmtpRcpt(450, "4.2.0 Greylisted, come back later".into());
     const BOXES: [&str; 6] = [
         "a@x.example.com",
@@ -189,16 +166,7 @@ channels = ["mail"]
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_mailbox_rests_for_a_day_and_is_tried_again() {
-    let mut w = World::chain(
-        r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "shipped"]
-audience = "customer"
-channels = ["mail"]
-"#,
-    )
-    .await;
+    let mut w = World::chain(customers!(["order_placed", "shipped"] => ["mail"])).await;
     w.mock.fault(Fault::new("smtp", FaultKind::SmtpRcpt(552, "5.2.2 mailbox full".into())));
     let mut order = Tea::paid(1, w.now());
     assert_eq!(forms(&w.told(&order.webhook(w.now())).await), []);
@@ -216,16 +184,7 @@ channels = ["mail"]
 /// Parked orders are not forgotten when they change, and tell what is true when the channel moves again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_during_a_pause_is_told_in_its_order_afterwards() {
-    let mut w = World::chain(
-        r#"
-[[route]]
-id = "customers"
-milestones = ["*"]
-audience = "customer"
-channels = ["line-main"]
-"#,
-    )
-    .await;
+    let mut w = World::chain(customers!(["*"] => ["line-main"])).await;
     let app = w.relay.app.clone();
     let pause = Some((plus_secs(w.now(), 86_400), Reason::ChannelPaused));
     queue::pause(&app, "line-main", pause).await.expect("paused");

@@ -2,24 +2,12 @@
 
 use super::chain::MEI;
 use super::shops::Tea;
-use super::world::{Setup, World, forms, shown};
+use super::world::{Setup, World, customers, forms, shown};
 use orderwire::mock::{Fault, FaultKind, Say};
 
-const LINE_ONLY: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "payment_received", "shipped"]
-audience = "customer"
-channels = ["line-main"]
-"#;
+const LINE_ONLY: &str = customers!(["order_placed", "payment_received", "shipped"] => ["line-main"]);
 
-const LINE_THEN_MAIL: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "payment_received"]
-audience = "customer"
-channels = ["line-main", "mail"]
-"#;
+const LINE_THEN_MAIL: &str = customers!(["order_placed", "payment_received"] => ["line-main", "mail"]);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_within_the_tokens_life_goes_as_reply_and_the_next_is_pushed() {

@@ -2,24 +2,12 @@
 
 use super::chain::LAN;
 use super::shops::Tea;
-use super::world::{Setup, World, forms, shown};
+use super::world::{Setup, World, customers, forms, shown};
 use orderwire::mock::{Become, Say};
 
-const PAGE_ONLY: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "payment_received", "shipped", "delivered"]
-audience = "customer"
-channels = ["messenger-page"]
-"#;
+const PAGE_ONLY: &str = customers!(["order_placed", "payment_received", "shipped", "delivered"] => ["messenger-page"]);
 
-const PAGE_THEN_MAIL: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "shipped"]
-audience = "customer"
-channels = ["messenger-page", "mail"]
-"#;
+const PAGE_THEN_MAIL: &str = customers!(["order_placed", "shipped"] => ["messenger-page", "mail"]);
 
 const SHIPPED: &str = r#"
 [messenger]

@@ -1,23 +1,11 @@
 //! Switching order updates off and on, in every language, on each messenger, and right before a send.
 
 use super::shops::Tea;
-use super::world::{World, forms, shown};
+use super::world::{World, customers, forms, shown};
 use orderwire::mock::Say;
 
-const LINE: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed"]
-audience = "customer"
-channels = ["line-main"]
-"#;
-const PAGE: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed"]
-audience = "customer"
-channels = ["messenger-page"]
-"#;
+const LINE: &str = customers!(["order_placed"] => ["line-main"]);
+const PAGE: &str = customers!(["order_placed"] => ["messenger-page"]);
 
 const WORDS: [(&str, &str); 4] = [
     ("STOP", "start"),

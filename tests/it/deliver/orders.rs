@@ -2,19 +2,13 @@
 
 use super::chain::MEI;
 use super::shops::{Tea, Wood};
-use super::world::{Setup, World, forms, shown};
+use super::world::{Setup, World, customers, forms, shown};
 use orderwire::domain::ids::{ChannelId, ShopId};
 use orderwire::domain::ledger::Entry;
 use orderwire::mock::Say;
 use orderwire::store::keys::Unit;
 
-const MAIL: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["*"]
-audience = "customer"
-channels = ["mail"]
-"#;
+const MAIL: &str = customers!(["*"] => ["mail"]);
 
 async fn unowed(w: &World, shop: &str, id: u64, milestone: &str) -> Option<String> {
     let view = w.view(shop, id).await;
@@ -195,16 +189,7 @@ channels = ["mail"]
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_can_be_muted_on_a_channel() {
-    let mut w = World::chain(
-        r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "shipped"]
-audience = "customer"
-channels = ["line-main", "mail"]
-"#,
-    )
-    .await;
+    let mut w = World::chain(customers!(["order_placed", "shipped"] => ["line-main", "mail"])).await;
     let mut order = Tea::paid(1, w.now()).line(MEI);
     assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("line", "push")]);
     let app = w.relay.app.clone();

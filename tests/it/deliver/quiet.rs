@@ -1,17 +1,11 @@
 //! Quiet hours: progress waits for the morning where the customer is; what needs them, and records, pass.
 
 use super::shops::Tea;
-use super::world::{Setup, World, forms, shown};
+use super::world::{Setup, World, customers, forms, shown};
 use orderwire::domain::clock::Timestamp;
 use std::collections::BTreeSet;
 
-const MAIL: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["*"]
-audience = "customer"
-channels = ["mail"]
-"#;
+const MAIL: &str = customers!(["*"] => ["mail"]);
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")

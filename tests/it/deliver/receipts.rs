@@ -2,18 +2,12 @@
 
 use super::chain::LAN;
 use super::shops::Tea;
-use super::world::{Setup, World, forms, shown};
+use super::world::{Setup, World, customers, forms, shown};
 use orderwire::domain::ids::ChannelId;
 use orderwire::domain::person::{ReceiptOf, ReceiptState};
 use orderwire::mock::{Fault, FaultKind, Say};
 
-const PAGE: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "payment_received", "shipped"]
-audience = "customer"
-channels = ["messenger-page"]
-"#;
+const PAGE: &str = customers!(["order_placed", "payment_received", "shipped"] => ["messenger-page"]);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivered_then_read_up_to_a_moment() {
@@ -74,16 +68,7 @@ async fn an_echo_settles_what_nobody_answered() {
 /// The provider says later that a message did not arrive: the rest of its chain carries all that was in it, once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_did_not_arrive_goes_on_to_the_next_channel_once() {
-    let mut w = World::chain(
-        r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "payment_received"]
-audience = "customer"
-channels = ["messenger-page", "mail"]
-"#,
-    )
-    .await;
+    let mut w = World::chain(customers!(["order_placed", "payment_received"] => ["messenger-page", "mail"])).await;
     w.say("messenger", LAN, Say::Text("hi".into())).await;
     // The page reports nothing of its own.
     w.mock.set_relay(None);

@@ -1,7 +1,7 @@
 //! Sends that fail: what is repeated, how often, and what is not.
 
 use super::shops::{Tea, Wood};
-use super::world::{World, forms, shown};
+use super::world::{World, customers, forms, shown};
 use orderwire::mock::{Fault, FaultKind};
 
 const STAFF: &str = r#"
@@ -12,13 +12,7 @@ audience = "staff"
 channels = ["desk"]
 "#;
 
-const MAIL: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["order_placed", "payment_received", "shipped"]
-audience = "customer"
-channels = ["mail"]
-"#;
+const MAIL: &str = customers!(["order_placed", "payment_received", "shipped"] => ["mail"]);
 
 /// Slack knows no key: a 500 may have been shown. Progress is never repeated, a record once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,16 +68,7 @@ async fn attempts_are_bounded_and_what_never_goes_ends_with_a_reason() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_expires_while_it_is_tried_again_says_so() {
-    let w = World::chain(
-        r#"
-[[route]]
-id = "customers"
-milestones = ["out_for_delivery"]
-audience = "customer"
-channels = ["mail"]
-"#,
-    )
-    .await;
+    let w = World::chain(customers!(["out_for_delivery"] => ["mail"])).await;
     w.mock.fault(Fault::new("smtp", FaultKind::SmtpData(451, "4.3.0 try again".into())).times(10_000));
     let mut order = Wood::paid(1, w.now());
     order.ship("1Z1", w.now());

@@ -1,8 +1,7 @@
 //! Orders as the two shop systems write them, signed.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use crate::support::orders::{shopify_headers, woo_headers};
 use orderwire::domain::clock::Timestamp;
-use orderwire::domain::signature::sign;
 use serde_json::{Value, json};
 
 /// A webhook ready to be posted.
@@ -129,19 +128,9 @@ impl Tea {
 /// A signed delivery of the shop.
 pub fn woo(shop: &str, topic: &str, body: &Value) -> Webhook {
     let body = body.to_string();
-    let signature = STANDARD.encode(sign(b"woo-test-secret-0123456789abcdef", body.as_bytes()));
-    Webhook {
-        path: format!("/hooks/woocommerce/{shop}"),
-        headers: vec![
-            ("content-type", "application/json".into()),
-            ("x-wc-webhook-topic", topic.into()),
-            ("x-wc-webhook-source", "https://shop.example.com/".into()),
-            ("x-wc-webhook-id", "2".into()),
-            ("x-wc-webhook-delivery-id", "0123456789abcdef".into()),
-            ("x-wc-webhook-signature", signature),
-        ],
-        body,
-    }
+    let secret = "woo-test-secret-0123456789abcdef";
+    let headers = woo_headers(secret, topic, "0123456789abcdef".into(), body.as_bytes());
+    Webhook { path: format!("/hooks/woocommerce/{shop}"), headers, body }
 }
 
 /// An order of the Shopify shop `wood`.
@@ -236,20 +225,9 @@ impl Wood {
 /// A signed delivery of the shop, sent at `now`.
 pub fn shopify(shop: &str, topic: &str, body: &Value, now: Timestamp) -> Webhook {
     let body = body.to_string();
-    let signature = STANDARD.encode(sign(b"shopify-test-secret-0123456789abcdef", body.as_bytes()));
     // Each delivery has an id of its own; the body stands for it here.
     let delivery = orderwire::domain::ids::Digest8::of(&[topic.as_bytes(), body.as_bytes()]).0;
-    Webhook {
-        path: format!("/hooks/shopify/{shop}"),
-        headers: vec![
-            ("content-type", "application/json".into()),
-            ("x-shopify-topic", topic.into()),
-            ("x-shopify-shop-domain", format!("{shop}.myshopify.com")),
-            ("x-shopify-api-version", "2026-10".into()),
-            ("x-shopify-webhook-id", format!("{delivery:016x}")),
-            ("x-shopify-triggered-at", now.to_string()),
-            ("x-shopify-hmac-sha256", signature),
-        ],
-        body,
-    }
+    let sender = (shop, "shopify-test-secret-0123456789abcdef", topic);
+    let headers = shopify_headers(sender, format!("{delivery:016x}"), now, body.as_bytes());
+    Webhook { path: format!("/hooks/shopify/{shop}"), headers, body }
 }

@@ -1,15 +1,9 @@
 //! What only time reaches: it falls due by itself, and is dropped when the order has moved on.
 
 use super::shops::{Tea, Wood};
-use super::world::{Setup, World, forms, shown};
+use super::world::{Setup, World, customers, forms, shown};
 
-const MAIL: &str = r#"
-[[route]]
-id = "customers"
-milestones = ["payment_expiring", "pickup_reminder", "delivery_delayed"]
-audience = "customer"
-channels = ["mail"]
-"#;
+const MAIL: &str = customers!(["payment_expiring", "pickup_reminder", "delivery_delayed"] => ["mail"]);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_to_pay_runs_out_for_those_who_have_not_paid() {

@@ -33,6 +33,21 @@ impl Clock for Shifted {
     }
 }
 
+/// One route that tells customers of both shops these milestones by this chain of channels.
+macro_rules! customers {
+    ($milestones:tt => $channels:tt $(, also $also:tt)?) => {
+        concat!(
+            "[[route]]\nid = \"customers\"\naudience = \"customer\"\nmilestones = ",
+            stringify!($milestones),
+            "\nchannels = ",
+            stringify!($channels),
+            $("\nalso = ", stringify!($also),)?
+            "\n",
+        )
+    };
+}
+pub(crate) use customers;
+
 /// What a test sets beside the plain settings.
 #[derive(Default)]
 pub struct Setup {
@@ -70,7 +85,7 @@ pub struct World {
 }
 
 impl World {
-    /// Customers of both shops are told everything by `channels`.
+    /// With these routes, and plain settings besides.
     pub async fn chain(routes: &'static str) -> World {
         World::start(Setup { routes, ..Setup::default() }).await
     }

@@ -1,8 +1,7 @@
 //! Orders' lives, as the two shop systems write them, signed, and what each webhook's body proves.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use crate::support::orders::{shopify_headers, woo_headers};
 use orderwire::domain::clock::{Timestamp, plus_secs};
-use orderwire::domain::signature::sign;
 use serde_json::{Value, json};
 
 /// Who a customer on Messenger is: so many people, whose windows are opened before a run.
@@ -51,10 +50,6 @@ fn secret(shop: &str) -> String {
     format!("secret-of-{shop}-0123456789abcdef")
 }
 
-fn signature(shop: &str, body: &str) -> String {
-    STANDARD.encode(sign(secret(shop).as_bytes(), body.as_bytes()))
-}
-
 /// A moment of the order's life; all lie in the past, each later than the one before.
 fn moment(created: Timestamp, step: usize) -> Timestamp {
     plus_secs(created, 5 + 10 * i64::try_from(step).unwrap_or(0))
@@ -93,14 +88,7 @@ fn woo(shop: &'static str, n: u64, created: Timestamp, identity: (&str, Value)) 
         let at = moment(created, i + 1);
         let topic = if i == 0 { "order.created" } else { "order.updated" };
         let body = woo_body(id, status, paid, meta, (created, at)).to_string();
-        let headers = vec![
-            ("content-type", "application/json".to_string()),
-            ("x-wc-webhook-topic", topic.to_string()),
-            ("x-wc-webhook-source", "https://shop.example.com/".to_string()),
-            ("x-wc-webhook-id", "2".to_string()),
-            ("x-wc-webhook-delivery-id", format!("{id}-{i}")),
-            ("x-wc-webhook-signature", signature(shop, &body)),
-        ];
+        let headers = woo_headers(&secret(shop), topic, format!("{id}-{i}"), body.as_bytes());
         Step { topic, at, proves: proves.to_vec(), path: format!("/hooks/woocommerce/{shop}"), headers, body }
     });
     // WooCommerce itself never sends a webhook again.
@@ -155,15 +143,7 @@ fn shopify(shop: &'static str, n: u64, created: Timestamp, line: Option<String>)
         let body = shopify_body(shop, (id, n, &name), line.as_deref(), parcel, (created, at)).to_string();
         let mut proves = proves.to_vec();
         proves.extend(scan.filter(|s| *s == "out_for_delivery"));
-        let headers = vec![
-            ("content-type", "application/json".to_string()),
-            ("x-shopify-topic", topic.to_string()),
-            ("x-shopify-shop-domain", format!("{shop}.myshopify.com")),
-            ("x-shopify-api-version", "2026-10".to_string()),
-            ("x-shopify-webhook-id", format!("{shop}-{n}-{i}")),
-            ("x-shopify-triggered-at", at.to_string()),
-            ("x-shopify-hmac-sha256", signature(shop, &body)),
-        ];
+        let headers = shopify_headers((shop, &secret(shop), topic), format!("{shop}-{n}-{i}"), at, body.as_bytes());
         Step { topic, at, proves, path: format!("/hooks/shopify/{shop}"), headers, body }
     });
     let steps = steps.collect();

@@ -63,14 +63,39 @@ pub fn woo(topic: &str, body: &[u8]) -> Request {
 
 /// A delivery of another WooCommerce shop.
 pub fn woo_of(shop: &str, secret: &str, topic: &str, body: &[u8]) -> Request {
-    Request::new("POST", format!("/hooks/woocommerce/{shop}"))
-        .header("content-type", "application/json")
-        .header("x-wc-webhook-topic", topic)
-        .header("x-wc-webhook-source", "https://shop.example.com/")
-        .header("x-wc-webhook-id", "2")
-        .header("x-wc-webhook-delivery-id", format!("{:032x}", super::dir::serial()))
-        .header("x-wc-webhook-signature", base64_of(secret, body))
-        .body(body)
+    let headers = woo_headers(secret, topic, format!("{:032x}", super::dir::serial()), body);
+    let post = Request::new("POST", format!("/hooks/woocommerce/{shop}")).body(body);
+    headers.into_iter().fold(post, |request, (name, value)| request.header(name, value))
+}
+
+/// Headers of a WooCommerce delivery.
+pub fn woo_headers(secret: &str, topic: &str, delivery: String, body: &[u8]) -> Vec<(&'static str, String)> {
+    vec![
+        ("content-type", "application/json".into()),
+        ("x-wc-webhook-topic", topic.into()),
+        ("x-wc-webhook-source", "https://shop.example.com/".into()),
+        ("x-wc-webhook-id", "2".into()),
+        ("x-wc-webhook-delivery-id", delivery),
+        ("x-wc-webhook-signature", base64_of(secret, body)),
+    ]
+}
+
+/// Headers of a Shopify delivery: of which shop and topic, signed with which secret.
+pub fn shopify_headers(
+    (shop, secret, topic): (&str, &str, &str),
+    delivery: String,
+    triggered: Timestamp,
+    body: &[u8],
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("content-type", "application/json".into()),
+        ("x-shopify-topic", topic.into()),
+        ("x-shopify-shop-domain", format!("{shop}.myshopify.com")),
+        ("x-shopify-api-version", "2026-10".into()),
+        ("x-shopify-webhook-id", delivery),
+        ("x-shopify-triggered-at", triggered.to_string()),
+        ("x-shopify-hmac-sha256", base64_of(secret, body)),
+    ]
 }
 
 /// A Shopify order, changed `ago` seconds ago.
