@@ -20,6 +20,8 @@ use std::sync::{Arc, PoisonError};
 const MAX_LEASE: usize = 100;
 /// Orders of one begin script at most.
 const MAX_BEGIN: usize = 50;
+/// Orders settled by one script.
+const MAX_SETTLE: usize = 50;
 /// Ticks this far apart mean that the server was away. ms.
 const OUTAGE_MS: u64 = 5_000;
 /// Time that workers then get to settle before their leases count as ended. ms.
@@ -211,12 +213,7 @@ impl Store {
     /// # Errors
     /// The store's. After a time-out nothing may be sent; the same ask again gives the same answer.
     pub async fn begin(&self, asks: &[BeginAsk<'_>]) -> Result<Vec<Begun>, StoreError> {
-        let mut by_partition: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
-        for (i, ask) in asks.iter().enumerate() {
-            by_partition.entry(ask.leased.member.partition()).or_default().push(i);
-        }
-        let batches: Vec<(u8, &[usize])> =
-            by_partition.iter().flat_map(|(p, all)| all.chunks(MAX_BEGIN).map(|c| (*p, c))).collect();
+        let batches = by_partition(asks, |a| &a.leased.member, MAX_BEGIN);
         let calls: Vec<Call> = batches.iter().map(|(p, batch)| self.begin_call(*p, batch, asks)).collect();
         let answers = self.work.flight(&calls, Repeat::Once).await?;
         let mut out = vec![Begun::Fenced; asks.len()];
@@ -242,10 +239,12 @@ impl Store {
             let member = &asks[*i].leased.member;
             keys.extend([self.keys.of(member, "ord"), self.keys.of(member, "env")]);
         }
-        let mut call = Call::script(&BEGIN, &keys);
+        let mut call = Call::script(&BEGIN, &keys).arg(batch.len());
+        for i in batch {
+            call.push(asks[*i].leased.member.as_str());
+        }
         for i in batch {
             let ask = &asks[*i];
-            call.push(ask.leased.member.as_str());
             call.push(&*ask.leased.token);
             call.push(ask.revision);
             call.push(ask.expires.as_millisecond());
@@ -280,71 +279,83 @@ impl Store {
     /// # Errors
     /// The store's. After a time-out: the same again; [`Settled::Fenced`] then also means "had been done".
     pub async fn settle(&self, settle: &Settle) -> Result<Settled, StoreError> {
-        let call = self.settle_call(settle)?;
-        settled(self.work.one(call).await?)
+        Ok(self.settle_many(std::slice::from_ref(settle)).await?.pop().unwrap_or(Settled::Fenced))
     }
 
-    /// Ends work on many, in one flight; answers in the order asked.
+    /// Ends work on many, in one flight with one script a partition; answers in the order asked.
     ///
     /// # Errors
     /// As [`Store::settle`].
     pub async fn settle_many(&self, settles: &[Settle]) -> Result<Vec<Settled>, StoreError> {
-        let calls: Vec<Call> = settles.iter().map(|s| self.settle_call(s)).collect::<Result<_, _>>()?;
-        self.work.flight(&calls, Repeat::Once).await?.into_iter().map(settled).collect()
+        let batches = by_partition(settles, |s| &s.leased.member, MAX_SETTLE);
+        let calls: Vec<Call> =
+            batches.iter().map(|(p, batch)| self.settle_call(*p, batch, settles)).collect::<Result<_, _>>()?;
+        let answers = self.work.flight(&calls, Repeat::Once).await?;
+        let mut out = vec![Settled::Fenced; settles.len()];
+        for ((_, batch), answer) in batches.iter().zip(answers) {
+            for (i, word) in batch.iter().zip(value::list(answer)?) {
+                out[*i] = settled(word)?;
+            }
+        }
+        Ok(out)
     }
 
-    fn settle_call(&self, s: &Settle) -> Result<Call, StoreError> {
+    fn settle_call(&self, partition: u8, batch: &[usize], settles: &[Settle]) -> Result<Call, StoreError> {
+        let part = self.keys.part(partition);
+        let mut keys: Vec<String> =
+            [&part.ready, &part.wait, &part.lease, &part.tok, &part.red, &part.vt, &part.ctl, &part.dead]
+                .map(Clone::clone)
+                .to_vec();
+        for i in batch {
+            let s = &settles[*i];
+            keys.extend(["ord", "snp", "led", "env"].map(|what| self.keys.of(&s.leased.member, what)));
+            keys.push(match s.dest {
+                Dest::Park(channel, _) => part.parked(channel),
+                _ => part.wait.clone(),
+            });
+        }
+        let mut call = Call::script(&SETTLE, &keys)
+            .arg(MAX_LEDGER)
+            .arg(self.retention.order_secs * 1000)
+            .arg(self.retention.ledger_secs * 1000);
+        for i in batch {
+            self.push_settle(&mut call, &settles[*i])?;
+        }
+        Ok(call)
+    }
+
+    fn push_settle(&self, call: &mut Call, s: &Settle) -> Result<(), StoreError> {
         let member = &s.leased.member;
-        let part = self.keys.part(member.partition());
-        let own = ["ord", "snp", "led", "env"].map(|what| self.keys.of(member, what));
         let (dest, until, channel) = match s.dest {
             Dest::Done => ("done", None, None),
             Dest::Ready => ("ready", None, None),
             Dest::Wait(t) => ("wait", Some(t), None),
             Dest::Park(c, t) => ("park", Some(t), Some(c)),
         };
-        let parked = channel.map(|c| part.parked(c));
-        let mut keys: Vec<&str> = own.iter().map(String::as_str).collect();
-        keys.extend([
-            part.ready.as_str(),
-            &part.wait,
-            &part.lease,
-            &part.tok,
-            &part.red,
-            &part.vt,
-            &part.ctl,
-            &part.dead,
-        ]);
-        keys.extend(parked.as_deref());
         let opened = s.added.iter().filter(|i| i.state.is_open()).count();
-        let mut call = Call::script(&SETTLE, &keys)
-            .arg(member.as_str())
-            .arg(&*s.leased.token)
-            .arg(s.closed)
-            .arg(opened)
-            .arg(s.revision)
-            .arg(s.wakes)
-            .arg(dest)
-            .arg(until.map_or(0, |t| t.as_millisecond()))
-            .arg(channel.map(hex_tag).unwrap_or_default())
-            .arg(self.ledger_line(member, &s.ledger)?)
-            .arg(MAX_LEDGER)
-            .arg(self.retention.order_secs * 1000)
-            .arg(self.retention.ledger_secs * 1000)
-            .arg(s.items.len())
-            .arg(s.added.len())
-            .arg(s.drop_envelopes.len())
-            .arg(s.drop_receipts.len())
-            .arg(s.to_dead.len());
-        push_items(&mut call, false, &s.items);
-        push_items(&mut call, false, &s.added);
+        call.push(member.as_str());
+        call.push(&*s.leased.token);
+        call.push(s.closed);
+        call.push(opened);
+        call.push(s.revision);
+        call.push(s.wakes);
+        call.push(dest);
+        call.push(until.map_or(0, |t| t.as_millisecond()));
+        call.push(channel.map(hex_tag).unwrap_or_default());
+        call.push(self.ledger_line(member, &s.ledger)?);
+        call.push(s.leased.redeliveries);
+        for count in [s.items.len(), s.added.len(), s.drop_envelopes.len(), s.drop_receipts.len(), s.to_dead.len()] {
+            call.push(count);
+        }
+        push_items(call, false, &s.items);
+        push_items(call, false, &s.added);
         for no in s.drop_envelopes.iter().chain(&s.drop_receipts).chain(&s.to_dead) {
             call.push(*no);
         }
         if let Some(channel) = channel {
             self.know_parked(member.partition(), [channel]);
         }
-        Ok(call)
+        Ok(())
     }
 
     /// Gives orders back untouched, without a penalty.
@@ -450,13 +461,19 @@ fn settled(answer: Value) -> Result<Settled, StoreError> {
     }
 }
 
+/// Places in `all` by partition, at most `most` in a batch: what one script takes at once.
+fn by_partition<T>(all: &[T], member: impl Fn(&T) -> &Member, most: usize) -> Vec<(u8, Vec<usize>)> {
+    let mut places: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
+    for (i, one) in all.iter().enumerate() {
+        places.entry(member(one).partition()).or_default().push(i);
+    }
+    places.into_iter().flat_map(|(p, all)| all.chunks(most).map(|c| (p, c.to_vec())).collect::<Vec<_>>()).collect()
+}
+
 /// Leases by partition, as many as a script takes at once.
 fn batches(leased: &[Leased]) -> impl Iterator<Item = (u8, Vec<&Leased>)> {
-    let mut by_partition: BTreeMap<u8, Vec<&Leased>> = BTreeMap::new();
-    for one in leased {
-        by_partition.entry(one.member.partition()).or_default().push(one);
-    }
-    by_partition.into_iter().flat_map(|(p, all)| all.chunks(MAX_LEASE).map(|c| (p, c.to_vec())).collect::<Vec<_>>())
+    let batch = |(p, places): (u8, Vec<usize>)| (p, places.into_iter().map(|i| &leased[i]).collect());
+    by_partition(leased, |l| &l.member, MAX_LEASE).into_iter().map(batch)
 }
 
 fn with_tokens(mut call: Call, batch: &[&Leased]) -> Call {

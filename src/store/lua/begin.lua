@@ -1,41 +1,45 @@
 #!lua flags=allow-oom
 -- begin: records sends as about to happen, before anything goes out. Many orders of one partition a call.
 -- KEYS 1 lease  2 tok  3 ctl  then (ord, env) for each ask
--- ARGV for each ask: member, token, revision decided on, expiry ms, channel, number of items,
---      (number, item) each, number of envelopes, (item number, envelope) each
+-- ARGV 1 how many asks, then the member of each; then for each:
+--      token, revision decided on, expiry ms, channel, number of items, (number, item) each,
+--      number of envelopes, (item number, envelope) each
 -- → a word for each ask: go | moved | expired | fenced | paused
 -- Repeated with the same token: go.
 local lease, tok, ctl = unpack(KEYS, 1, 3)
 local now = now_ms(ctl)
-local out, at = {}, 1
-for key = 4, #KEYS, 2 do
-  local ord, env = KEYS[key], KEYS[key + 1]
-  local member, token, revision, expiry, channel = unpack(ARGV, at, at + 4)
-  local items, envelopes = {}, {}
-  at = at + 5
-  local n = tonumber(ARGV[at])
-  for i = 1, n do
-    items[#items + 1] = 'i' .. ARGV[at + 1]
-    items[#items + 1] = ARGV[at + 2]
-    at = at + 2
+local asks = tonumber(ARGV[1])
+local holders = redis.call('HMGET', tok, unpack(ARGV, 2, asks + 1))
+local stops = redis.call('ZMSCORE', lease, unpack(ARGV, 2, asks + 1))
+local still, out, at = {}, {}, asks + 2
+
+local function fields(make)
+  local list, count = {}, 2 * ARGV[at]
+  for i = 1, count, 2 do
+    list[i] = make .. ARGV[at + i]
+    list[i + 1] = ARGV[at + i + 1]
   end
-  at = at + 1
-  n = tonumber(ARGV[at])
-  for i = 1, n do
-    envelopes[#envelopes + 1] = ARGV[at + 1]
-    envelopes[#envelopes + 1] = ARGV[at + 2]
-    at = at + 2
+  at = at + 1 + count
+  return list
+end
+
+for i = 1, asks do
+  local ord, env = KEYS[2 + 2 * i], KEYS[3 + 2 * i]
+  local token, revision, expiry, channel = unpack(ARGV, at, at + 3)
+  at = at + 4
+  local items = fields('i')
+  local envelopes = fields('')
+  if still[channel] == nil then
+    still[channel] = stands(ctl, channel, now) or false
   end
-  at = at + 1
-  local stop = redis.call('ZSCORE', lease, member)
-  if redis.call('HGET', tok, member) ~= token or not stop or tonumber(stop) <= now then
-    out[#out + 1] = 'fenced'
+  if holders[i] ~= token or not stops[i] or tonumber(stops[i]) <= now then
+    out[i] = 'fenced'
   elseif tonumber(expiry) <= now then
-    out[#out + 1] = 'expired'
-  elseif stands(ctl, channel, now) then
-    out[#out + 1] = 'paused'
+    out[i] = 'expired'
+  elseif still[channel] then
+    out[i] = 'paused'
   elseif redis.call('HGET', ord, 'r') ~= revision then
-    out[#out + 1] = 'moved'
+    out[i] = 'moved'
   else
     if #items > 0 then
       redis.call('HSET', ord, unpack(items))
@@ -43,7 +47,7 @@ for key = 4, #KEYS, 2 do
     if #envelopes > 0 then
       redis.call('HSET', env, unpack(envelopes))
     end
-    out[#out + 1] = 'go'
+    out[i] = 'go'
   end
 end
 return out

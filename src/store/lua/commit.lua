@@ -82,10 +82,14 @@ end
 if opened > 0 and not due then
   due = now
 end
-if due and n > 0 and not redis.call('ZSCORE', lease, member) and not redis.call('ZSCORE', ready, member) then
+-- A new order lies nowhere yet.
+local known = head[1]
+if due and n > 0 and not (known and (redis.call('ZSCORE', lease, member) or redis.call('ZSCORE', ready, member))) then
   local stands_parked = parked and redis.call('ZSCORE', parked, member)
   if due <= now then
-    redis.call('ZREM', stands_parked and parked or wait, member)
+    if known then
+      redis.call('ZREM', stands_parked and parked or wait, member)
+    end
     to_ready(ready, vt, { member })
   elseif stands_parked then
     -- It stays parked, so that the channel's return still finds it, and comes out when the new item is due.
