@@ -11,7 +11,7 @@ use crate::domain::milestone::Subject;
 use minijinja::Environment;
 use minijinja::value::Value;
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 /// Reads the built-in words and lays the files under `dir` over them.
@@ -92,6 +92,8 @@ struct Loader {
     text: Environment<'static>,
     url: Environment<'static>,
     known: Vec<String>,
+    /// Phrases that the texts compiled since it was last taken speak of.
+    phrases_used: BTreeSet<String>,
     sheets: HashMap<&'static str, BTreeMap<String, Sheet>>,
     shared: HashMap<&'static str, Shared>,
     mistakes: Vec<Mistake>,
@@ -112,6 +114,7 @@ impl Loader {
             text: environment(Absent::Refused),
             url: environment(Absent::Empty),
             known,
+            phrases_used: BTreeSet::new(),
             sheets: HashMap::new(),
             shared: HashMap::new(),
             mistakes: Vec::new(),
@@ -124,11 +127,13 @@ impl Loader {
         let (staff, path, _) = self.sheet_of(language, "staff", files, reader);
         let id = format!("{language}/staff.toml");
         let staff = self.part(Origin { id: &id, path: &path }, "", staff.main);
+        let staff_phrases = std::mem::take(&mut self.phrases_used);
         self.shared.insert(language, Shared { phrases, staff });
         let mut sheets = BTreeMap::new();
         for milestone in milestones {
             let (raw, path, own) = self.sheet_of(language, milestone, files, reader);
             let id = format!("{language}/{milestone}.toml");
+            self.phrases_used = staff_phrases.clone();
             if let Some(sheet) = self.sheet(Origin { id: &id, path: &path }, language, own || own_shared, raw) {
                 sheets.insert((*milestone).to_string(), sheet);
             }
@@ -185,7 +190,8 @@ impl Loader {
         let staff = self.part(origin, "staff.", raw.staff);
         let sections =
             raw.sections.into_iter().map(|(kind, s)| (kind.clone(), self.section(origin, &kind, s))).collect();
-        Some(Sheet { origin: origin.path.to_string(), own, name, also, main, staff, sections })
+        let phrases = std::mem::take(&mut self.phrases_used);
+        Some(Sheet { origin: origin.path.to_string(), own, name, also, main, staff, sections, phrases })
     }
 
     fn part(&mut self, origin: Origin<'_>, place: &str, raw: RawPart) -> Part {
@@ -266,6 +272,12 @@ impl Loader {
         problems.sort();
         for problem in problems {
             self.wrong(origin, key, problem);
+        }
+        let phrase = |n: &String| Some(n.strip_prefix("phrases.")?.split('.').next()?.to_string());
+        self.phrases_used.extend(used.iter().filter_map(phrase));
+        if used.contains("phrases") {
+            // Looked up by a name that only rendering knows: it may be any of them.
+            self.phrases_used.extend(self.known.iter().filter_map(phrase));
         }
         let speaks_of_joined = used.iter().any(|n| n == "joined" || n == "also");
         Some(Text { id, speaks_of_joined })

@@ -266,16 +266,20 @@ impl Words {
         let mut facts = facts::facts(t, Use::Words).ok_or(WordsFault::OrderUnknown)?;
         let plain = Facts(facts.0.clone()).value();
         let mut phrases = Vec::new();
-        for (name, text) in self.shared.get(t.locale).map(|s| s.phrases.as_slice()).unwrap_or_default() {
+        let spoken_of = |name: &str| std::iter::once(&sheet).chain(joined).any(|s| s.phrases.contains(name));
+        let shared = self.shared.get(t.locale).map(|s| s.phrases.as_slice()).unwrap_or_default();
+        for (name, text) in shared.iter().filter(|(name, _)| spoken_of(name)) {
             phrases.push((name.clone(), clean::paragraphs(&self.say(text, &plain)?)));
         }
         facts.0.push(("phrases", Value::from_pairs(phrases)));
         let names: Vec<&str> = std::iter::once(sheet).chain(joined.iter().copied()).map(|s| s.name.as_str()).collect();
         facts.0.push(("what", Value::from(names.join(locale::and(t.locale)))));
-        let within = Facts(facts.0.clone()).value();
         let mut sentences = Vec::new();
-        for sheet in joined {
-            sentences.push(clean::paragraphs(&self.say(&sheet.also, &within)?));
+        if !joined.is_empty() {
+            let within = Facts(facts.0.clone()).value();
+            for sheet in joined {
+                sentences.push(clean::paragraphs(&self.say(&sheet.also, &within)?));
+            }
         }
         facts.0.push(("also", Value::from(in_paragraphs(&sentences, t.locale))));
         Ok(facts.value())

@@ -1,7 +1,7 @@
 //! Words ready to be rendered: each text compiled, known by its place (`en/shipped.toml:body`).
 
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A compiled text, by its place in the engine.
 #[derive(Clone, Debug)]
@@ -69,4 +69,6 @@ pub(super) struct Sheet {
     pub(super) main: Part,
     pub(super) staff: Part,
     pub(super) sections: BTreeMap<String, Section>,
+    /// Phrases that its texts speak of: no other is made for them.
+    pub(super) phrases: BTreeSet<String>,
 }

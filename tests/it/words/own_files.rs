@@ -86,6 +86,24 @@ fn staff_words_and_shared_phrases_can_be_changed() {
 }
 
 #[test]
+fn phrases_are_there_however_they_are_named() {
+    let dir = folder(&[
+        ("en/shipped.toml", "body = \"{% set p = phrases %}{{ p.tracking }}\""),
+        ("en/delivered.toml", "body = \"{{ phrases['tracking'] }}\""),
+        ("en/preparing.toml", "[staff]\nbody = \"{% for name in ['tracking'] %}{{ phrases[name] }}{% endfor %}\""),
+    ]);
+    let words = super::load(Some(dir.path())).expect("sound words");
+    let full = sample::full("en");
+    for milestone in ["shipped", "delivered", "preparing"] {
+        let subject = sample::subject("shipped");
+        let mut telling = full.telling(milestone, &[], &subject);
+        telling.audience = if milestone == "preparing" { Audience::Staff } else { Audience::Customer };
+        let body = words.render(&telling).expect("it renders").body;
+        assert!(body.contains("905511223344"), "{milestone}: {body}");
+    }
+}
+
+#[test]
 fn a_button_without_a_safe_link_is_dropped() {
     let dir = folder(&[(
         "en/shipped.toml",
