@@ -4,6 +4,7 @@
 //! Sources: "Webhooks" of the Messenger Platform (read 2026-09-11), Graph API "Handling errors" and "Rate
 //! limiting" (read 2026-09).
 
+use crate::domain::ids::Digest8;
 use crate::domain::settings::Secret;
 use crate::domain::signature::{decode_hex, sign, signed_by};
 use crate::domain::verdict::Answer;
@@ -56,7 +57,11 @@ pub(super) fn signature(secrets: &[Secret], raw: &RawWebhook) -> Admission {
     let found = signed_by(secrets, &raw.body, &mac)
         .or_else(|| escaped(&raw.body).and_then(|body| signed_by(secrets, body.as_bytes(), &mac)));
     match found {
-        Some(secret_index) => Admission::Take { dedupe: hex::encode(Sha256::digest(&raw.body)), secret_index },
+        Some(secret_index) => Admission::Take {
+            dedupe: hex::encode(Sha256::digest(&raw.body)),
+            content: Digest8::of(&[&mac]),
+            secret_index,
+        },
         None => Admission::Refuse(Refusal::BadSignature),
     }
 }

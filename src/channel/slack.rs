@@ -172,6 +172,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         receipts: "none",
         opt_out: "none",
         binding: "settings",
+        unsubscribe_link: false,
         reply_token: false,
         pace: Pace { per_second, burst: 1, concurrent: 1, person_gap_secs: 0.0 },
         timeout_secs,

@@ -106,6 +106,8 @@ pub struct Capabilities {
     pub opt_out: &'static str,
     /// How somebody gets connected.
     pub binding: &'static str,
+    /// Its messages carry a link by which the customer switches them off.
+    pub unsubscribe_link: bool,
     /// An inbound event carries a token for a free answer.
     pub reply_token: bool,
     /// Pace.

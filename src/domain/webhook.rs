@@ -1,6 +1,7 @@
 //! Raw bytes from outside, and what is to be done with them before anybody trusts them.
 
 use super::clock::Timestamp;
+use super::ids::Digest8;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -74,6 +75,9 @@ pub enum Admission {
     Take {
         /// The sender's own mark of this delivery: the cheap first filter against repeats.
         dedupe: String,
+        /// The content's own mark, made of the signature that verified it: the same body is known again whatever
+        /// its unsigned delivery id says, and need not be hashed once more.
+        content: Digest8,
         /// Which of the configured secrets verified, from 0: an old one in use means a rotation is unfinished.
         secret_index: usize,
     },

@@ -91,20 +91,20 @@ pub async fn accept(app: &App, platform: &str, shop: &str, raw: RawWebhook) -> A
 }
 
 async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
-    let dedupe = match (shop.platform.admit)(&shop.access, raw) {
+    let (dedupe, content) = match (shop.platform.admit)(&shop.access, raw) {
         Admission::Reply(reply) => return Answer::Reply(reply),
         Admission::Refuse(why) => {
             tracing::warn!(shop = %shop.rules.id, why = why.as_str(), "webhook refused");
             return Answer::Refused(why);
         }
-        Admission::Take { dedupe, secret_index } => {
+        Admission::Take { dedupe, content, secret_index } => {
             app.metrics.webhook_signed(shop.rules.id.as_str(), secret_index, raw.received_at.as_second() as f64);
-            dedupe
+            (dedupe, content)
         }
     };
     let told = (shop.platform.normalise)(&shop.access, raw);
     // Given up in the middle, a commit may have happened or not: the repeat is a duplicate or new, both right.
-    let stored = tokio::time::timeout(ANSWER, store(app, shop, raw, &dedupe, told)).await;
+    let stored = tokio::time::timeout(ANSWER, store(app, shop, raw, (&dedupe, content), told)).await;
     stored.unwrap_or(Err(AcceptError::TooLate)).unwrap_or_else(|error| {
         let lost = if shop.platform.repeats {
             "the shop will repeat it"
@@ -116,7 +116,13 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
     })
 }
 
-async fn store(app: &App, shop: &Arc<Shop>, raw: &RawWebhook, dedupe: &str, told: Told) -> Result<Answer, AcceptError> {
+async fn store(
+    app: &App,
+    shop: &Arc<Shop>,
+    raw: &RawWebhook,
+    marks: (&str, Digest8),
+    told: Told,
+) -> Result<Answer, AcceptError> {
     match told {
         Told::NoInterest(_) => Ok(Answer::Taken(WebhookOutcome::Ignored)),
         Told::Check(what) => {
@@ -128,7 +134,7 @@ async fn store(app: &App, shop: &Arc<Shop>, raw: &RawWebhook, dedupe: &str, told
             Ok(Answer::Taken(WebhookOutcome::ShopFault))
         }
         Told::Unreadable(why) => keep_unreadable(app, shop, raw, &why).await,
-        Told::Events(events) => take_events(app, shop, raw, dedupe, events).await,
+        Told::Events(events) => take_events(app, shop, marks, events).await,
     }
 }
 
@@ -141,13 +147,12 @@ async fn keep_unreadable(app: &App, shop: &Shop, raw: &RawWebhook, why: &str) ->
 async fn take_events(
     app: &App,
     shop: &Arc<Shop>,
-    raw: &RawWebhook,
-    dedupe: &str,
+    marks: (&str, Digest8),
     events: Vec<OrderEvent>,
 ) -> Result<Answer, AcceptError> {
     let mut word = WebhookOutcome::Duplicate;
     for (i, event) in events.iter().enumerate() {
-        let seen = seen_digests(&shop.rules.id, dedupe, raw, i, event.dated);
+        let seen = seen_digests(&shop.rules.id, marks, i, event.dated);
         let outcome = match &event.about {
             About::Order(id) if !event.refetch => fold(app, shop, id, event, &seen).await?,
             _ => super::join::point(app, shop, event, &seen).await?,
@@ -162,11 +167,11 @@ async fn take_events(
 /// The sender's own mark, and, where the body carries a signed time, the content itself: delivery ids are
 /// outside the signature and can be changed at will. An undated body (`{"id":25}` deleted, restored,
 /// deleted) can not be told from its replay, so there only the order's state decides.
-fn seen_digests(shop: &ShopId, dedupe: &str, raw: &RawWebhook, index: usize, dated: bool) -> Vec<Digest8> {
+fn seen_digests(shop: &ShopId, (delivery, content): (&str, Digest8), index: usize, dated: bool) -> Vec<Digest8> {
     let index = (index as u64).to_be_bytes();
-    let mut seen = vec![Digest8::of(&[b"delivery", shop.as_str().as_bytes(), dedupe.as_bytes(), &index])];
+    let mut seen = vec![Digest8::of(&[b"delivery", shop.as_str().as_bytes(), delivery.as_bytes(), &index])];
     if dated {
-        seen.push(Digest8::of(&[b"content", shop.as_str().as_bytes(), &raw.body, &index]));
+        seen.push(Digest8::of(&[b"content", shop.as_str().as_bytes(), &content.0.to_be_bytes(), &index]));
     }
     seen
 }

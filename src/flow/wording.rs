@@ -120,7 +120,7 @@ pub fn envelope(
     let unit = format!("{}/{}", hand.order.shop, hand.order.id);
     let to = address.map_or("", |a| a.value.as_str());
     let name = format!("{unit}/{}/{}/{to}/{}", item.no, account.id, item.follows);
-    let off = address.and_then(|a| live.off_link(&account.id, a, now));
+    let off = address.filter(|_| account.caps.unsubscribe_link).and_then(|a| live.off_link(&account.id, a, now));
     let errand = Errand {
         address,
         form: go.form,

@@ -226,6 +226,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         receipts: "none",
         opt_out: "link in every mail",
         binding: "the order's address",
+        unsubscribe_link: true,
         reply_token: false,
         pace: Pace { per_second, burst: 5, concurrent: 4, person_gap_secs: 0.0 },
         timeout_secs,

@@ -1,6 +1,7 @@
 //! LINE's callbacks: genuine or not, and what they tell.
 
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
+use crate::domain::ids::Digest8;
 use crate::domain::person::{AccountSignal, Heard, PersonChange, Signal, Unreachable};
 use crate::domain::settings::Secret;
 use crate::domain::signature::{decode_base64, signed_by};
@@ -23,7 +24,7 @@ pub(super) fn admit(raw: &RawWebhook, secrets: &[Secret], user_id: Option<&str>)
         return Admission::Refuse(Refusal::Unsigned);
     }
     let signature = raw.header(HEADER).and_then(decode_base64);
-    let Some(secret_index) = signature.and_then(|s| signed_by(secrets, &raw.body, &s)) else {
+    let Some(secret_index) = signature.as_ref().and_then(|s| signed_by(secrets, &raw.body, s)) else {
         return Admission::Refuse(Refusal::BadSignature);
     };
     // One secret signs for one channel, but its bot may be another's module: the body names whom it is for.
@@ -33,7 +34,8 @@ pub(super) fn admit(raw: &RawWebhook, secrets: &[Secret], user_id: Option<&str>)
     {
         return Admission::Refuse(Refusal::WrongAccount);
     }
-    Admission::Take { dedupe: digest(&raw.body), secret_index }
+    let content = Digest8::of(&[signature.as_deref().unwrap_or_default()]);
+    Admission::Take { dedupe: digest(&raw.body), content, secret_index }
 }
 
 /// Sixteen bytes of SHA-256: LINE gives a delivery no id of its own, only its events have one.

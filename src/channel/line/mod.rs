@@ -171,6 +171,7 @@ fn capabilities(flex: bool, per_second: f64, timeout_secs: u32) -> Capabilities 
         receipts: "none",
         opt_out: "unfollow event (a push to somebody who blocked is answered as if taken)",
         binding: "account link",
+        unsubscribe_link: false,
         reply_token: true,
         // A lowered pace lowers the burst too: whoever asks for one a second does not want fifty at once.
         pace: Pace { per_second, burst: per_second.clamp(1.0, 50.0) as u32, concurrent: 32, person_gap_secs: 0.0 },
@@ -199,7 +200,7 @@ impl Channel for Line {
     }
 
     fn shape(&self, message: &Message, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
-        let body = shape::request(message, errand, self.capabilities.image)?.to_string();
+        let body = shape::request(message, errand, self.capabilities.image)?;
         // A reply refuses the header; its token can be used once and is its own protection.
         let key = (errand.form == Form::Free).then_some(errand.key);
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body, key, address: None })

@@ -2,7 +2,9 @@
 
 use crate::channel::text::{clean, cut, graphemes, link, one_line};
 use crate::domain::channel::{Button, Errand, Form, Message, ShapeFault, Unit};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use std::borrow::Cow;
 
 /// Longest `text`, in UTF-16 code units.
 pub(super) const TEXT_UNITS: usize = 5000;
@@ -33,7 +35,80 @@ struct Words {
 }
 
 /// The request body of push or reply.
-pub(super) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Result<Value, ShapeFault> {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_token: Option<&'a str>,
+    messages: [Shaped<'a>; 1],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    notification_disabled: bool,
+}
+
+/// A LINE message.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum Shaped<'a> {
+    Text { text: String },
+    Flex { alt_text: String, contents: Contents<'a> },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Contents<'a> {
+    /// Our card.
+    Card(Part<'a>),
+    /// The shop's own.
+    Own(Cow<'a, Value>),
+}
+
+/// What Flex cards are made of.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum Part<'a> {
+    Bubble {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hero: Option<Box<Part<'a>>>,
+        body: Box<Part<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        footer: Option<Box<Part<'a>>>,
+    },
+    Box {
+        layout: &'static str,
+        spacing: &'static str,
+        contents: Vec<Part<'a>>,
+    },
+    Text {
+        text: String,
+        size: &'static str,
+        color: &'static str,
+        wrap: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        weight: Option<&'static str>,
+    },
+    Image {
+        url: &'a str,
+        size: &'static str,
+        aspect_ratio: &'static str,
+        aspect_mode: &'static str,
+    },
+    Button {
+        style: &'static str,
+        height: &'static str,
+        action: Action<'a>,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+enum Action<'a> {
+    Uri { label: String, uri: &'a str },
+}
+
+/// The request body of push or reply, as JSON.
+pub(super) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Result<String, ShapeFault> {
     let words = words(message);
     if words.title.is_empty() && words.body.is_empty() {
         return Err(ShapeFault::Unfit("the message has no words".into()));
@@ -45,14 +120,14 @@ pub(super) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Re
             None => plain(&words)?,
         },
     };
-    let mut body = match errand.form {
+    let (to, reply_token) = match errand.form {
         Form::Free => {
             let to = errand.address.ok_or_else(|| ShapeFault::Unfit("a push needs an address".into()))?;
-            json!({ "to": to.value, "messages": [shaped] })
+            (Some(to.value.as_str()), None)
         }
         Form::Reply => {
             let token = errand.reply_token.ok_or_else(|| ShapeFault::Unfit("a reply needs its token".into()))?;
-            json!({ "replyToken": token, "messages": [shaped] })
+            (None, Some(token))
         }
         // LINE approves no templates for messages to friends.
         Form::Template => {
@@ -60,10 +135,11 @@ pub(super) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Re
             return Err(ShapeFault::NoTemplate { milestone, locale });
         }
     };
-    if errand.quiet {
-        body["notificationDisabled"] = Value::Bool(true);
-    }
-    Ok(body)
+    json(&Request { to, reply_token, messages: [shaped], notification_disabled: errand.quiet })
+}
+
+fn json(value: &impl Serialize) -> Result<String, ShapeFault> {
+    serde_json::to_string(value).map_err(|e| ShapeFault::Unfit(format!("the message is no JSON: {e}")))
 }
 
 fn words(message: &Message) -> Words {
@@ -92,60 +168,50 @@ fn alt_text(words: &Words) -> Option<String> {
 }
 
 /// The card; `None` where it would not hold all of it: the words then go as text.
-fn card(words: &Words) -> Option<Value> {
+fn card(words: &Words) -> Option<Shaped<'_>> {
     if words.buttons.iter().any(|(_, url)| url.len() > URI) {
         return None;
     }
-    let line = |text: &str, size: &str, color: &str| json!({ "type": "text", "text": text, "size": size, "color": color, "wrap": true });
+    let line = |text: String, size, color| Part::Text { text, size, color, wrap: true, weight: None };
     let mut lines = Vec::new();
     if !words.shop.is_empty() {
-        lines.push(line(&cut(&words.shop, SMALL, graphemes), "xs", "#767676"));
+        lines.push(line(cut(&words.shop, SMALL, graphemes), "xs", "#767676"));
     }
     if !words.title.is_empty() {
-        let mut title = line(&words.title, "lg", "#111111");
-        title["weight"] = "bold".into();
-        lines.push(title);
+        let (text, weight) = (words.title.clone(), Some("bold"));
+        lines.push(Part::Text { text, size: "lg", color: "#111111", wrap: true, weight });
     }
     if !words.order.is_empty() && !words.title.contains(&words.order) {
-        lines.push(line(&cut(&words.order, SMALL, graphemes), "sm", "#767676"));
+        lines.push(line(cut(&words.order, SMALL, graphemes), "sm", "#767676"));
     }
     if !words.body.is_empty() {
-        lines.push(line(&cut(&words.body, TEXT_UNITS, units), "sm", "#333333"));
+        lines.push(line(cut(&words.body, TEXT_UNITS, units), "sm", "#333333"));
     }
-    let mut bubble = json!({
-        "type": "bubble",
-        "body": { "type": "box", "layout": "vertical", "spacing": "md", "contents": lines },
-    });
-    if let Some(url) = &words.image {
-        let hero =
-            json!({ "type": "image", "url": url, "size": "full", "aspectRatio": "20:13", "aspectMode": "cover" });
-        bubble["hero"] = hero;
-    }
-    let buttons: Vec<Value> = words.buttons.iter().enumerate().map(|(i, (label, url))| button(i, label, url)).collect();
-    if !buttons.is_empty() {
-        bubble["footer"] = json!({ "type": "box", "layout": "vertical", "spacing": "sm", "contents": buttons });
-    }
+    let column = |spacing, contents| Box::new(Part::Box { layout: "vertical", spacing, contents });
+    let hero = words
+        .image
+        .as_deref()
+        .map(|url| Box::new(Part::Image { url, size: "full", aspect_ratio: "20:13", aspect_mode: "cover" }));
+    let buttons: Vec<Part<'_>> =
+        words.buttons.iter().enumerate().map(|(i, (label, url))| button(i, label, url)).collect();
+    let footer = (!buttons.is_empty()).then(|| column("sm", buttons));
+    let bubble = Part::Bubble { hero, body: column("md", lines), footer };
     // Quotes and backslashes double in JSON; only what could be near the limit is measured exactly.
     let texts =
         words.title.len() + words.body.len() + words.buttons.iter().map(|(l, u)| l.len() + u.len()).sum::<usize>();
-    let fits = texts * 2 < BUBBLE_BYTES / 2 || bubble.to_string().len() <= BUBBLE_BYTES;
-    let alt = alt_text(words).filter(|_| fits)?;
-    Some(json!({ "type": "flex", "altText": alt, "contents": bubble }))
+    let fits = texts * 2 < BUBBLE_BYTES / 2 || json(&bubble).is_ok_and(|text| text.len() <= BUBBLE_BYTES);
+    let alt_text = alt_text(words).filter(|_| fits)?;
+    Some(Shaped::Flex { alt_text, contents: Contents::Card(bubble) })
 }
 
 /// The first button is the one that matters.
-fn button(place: usize, label: &str, url: &str) -> Value {
+fn button<'a>(place: usize, label: &str, uri: &'a str) -> Part<'a> {
     let style = if place == 0 { "primary" } else { "secondary" };
-    json!({
-        "type": "button",
-        "style": style,
-        "height": "sm",
-        "action": { "type": "uri", "label": cut(label, LABEL, graphemes), "uri": url },
-    })
+    Part::Button { style, height: "sm", action: Action::Uri { label: cut(label, LABEL, graphemes), uri } }
 }
 
 /// Title, body and links as one text; only the body is ever cut.
-fn plain(words: &Words) -> Result<Value, ShapeFault> {
+fn plain(words: &Words) -> Result<Shaped<'static>, ShapeFault> {
     let links: Vec<String> = words.buttons.iter().map(|(label, url)| format!("{label}\n{url}")).collect();
     let joined = |body: &str| {
         let parts = [words.title.as_str(), body].into_iter().chain(links.iter().map(String::as_str));
@@ -153,27 +219,27 @@ fn plain(words: &Words) -> Result<Value, ShapeFault> {
     };
     let whole = joined(&words.body);
     if units(&whole) <= TEXT_UNITS {
-        return Ok(json!({ "type": "text", "text": whole }));
+        return Ok(Shaped::Text { text: whole });
     }
     // What must stand, with the two line ends before the body.
     let fixed = units(&joined("")) + 2;
     match TEXT_UNITS.checked_sub(fixed).filter(|room| *room > 0) {
-        Some(room) => Ok(json!({ "type": "text", "text": joined(&cut(&words.body, room, units)) })),
+        Some(room) => Ok(Shaped::Text { text: joined(&cut(&words.body, room, units)) }),
         None => Err(ShapeFault::TooLong { what: "the title with its links", length: fixed, limit: TEXT_UNITS }),
     }
 }
 
 /// A card of the shop's own, from `[line] flex` of its words: a bubble or a carousel, as JSON text or table.
-fn overridden(raw: &Value, words: &Words) -> Result<Value, ShapeFault> {
+fn overridden<'a>(raw: &'a Value, words: &Words) -> Result<Shaped<'a>, ShapeFault> {
     let contents = match raw {
-        Value::String(text) => serde_json::from_str(text).map_err(|e| {
+        Value::String(text) => Cow::Owned(serde_json::from_str(text).map_err(|e| {
             // The words around the fault may be a customer's; the place is enough.
             let (line, column) = (e.line(), e.column());
             ShapeFault::Unfit(format!(
                 "[line] flex is not JSON at line {line}, column {column}; put values in with the filter tojson"
             ))
-        })?,
-        other => other.clone(),
+        })?),
+        other => Cow::Borrowed(other),
     };
     let limit = match contents.get("type").and_then(Value::as_str) {
         Some("bubble") => BUBBLE_BYTES,
@@ -184,10 +250,10 @@ fn overridden(raw: &Value, words: &Words) -> Result<Value, ShapeFault> {
     if length > limit {
         return Err(ShapeFault::TooLong { what: "[line] flex", length, limit });
     }
-    let alt = alt_text(words).ok_or(ShapeFault::TooLong {
+    let alt_text = alt_text(words).ok_or(ShapeFault::TooLong {
         what: "the title",
         length: units(&words.title),
         limit: ALT_UNITS,
     })?;
-    Ok(json!({ "type": "flex", "altText": alt, "contents": contents }))
+    Ok(Shaped::Flex { alt_text, contents: Contents::Own(contents) })
 }

@@ -165,6 +165,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         receipts: "read",
         opt_out: "keyword, block",
         binding: "m.me link",
+        unsubscribe_link: false,
         reply_token: false,
         pace: Pace { per_second, burst: 10, concurrent: 8, person_gap_secs: 1.0 },
         timeout_secs,

@@ -21,6 +21,7 @@ mod work;
 use super::{Kind, Shop};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{About, JoinKey, OrderEvent, Patch, Told};
+use crate::domain::ids::Digest8;
 use crate::domain::ids::OrderId;
 use crate::domain::signature;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal};
@@ -118,7 +119,7 @@ fn admit(shop: &Shop, raw: &RawWebhook) -> Admission {
     }
     let topic = header("shopify-topic").unwrap_or_default();
     let dedupe = dedupe(header("shopify-webhook-id"), topic, &raw.body);
-    Admission::Take { dedupe, secret_index }
+    Admission::Take { dedupe, content: Digest8::of(&[&given]), secret_index }
 }
 
 /// `X-Shopify-Webhook-Id` stays the same over the repeats of one delivery. `X-Shopify-Event-Id` is shared by

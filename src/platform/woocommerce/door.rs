@@ -1,6 +1,7 @@
 //! The door: ping, signature, source, dedupe key.
 
 use super::{Shop, text};
+use crate::domain::ids::Digest8;
 use crate::domain::settings::Secret;
 use crate::domain::signature::{decode_base64, signed_by};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
@@ -34,7 +35,8 @@ pub(super) fn admit(shop: &Shop, raw: &RawWebhook) -> Admission {
     {
         return Admission::Refuse(Refusal::WrongAccount);
     }
-    Admission::Take { dedupe: dedupe(raw), secret_index }
+    let content = Digest8::of(&[claimed.as_deref().unwrap_or_default()]);
+    Admission::Take { dedupe: dedupe(raw), content, secret_index }
 }
 
 /// The unsigned ping that WooCommerce sends when a webhook is saved.

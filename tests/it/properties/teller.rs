@@ -30,6 +30,7 @@ pub fn plain_caps(scheme: &'static str) -> Capabilities {
         receipts: "none",
         opt_out: "link",
         binding: "order",
+        unsubscribe_link: false,
         reply_token: false,
         pace: Pace { per_second: 10.0, burst: 10, concurrent: 10, person_gap_secs: 0.0 },
         timeout_secs: 10,

@@ -120,7 +120,7 @@ fn cases() -> (Vec<Case>, BTreeSet<PathBuf>) {
 
 fn admission(answer: &Admission) -> Value {
     match answer {
-        Admission::Take { dedupe, secret_index } => json!({ "take": dedupe, "secret": secret_index }),
+        Admission::Take { dedupe, secret_index, .. } => json!({ "take": dedupe, "secret": secret_index }),
         Admission::Reply(reply) => json!({ "reply": reply.status, "type": reply.content_type, "body": reply.body }),
         Admission::Refuse(why) => json!({ "refuse": why.as_str() }),
     }
