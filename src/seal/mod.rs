@@ -17,6 +17,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;
 use keys::{Subkeys, derive};
+use rand::RngExt as _;
 use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -191,9 +192,10 @@ impl Seal {
     }
 
     fn seal_with(&self, key: &Subkeys, subkey: &[u8; 32], aad: &[&[u8]], plain: &[u8]) -> Vec<u8> {
+        // From the thread's own generator, which is made for keys and is seeded by the system: a call to the system
+        // for each record would cost more than sealing it.
         let mut nonce = [0; NONCE];
-        // The system gives random bytes from shortly after boot on; without them nothing may be sealed.
-        getrandom::fill(&mut nonce).expect("the system gives random bytes");
+        rand::rng().fill(&mut nonce);
         let aad = bound(&key.id, aad);
         let sealed = cipher(subkey)
             .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &aad })

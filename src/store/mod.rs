@@ -22,6 +22,7 @@ mod link;
 pub mod messages;
 pub mod operators;
 pub mod order;
+mod packed;
 pub mod people;
 mod script;
 pub mod settings;

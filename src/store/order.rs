@@ -4,6 +4,7 @@ use super::Store;
 use super::error::StoreError;
 use super::keys::{Member, Unit};
 use super::link::Repeat;
+use super::packed;
 use super::script::{COMMIT, Call};
 use super::value;
 use crate::domain::clock::{Timestamp, from_millis};
@@ -214,17 +215,18 @@ impl Store {
         Ok(record)
     }
 
-    /// Seals something of a unit: it opens under the same key name, field and shop only.
+    /// Packs and seals something of a unit: it opens under the same key name, field and shop only.
     pub(super) fn seal_of(&self, member: &Member, field: &str, plain: &[u8]) -> Vec<u8> {
         let key = self.keys.of(member, field);
-        self.seal.seal(&[key.as_bytes(), field.as_bytes(), &member.shop_tag().0.to_be_bytes(), SEALED], plain)
+        let packed = packed::pack(plain);
+        self.seal.seal(&[key.as_bytes(), field.as_bytes(), &member.shop_tag().0.to_be_bytes(), SEALED], &packed)
     }
 
     pub(super) fn open_of(&self, member: &Member, field: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
         let key = self.keys.of(member, field);
-        self.seal
-            .open(&[key.as_bytes(), field.as_bytes(), &member.shop_tag().0.to_be_bytes(), SEALED], sealed)
-            .map_err(|e| StoreError::bug(format!("{field} of {member:?}: {e}")))
+        let bound = [key.as_bytes(), field.as_bytes(), &member.shop_tag().0.to_be_bytes(), SEALED];
+        let opened = self.seal.open(&bound, sealed);
+        packed::unpack(opened.map_err(|e| StoreError::bug(format!("{field} of {member:?}: {e}")))?)
     }
 
     /// What one step adds to the ledger, sealed; empty: nothing.
