@@ -7,10 +7,11 @@ use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Go, Reason};
 use crate::domain::milestone::{Milestone, Purpose, Reached};
 use crate::domain::order::Order;
-use crate::domain::owed::Owed;
+use crate::domain::owed::{Owed, State};
 use crate::domain::shop::ShopRules;
 use crate::milestone;
 use crate::words::{ExtraLinks, Telling, WordsFault};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Namespace of our derived keys (random, fixed for ever: changing it would make every retry a new message).
@@ -77,6 +78,24 @@ pub fn wishes<'a>(order: &'a Order, rules: &'a ShopRules, audience: Audience) ->
     }
 }
 
+/// The item whose message this is: itself, or, where it replays one that may have arrived, the one that led that
+/// message, so that its key goes again and the provider refuses a double. The same must be told besides: for
+/// another message under a known key the provider answers that it was told.
+fn origin<'a>(hand: &'a InHand, item: &'a Owed, joined: &[u16]) -> &'a Owed {
+    let mut first = item;
+    let mut besides: BTreeSet<u16> = joined.iter().copied().collect();
+    // What is followed is older, so this ends.
+    while let Some(before) = hand.item(first.follows).filter(|b| b.state == State::Unsure && b.within == 0) {
+        let then: BTreeSet<u16> = hand.items.iter().filter(|i| i.within == before.no).map(|i| i.no).collect();
+        let now: BTreeSet<u16> = besides.iter().filter_map(|no| Some(hand.item(*no)?.follows)).collect();
+        if then != now {
+            break;
+        }
+        (first, besides) = (before, then);
+    }
+    first
+}
+
 /// Words for a decision to go, shaped for its channel.
 ///
 /// # Errors
@@ -119,7 +138,8 @@ pub fn envelope(
     let message = live.words.render(&telling)?;
     let unit = format!("{}/{}", hand.order.shop, hand.order.id);
     let to = address.map_or("", |a| a.value.as_str());
-    let name = format!("{unit}/{}/{}/{to}/{}", item.no, account.id, item.follows);
+    let named = origin(hand, item, &go.joined);
+    let name = format!("{unit}/{}/{}/{to}/{}", named.no, account.id, named.follows);
     let off = address.filter(|_| account.caps.unsubscribe_link).and_then(|a| live.off_link(&account.id, a, now));
     let errand = Errand {
         address,

@@ -215,11 +215,15 @@ impl Store {
         Ok(record)
     }
 
-    /// Packs and seals something of a unit: it opens under the same key name, field and shop only.
+    /// Packs and seals something of a unit that is kept: see [`Store::seal_of`].
+    pub(super) fn pack_of(&self, member: &Member, field: &str, plain: &[u8]) -> Vec<u8> {
+        self.seal_of(member, field, &packed::pack(plain))
+    }
+
+    /// Seals something of a unit: it opens under the same key name, field and shop only.
     pub(super) fn seal_of(&self, member: &Member, field: &str, plain: &[u8]) -> Vec<u8> {
         let key = self.keys.of(member, field);
-        let packed = packed::pack(plain);
-        self.seal.seal(&[key.as_bytes(), field.as_bytes(), &member.shop_tag().0.to_be_bytes(), SEALED], &packed)
+        self.seal.seal(&[key.as_bytes(), field.as_bytes(), &member.shop_tag().0.to_be_bytes(), SEALED], plain)
     }
 
     pub(super) fn open_of(&self, member: &Member, field: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
@@ -235,7 +239,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let json = serde_json::to_vec(entries).map_err(|e| StoreError::bug(format!("a ledger line: {e}")))?;
-        Ok(self.seal_of(member, "led", &json))
+        Ok(self.pack_of(member, "led", &json))
     }
 
     /// Stores what a webhook told: the order, what is owed now, when it is due; all or nothing.
@@ -274,7 +278,7 @@ impl Store {
             .arg(c.parked.map(hex_tag).unwrap_or_default())
             .arg(c.due.map(|d| d.as_millisecond().to_string()).unwrap_or_default())
             .arg(open)
-            .arg(self.seal_of(member, "snp", &c.snapshot))
+            .arg(self.pack_of(member, "snp", &c.snapshot))
             .arg(self.ledger_line(member, &c.ledger)?)
             .arg(MAX_LEDGER)
             .arg(self.retention.order_secs * 1000)

@@ -1,7 +1,9 @@
 //! Sends that fail: what is repeated, how often, and what is not.
 
+use super::chain::MEI;
 use super::shops::{Tea, Wood};
 use super::world::{World, customers, forms, shown};
+use orderwire::flow::replay::{self, Filter, Request};
 use orderwire::mock::{Fault, FaultKind};
 
 const STAFF: &str = r#"
@@ -101,6 +103,29 @@ async fn a_mail_of_which_nobody_heard_goes_once_more_and_no_more() {
     // The second is the same mail, by its Message-ID: the receiver may merge them.
     assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
     assert_eq!(w.mock.sent().len(), 2);
+    w.end().await;
+}
+
+/// What may have arrived is replayed under the key it had, so that LINE itself refuses a double.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_of_what_may_have_been_told_keeps_its_key() {
+    let mut w = World::chain(customers!(["order_placed"] => ["line-main"])).await;
+    w.mock.fault(Fault::new("line", FaultKind::CutAfter));
+    w.mock.fault(Fault::new("line", FaultKind::Status(400, r#"{"message":"The property is invalid"}"#.into())));
+    let news = w.told(&Tea::paid(1, w.now()).line(MEI).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("line", "push")], "it arrived, and nobody heard of it");
+    assert_eq!(w.stands("tea", 1, "order_placed").await.0, "again");
+    w.pass(20).await;
+    assert_eq!(w.stands("tea", 1, "order_placed").await.0, "unsure");
+    let filter = Filter { shop: Some("tea".into()), outcome: Some("unsure".into()), ..Filter::default() };
+    let reason = Some("the customer asks".to_string());
+    let again = Request { filter, execute: true, force: true, reason, ..Request::default() };
+    let page = replay::page(&w.relay.app, &again, "test").await.expect("a page");
+    assert_eq!(page.lines.iter().map(|l| l.action.as_str()).collect::<Vec<_>>(), ["again"], "{:?}", page.lines);
+    assert_eq!(forms(&w.later(20).await), [], "LINE knows the key");
+    let ends: Vec<_> = w.items("tea", 1, "order_placed").await.into_iter().map(|i| i.state).collect();
+    assert_eq!(ends, ["unsure", "sent"]);
+    assert!(w.ledger("tea", 1).await.contains("taken before"));
     w.end().await;
 }
 
