@@ -134,12 +134,14 @@ pub struct Owed {
     pub follows: u16,
     /// Told within the message of that item; 0: its own.
     pub within: u16,
+    /// A person wants it told although it was told before or is stale; until [`Owed::expires`].
+    pub forced: bool,
 }
 
 /// Version of the stored form.
 const OWED_VERSION: u8 = 1;
 /// Bytes of the stored form: at most 64, see [`Owed`].
-pub const OWED_BYTES: usize = 62;
+pub const OWED_BYTES: usize = 63;
 
 impl Owed {
     /// The item `no` that takes this one's place: to be told of the same, to nobody yet, as if nothing had happened.
@@ -155,6 +157,7 @@ impl Owed {
             address: 0,
             follows: self.no,
             within: 0,
+            forced: false,
             ..self.clone()
         }
     }
@@ -176,6 +179,7 @@ impl Owed {
         out.put(&self.address.to_be_bytes());
         out.put(&self.follows.to_be_bytes());
         out.put(&self.within.to_be_bytes());
+        out.put(&[u8::from(self.forced)]);
         out.buf
     }
 
@@ -206,6 +210,7 @@ impl Owed {
             address: u32::from_be_bytes(r.take()),
             follows: u16::from_be_bytes(r.take()),
             within: u16::from_be_bytes(r.take()),
+            forced: r.take::<1>() != [0],
         })
     }
 }

@@ -165,7 +165,7 @@ pub async fn people(app: &App, orders: &[InHand]) -> Result<People, StoreError> 
 /// Decides and shapes.
 async fn decide_all(app: &App, orders: &mut [InHand], people: &People) {
     let now = app.clock.now();
-    let decided: Vec<_> = orders.iter().map(|o| super::situation::decide(o, people, now, false)).collect();
+    let decided: Vec<_> = orders.iter().map(|o| super::situation::decide(o, people, now)).collect();
     refill(app, orders, &decided, now).await;
     for (order, decisions) in orders.iter_mut().zip(decided) {
         follow(app, order, decisions, now).await;

@@ -108,7 +108,7 @@ pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> 
     let order = super::accept::read_order(snapshot)?;
     let ledger = app.store.ledger(&member).await?;
     let now = app.clock.now();
-    let decisions = would(app, &member, &record, &order, false, now).await?;
+    let decisions = would(app, &member, &record, &order, now).await?;
     let items = record.items.iter().map(|i| view(app, &order, i, &ledger, &decisions)).collect();
     Ok(OrderView {
         shop: shop.rules.id.to_string(),
@@ -137,7 +137,6 @@ pub async fn would(
     member: &Member,
     record: &Record,
     order: &Order,
-    force: bool,
     now: Timestamp,
 ) -> Result<Vec<(u16, Decision)>, Fault> {
     let live = app.live();
@@ -146,7 +145,7 @@ pub async fn would(
     let leased = Leased { member: member.clone(), token: "".into(), redeliveries: 0 };
     let hand = InHand::new(leased, record.clone(), order.clone(), shop, live, std::time::Instant::now());
     let people = super::batch::people(app, std::slice::from_ref(&hand)).await?;
-    Ok(super::situation::decide(&hand, &people, now, force))
+    Ok(super::situation::decide(&hand, &people, now))
 }
 
 fn view(app: &App, order: &Order, item: &Owed, ledger: &[LedgerEntry], decisions: &[(u16, Decision)]) -> ItemView {

@@ -202,7 +202,8 @@ impl InHand {
         let Some(place) = place else { return };
         self.last_item += 1;
         let passed = undelivered.passed | (1 << place.min(15));
-        self.added.push(Owed { passed, not_before: now, ..undelivered.anew(self.last_item) });
+        let forced = undelivered.forced;
+        self.added.push(Owed { passed, not_before: now, forced, ..undelivered.anew(self.last_item) });
     }
 
     /// Messages that a dead worker had begun: they may have been told. Items told in one message share what

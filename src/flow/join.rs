@@ -122,6 +122,7 @@ fn wait_for(
         address: 0,
         follows: 0,
         within: 0,
+        forced: false,
     };
     Ok(Commit {
         expected: record.revision,

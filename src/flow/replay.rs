@@ -10,7 +10,7 @@ use super::App;
 use super::accept::{read_order, write_order};
 use super::explain::{self, Fault};
 use super::wording::about;
-use crate::domain::clock::{Timestamp, from_millis};
+use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::decision::{Decision, Reason};
 use crate::domain::ids::{Digest8, ShopId};
 use crate::domain::ledger::{Entry, LedgerEntry};
@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 
 /// Items looked at in one call.
 const PAGE: usize = 100;
+/// What is told by force is worth telling for so long at least.
+const FORCED_SECS: i64 = 86_400;
 
 /// Which items.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -315,8 +317,9 @@ fn again(app: &App, together: &Together, item: &Owed, force: bool, now: Timestam
         (reached.at, reached.not_before, reached.until) = (now, None, None);
         Some(milestone.expires(&reached, &shop.rules))
     });
-    let expires = if force { fresh.unwrap_or(item.expires) } else { item.expires };
-    Owed { expires, not_before: *at, ..item.anew(record.last_item + 1) }
+    let forced = || fresh.unwrap_or(item.expires).max(plus_secs(*at, FORCED_SECS));
+    let expires = if force { forced() } else { item.expires };
+    Owed { expires, not_before: *at, forced: force, ..item.anew(record.last_item + 1) }
 }
 
 async fn judge(
@@ -345,7 +348,7 @@ async fn judge(
     }
     let mut with = record.clone();
     with.items.push(Owed { not_before: now, ..follower.clone() });
-    let decisions = explain::would(app, member, &with, order, force, now).await?;
+    let decisions = explain::would(app, member, &with, order, now).await?;
     let decision = decisions.into_iter().find(|(no, _)| *no == follower.no).map(|(_, d)| d);
     Ok(match decision {
         Some(decision @ Decision::Go(_)) => (if told { "again" } else { "send" }, explain::sentence(&decision), None),
@@ -368,7 +371,7 @@ async fn make_owed(app: &App, together: Option<Together>, run: Option<&Run>, now
         expected: record.revision,
         parked: record.parked,
         seen: dead.iter().map(mark).collect(),
-        seen_until: crate::domain::clock::plus_secs(now, 86_400),
+        seen_until: plus_secs(now, 86_400),
         drop_seen: record.stale_seen(now),
         snapshot: write_order(&order)?,
         due: Some(at),

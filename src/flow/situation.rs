@@ -17,7 +17,7 @@ pub type People = HashMap<(ChannelId, Address), PersonFacts>;
 
 /// What is to be done about each open item of the order now. The same function at send, on retry, on replay
 /// and on a dry run.
-pub fn decide(hand: &InHand, people: &People, now: Timestamp, force: bool) -> Vec<(u16, Decision)> {
+pub fn decide(hand: &InHand, people: &People, now: Timestamp) -> Vec<(u16, Decision)> {
     let live = &hand.live;
     let channels = |id: &ChannelId| {
         live.channels.get(id).map(|account| ChannelView {
@@ -57,6 +57,5 @@ pub fn decide(hand: &InHand, people: &People, now: Timestamp, force: bool) -> Ve
         linked: &|_| Vec::new(),
         digest: &|address| live.digest(address),
         muted: &muted,
-        force,
     })
 }

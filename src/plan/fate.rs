@@ -3,7 +3,7 @@
 use super::reach::{Reach, reach};
 use super::route::Route;
 use super::situation::Situation;
-use crate::domain::clock::{Timestamp, plus_secs};
+use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Decision, Reason};
 use crate::domain::ids::{ChannelId, Digest8};
 use crate::domain::milestone::{Milestone, Purpose, Reached, Subject};
@@ -11,9 +11,6 @@ use crate::domain::order::Order;
 use crate::domain::owed::{Owed, State};
 use crate::domain::shop::ShopRules;
 use std::collections::HashMap;
-
-/// How long a forced item that is stale has from now. Seconds.
-const FORCED: i64 = 86_400;
 
 /// The situation, with what the order has reached looked up by digest.
 pub(super) struct Desk<'a> {
@@ -53,13 +50,13 @@ impl<'a> Desk<'a> {
         let chain = route.chain(item.slot).ok_or_else(|| skip(Reason::SettingsChanged))?;
         let reach = self.reached.get(&item.subject).ok_or_else(|| skip(Reason::MovedOn))?;
         let expires = reach.milestone.expires(&reach.reached, s.rules);
-        let expires = if forced(s, item) { expires.max(plus_secs(s.now, FORCED)) } else { expires };
+        let expires = if item.forced { item.expires } else { expires };
         Ok(Case { item, milestone, reached: &reach.reached, route, chain, expires })
     }
 
     /// The rules in turn: the first that speaks ends the item.
     pub(super) fn fate(&self, case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
-        already_told(&self.s, case, slot)
+        already_told(case, slot)
             .or_else(|| expired(&self.s, case))
             .or_else(|| moved_on(&self.s, case))
             .or_else(|| unheard_of(case, slot))
@@ -101,7 +98,8 @@ pub(super) fn superseded(by: u16) -> Decision {
 pub fn refresh(order: &Order, rules: &ShopRules, milestones: &[&'static Milestone], items: &mut [Owed]) -> Vec<u16> {
     let all = reach(order, rules, milestones);
     let mut changed = Vec::new();
-    for item in items.iter_mut().filter(|i| i.state.is_open()) {
+    // What a person forced has the end that was set with it.
+    for item in items.iter_mut().filter(|i| i.state.is_open() && !i.forced) {
         let Some(reach) = all.iter().find(|r| r.digest == item.subject) else {
             continue;
         };
@@ -135,11 +133,6 @@ fn same_thing(a: &Subject, b: &Subject) -> bool {
     }
 }
 
-/// Told again only where a person forced exactly this item.
-pub(super) fn forced(s: &Situation<'_>, item: &Owed) -> bool {
-    s.force && item.follows != 0
-}
-
 /// Reasons for which an item waits until the *person* does something.
 pub(super) fn waits_for_person(reason: Option<Reason>) -> bool {
     use Reason::{AddressUnlinked, ConsentMissing, NoAddress, WindowClosed};
@@ -155,10 +148,10 @@ fn unknown_order(item: &Owed, now: Timestamp) -> Decision {
 }
 
 /// A replay of something that was told, or may have been.
-fn already_told(s: &Situation<'_>, case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
+fn already_told(case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
     let same = |o: &&&Owed| o.no != case.item.no && o.subject == case.item.subject && o.state.is_told();
     let told = slot.iter().find(same)?;
-    (!forced(s, case.item)).then_some(Decision::End {
+    (!case.item.forced).then_some(Decision::End {
         state: State::Skipped,
         reason: Reason::AlreadyTold,
         by: Some(told.no),

@@ -107,6 +107,7 @@ fn add(owing: &mut Owing, reach: &Reach, rules: &ShopRules, routes: &[&Route], n
                 address: 0,
                 follows: 0,
                 within: 0,
+                forced: false,
             });
         }
     }

@@ -46,8 +46,6 @@ pub struct Situation<'a> {
     pub templates: &'a dyn Fn(&ChannelId, &str) -> bool,
     /// The order is muted on the channel.
     pub muted: OfChannel<'a, bool>,
-    /// Items that follow another (`Owed::follows`) may tell what was told before or is stale: `--force`.
-    pub force: bool,
 }
 
 /// A channel account as it stands.

@@ -98,6 +98,7 @@ impl World {
             address: 0,
             follows: 0,
             within: 0,
+            forced: false,
         }
     }
 

@@ -62,6 +62,7 @@ fn owed(due: Timestamp) -> Owed {
         address: 0,
         follows: 0,
         within: 0,
+        forced: false,
     }
 }
 

@@ -166,15 +166,16 @@ fn a_replay_passes_every_rule_again_and_force_lifts_two_of_them() {
     w.items[0].state = State::Unsure;
     assert_eq!(w.ends("order_placed"), (State::Skipped, Reason::AlreadyTold, Some(1)));
     w.pass(10 * DAY);
-    w.force = true;
+    (w.items[1].forced, w.items[1].expires) = (true, plus_secs(w.now, DAY));
     w.go("order_placed");
     w.hear_of(plus_secs(w.now, -DAY), parcel("1", ParcelState::Shipped));
     w.tell("shipped");
     assert_eq!(w.reason("order_placed"), Reason::Superseded, "newer was told: force does not lift that");
-    // Force is for the replayed item alone.
+    // Force is for the replayed item alone, and for as long as was set with it.
     let mut w = World::due();
     w.pass(10 * DAY);
-    w.force = true;
+    assert_eq!(w.reason("order_placed"), Reason::Stale);
+    (w.items[0].forced, w.items[0].expires) = (true, w.now);
     assert_eq!(w.reason("order_placed"), Reason::Stale);
 }
 

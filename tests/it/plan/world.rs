@@ -41,7 +41,6 @@ pub struct World {
     pub condition: Result<bool, String>,
     pub templates: BTreeSet<(String, String)>,
     pub muted: BTreeSet<String>,
-    pub force: bool,
 }
 
 pub fn start() -> Timestamp {
@@ -136,7 +135,6 @@ impl World {
             condition: Ok(true),
             templates: BTreeSet::new(),
             muted: BTreeSet::new(),
-            force: false,
         };
         world.route(settings("all", &["*"], &["mail"]));
         world
@@ -238,7 +236,6 @@ impl World {
             condition: &|_, _, _| self.condition.clone(),
             templates: &|c, m| self.templates.contains(&(c.as_str().to_string(), m.to_string())),
             muted: &|c| self.muted.contains(c.as_str()),
-            force: self.force,
         })
     }
 

@@ -140,7 +140,6 @@ impl Teller {
             condition: &|_, _, _| Ok(true),
             templates: &|_, _| false,
             muted: &|_| false,
-            force: false,
         })
     }
 

@@ -97,7 +97,6 @@ async fn consent() -> (World, String) {
         condition: &|_, _, _| Ok(true),
         templates: &|_, _| false,
         muted: &|_| false,
-        force: false,
     });
     let found = decisions.into_iter().find_map(|(_, d)| match d {
         Decision::Wait { reason, .. } => Some(reason.as_str().to_string()),

@@ -235,6 +235,7 @@ impl Sim {
             address: 0,
             follows: 0,
             within: 0,
+            forced: false,
         };
         Commit {
             expected: record.revision,
