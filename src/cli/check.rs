@@ -33,7 +33,7 @@ pub fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
                     live.shops.len(),
                     live.channels.len(),
                     live.routes.len(),
-                    settings.parts.store.durability.sentence()
+                    settings.parts.store.level().sentence()
                 ));
             }
             Ok(if args.strict && !settings.parts.warnings.is_empty() { Status::Failure } else { Status::Done })

@@ -117,7 +117,11 @@ async fn figures(app: &App) {
         Ok(info) => {
             let ratio = if info.max_memory == 0 { 0.0 } else { info.used_memory as f64 / info.max_memory as f64 };
             app.metrics.set_redis(ratio, 0);
-            app.metrics.set_durability(if info.durability == Durability::Local { 2 } else { 1 });
+            app.metrics.set_durability(match info.durability {
+                Durability::Relaxed => 1,
+                Durability::Local => 2,
+                Durability::Replicated => 3,
+            });
             app.metrics.set_clock_skew(info.skew_ms as f64 / 1000.0);
         }
         Err(error) => app.metrics.redis_error(error.kind.as_str()),

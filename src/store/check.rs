@@ -4,13 +4,13 @@ use super::error::{ErrorKind, StoreError};
 use super::{Durability, Info};
 use crate::domain::clock::{Clock, SystemClock};
 use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, Value};
+use redis::{Cmd, Pipeline, Value};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Dangers that can be accepted by name (`store.accept_risk`).
 pub(super) const RISKS: &[&str] =
-    &["eviction", "aof-off", "appendfsync", "appendfsync-unknown", "old-server", "clock-skew"];
+    &["eviction", "aof-off", "appendfsync", "appendfsync-unknown", "min-replicas", "old-server", "clock-skew"];
 
 /// Version of the layout and of the scripts' contracts.
 const FORMAT: &str = "1";
@@ -29,11 +29,34 @@ pub(super) struct Demands {
     pub names: String,
     /// The mark has been seen: from now on it must be there.
     pub marked: AtomicBool,
+    /// The server knows `WAITAOF`: what it acknowledges is on the replica's disk.
+    pub waits_for_disk: AtomicBool,
 }
 
 impl Demands {
     fn accepts(&self, risk: &str) -> bool {
         self.accept_risk.iter().any(|r| r == risk)
+    }
+
+    /// The command behind which everything before it is on a replica.
+    pub(super) fn wait(&self, longest: std::time::Duration) -> Cmd {
+        let mut wait = match self.waits_for_disk.load(Ordering::Relaxed) {
+            true => redis::cmd("WAITAOF").arg(1).to_owned(),
+            false => redis::cmd("WAIT"),
+        };
+        wait.arg(1).arg(longest.as_millis());
+        wait
+    }
+
+    /// Reads its answer: how many replicas, or the server itself and how many replicas.
+    pub(super) fn reached(&self, answer: Value) -> Result<(), StoreError> {
+        let enough = match fine(answer)? {
+            Value::Int(replicas) => replicas >= 1,
+            Value::Array(both) => both.len() == 2 && both.iter().all(|n| matches!(n, Value::Int(n) if *n >= 1)),
+            _ => false,
+        };
+        let slow = || StoreError::new(ErrorKind::Unreplicated, "done, but no replica said in time that it has it");
+        enough.then_some(()).ok_or_else(slow)
     }
 
     fn refuse(&self, risk: &str, what: &str) -> Result<(), StoreError> {
@@ -66,8 +89,12 @@ pub(super) async fn demand(conn: &mut MultiplexedConnection, d: &Demands) -> Res
             pipe.cmd("HSETNX").arg(&d.meta).arg(field).arg(value);
         }
         pipe.cmd("HGETALL").arg(&d.meta);
-        let mut answers = conn.send_packed_commands(&pipe, 0, pipe.len()).await?;
-        said.meta = map(answers.pop().unwrap_or_default())?;
+        for answer in conn.send_packed_commands(&pipe, 0, pipe.len()).await? {
+            // A full server, or one without its replicas, takes no mark.
+            if let Value::Map(_) | Value::Array(_) = fine(answer.clone())? {
+                said.meta = map(answer)?;
+            }
+        }
     }
     for (field, value) in mark(d) {
         match said.meta.get(field) {
@@ -101,10 +128,14 @@ pub(super) fn vanished() -> StoreError {
     StoreError::setup("the data has vanished (FLUSHALL, or another database); restore it, or restart to begin anew")
 }
 
+/// What is asked of its configuration.
+const CONFIG: [&str; 5] =
+    ["maxmemory-policy", "appendonly", "appendfsync", "min-replicas-to-write", "min-replicas-max-lag"];
+
 async fn ask(conn: &mut MultiplexedConnection, d: &Demands) -> Result<Said, StoreError> {
     let mut pipe = Pipeline::new();
     pipe.cmd("INFO");
-    for name in ["maxmemory-policy", "appendonly", "appendfsync"] {
+    for name in CONFIG {
         pipe.cmd("CONFIG").arg("GET").arg(name);
     }
     pipe.cmd("TIME").cmd("HGETALL").arg(&d.meta);
@@ -115,7 +146,7 @@ async fn ask(conn: &mut MultiplexedConnection, d: &Demands) -> Result<Said, Stor
     let mut next = || answers.next().unwrap_or_default();
     let info = parse_info(&text(next())?);
     let mut config = Some(BTreeMap::new());
-    for _ in 0..3 {
+    for _ in CONFIG {
         // Managed services often forbid CONFIG, or do not know the word.
         match (next(), config.as_mut()) {
             (Value::ServerError(e), _) if e.code() == "LOADING" => return Err(redis::RedisError::from(e).into()),
@@ -149,6 +180,45 @@ fn parse_info(text: &str) -> BTreeMap<String, String> {
     text.lines().filter_map(|l| l.trim().split_once(':')).map(|(k, v)| (k.to_string(), v.to_string())).collect()
 }
 
+/// Whether `WAITAOF` is there: Redis 7.2, and Valkey, which calls itself that.
+fn waits_for_disk(version: &str) -> bool {
+    let mut parts = version.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (7, 2)
+}
+
+/// At least one replica, and a primary that stops taking writes when it has none: one that was cut off from the
+/// others must not go on as if it were still the primary.
+fn has_replicas<'a>(
+    info: &impl Fn(&str) -> &'a str,
+    config: &impl Fn(&str) -> Option<&'a str>,
+    d: &Demands,
+) -> Result<(), StoreError> {
+    let number = |text: &str| text.parse::<u64>().unwrap_or(0);
+    match config("min-replicas-to-write").zip(config("min-replicas-max-lag")) {
+        Some((count, lag)) if number(count) >= 1 && (1..=10).contains(&number(lag)) => {}
+        found => {
+            let said = if found.is_some() { "do not keep" } else { "are not told; do they keep" };
+            d.refuse(
+                "min-replicas",
+                &format!(
+                    "min-replicas-to-write and min-replicas-max-lag {said} a primary without replicas from taking \
+                     writes; set them to 1 and 10, on the replicas too"
+                ),
+            )?;
+        }
+    }
+    // Those that keep up count; a server that demands none tells only how many there are.
+    let good = Some(info("min_slaves_good_slaves")).filter(|n| !n.is_empty());
+    if number(good.unwrap_or(info("connected_slaves"))) == 0 {
+        return Err(StoreError::new(
+            ErrorKind::Away,
+            "durability replicated needs a replica that keeps up, and there is none; start one, or set store.durability = \
+             \"local\"",
+        ));
+    }
+    Ok(())
+}
+
 fn judge(said: &Said, d: &Demands) -> Result<(), StoreError> {
     let info = |key: &str| said.info.get(key).map(String::as_str).unwrap_or_default();
     if info("loading") == "1" {
@@ -175,7 +245,11 @@ fn judge(said: &Said, d: &Demands) -> Result<(), StoreError> {
     if !aof {
         d.refuse("aof-off", "appendonly is off: a restart loses what was acknowledged; set appendonly yes")?;
     }
-    if d.durability == Durability::Local && aof {
+    d.waits_for_disk.store(aof && waits_for_disk(version), Ordering::Relaxed);
+    if d.durability == Durability::Replicated {
+        has_replicas(&info, &config, d)?;
+    }
+    if d.durability != Durability::Relaxed && aof {
         match config("appendfsync") {
             Some("always") => {}
             Some(other) => d.refuse(
@@ -247,6 +321,7 @@ mod tests {
             meta: "m".into(),
             names: "n".into(),
             marked: AtomicBool::new(false),
+            waits_for_disk: AtomicBool::new(false),
         }
     }
 
@@ -260,7 +335,8 @@ mod tests {
             ("old-server", said("noeviction", "1", Some("always"), &[("redis_version", "6.2.14")]), "7.0"),
             ("clock-skew", Said { skew_ms: 2_001, ..said("noeviction", "1", Some("always"), &[]) }, "NTP"),
         ];
-        assert_eq!(cases.iter().map(|c| c.0).collect::<Vec<_>>().len(), RISKS.len());
+        // One is demanded of a primary with replicas only: see the tests with real ones.
+        assert_eq!(cases.iter().map(|c| c.0).collect::<Vec<_>>().len(), RISKS.len() - 1);
         for (risk, said, remedy) in cases {
             let refusal = judge(&said, &demands(Durability::Local, &[])).unwrap_err();
             assert_eq!(refusal.kind, ErrorKind::Setup, "{risk}");
@@ -270,6 +346,30 @@ mod tests {
         assert!(judge(&said("noeviction", "1", Some("always"), &[]), &demands(Durability::Local, &[])).is_ok());
         assert!(judge(&said("noeviction", "1", Some("everysec"), &[]), &demands(Durability::Relaxed, &[])).is_ok());
         assert!(judge(&said("noeviction", "1", None, &[]), &demands(Durability::Relaxed, &[])).is_ok());
+    }
+
+    #[test]
+    fn replicas_are_waited_for_on_disk_where_the_server_can() {
+        let with = |version| {
+            let d = demands(Durability::Replicated, &["min-replicas"]);
+            let said =
+                said("noeviction", "1", Some("always"), &[("redis_version", version), ("connected_slaves", "1")]);
+            judge(&said, &d).unwrap();
+            let sent = d.wait(std::time::Duration::from_millis(600)).get_packed_command();
+            (String::from_utf8_lossy(&sent).replace("\r\n", " "), d)
+        };
+        let (old, d) = with("7.0.15");
+        assert_eq!(old, "*3 $4 WAIT $1 1 $3 600 ");
+        assert!(d.reached(Value::Int(1)).is_ok() && d.reached(Value::Int(2)).is_ok());
+        assert_eq!(d.reached(Value::Int(0)).unwrap_err().kind, ErrorKind::Unreplicated);
+        let (new, d) = with("7.2.4");
+        assert_eq!(new, "*4 $7 WAITAOF $1 1 $1 1 $3 600 ");
+        let both = |own, replicas| d.reached(Value::Array(vec![Value::Int(own), Value::Int(replicas)]));
+        assert!(both(1, 1).is_ok() && both(1, 2).is_ok());
+        for (own, replicas) in [(0, 0), (1, 0), (0, 1)] {
+            assert_eq!(both(own, replicas).unwrap_err().kind, ErrorKind::Unreplicated);
+        }
+        assert!(d.reached(Value::Nil).is_err());
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub enum ErrorKind {
     Timeout,
     /// Not reachable, or reachable and not able to serve (failing over, a slot moving): try again later.
     Away,
+    /// Done, and no replica says that it has it: not acknowledged. The repeat is safe.
+    Unreplicated,
     /// Its memory or disk is full: accept nothing new, go on draining.
     Full,
     /// We are talking to a replica; the connection has been dropped so that the next call looks anew.
@@ -27,6 +29,7 @@ impl ErrorKind {
         match self {
             ErrorKind::Timeout => "timeout",
             ErrorKind::Away => "away",
+            ErrorKind::Unreplicated => "unreplicated",
             ErrorKind::Full => "full",
             ErrorKind::ReadOnly => "read_only",
             ErrorKind::Loading => "loading",
@@ -96,6 +99,7 @@ impl From<&RedisError> for StoreError {
             ErrorKind::ReadOnly => "the server is a replica (READONLY)".into(),
             ErrorKind::Loading => "the server is loading its data (LOADING)".into(),
             ErrorKind::Timeout => "no answer in time".into(),
+            ErrorKind::Unreplicated => "no replica has it".into(),
             ErrorKind::Away => format!("not reachable ({})", e.code().unwrap_or(e.category())),
         };
         StoreError { kind, what }

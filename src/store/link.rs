@@ -7,9 +7,10 @@
 use super::check::{Demands, demand};
 use super::child::Child;
 use super::error::{ErrorKind, StoreError};
+use super::place::Place;
 use super::script::Call;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, Pipeline, Value};
+use redis::{AsyncConnectionConfig, Pipeline, Value};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -37,7 +38,7 @@ pub(super) enum Repeat {
 
 /// One shared connection.
 pub(super) struct Link {
-    client: Client,
+    place: Place,
     config: AsyncConnectionConfig,
     deadline: Duration,
     demands: Arc<Demands>,
@@ -55,34 +56,14 @@ struct Live {
     conn: MultiplexedConnection,
 }
 
-/// Reads an address; the message names what is wrong with it and never quotes it.
-pub(super) fn address(url: &str) -> Result<ConnectionInfo, String> {
-    let scheme = url.split("://").next().unwrap_or_default();
-    if let "redis+sentinel" | "redis+cluster" = scheme {
-        return Err(format!("{scheme}:// is not spoken by this build; name the primary with redis:// or rediss://"));
-    }
-    let info = url.into_connection_info().map_err(|e| {
-        format!("not an address of Redis ({}); write redis://host:6379/0, rediss://… or unix:///path", e.category())
-    })?;
-    let tcp = info.tcp_settings().clone().set_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let tcp = tcp.set_user_timeout(Duration::from_secs(10));
-    Ok(info.set_tcp_settings(tcp))
-}
-
 impl Link {
-    pub(super) fn new(
-        info: ConnectionInfo,
-        deadline: Duration,
-        demands: Arc<Demands>,
-        child: Option<Arc<Child>>,
-    ) -> Result<Link, StoreError> {
+    pub(super) fn new(place: Place, deadline: Duration, demands: Arc<Demands>, child: Option<Arc<Child>>) -> Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_pipeline_buffer_size(IN_FLIGHT);
-        Ok(Link {
-            client: Client::open(info)?,
+        Link {
+            place,
             config,
             deadline,
             demands,
@@ -92,7 +73,7 @@ impl Link {
             failed: Mutex::new(None),
             serial: AtomicU64::new(0),
             slow: AtomicU32::new(0),
-        })
+        }
     }
 
     /// Sends the calls as one pipeline and gives their answers; the first error answer is the result.
@@ -100,8 +81,20 @@ impl Link {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        let end = Moment::now() + self.deadline;
-        match timeout_at(end, self.attempts(calls, repeat)).await {
+        self.bounded(self.attempts(calls, repeat, None)).await.and_then(fine)
+    }
+
+    /// Sends the calls with a `WAIT` of so long behind them; an answer means that a replica has them all. The errors
+    /// of single calls are among the answers.
+    pub(super) async fn fenced(&self, calls: &[Call], wait: Duration) -> Result<Vec<Value>, StoreError> {
+        self.bounded(self.attempts(calls, Repeat::Once, Some(wait))).await
+    }
+
+    async fn bounded(
+        &self,
+        attempts: impl Future<Output = Result<Vec<Value>, StoreError>>,
+    ) -> Result<Vec<Value>, StoreError> {
+        match timeout_at(Moment::now() + self.deadline, attempts).await {
             Ok(done) => {
                 self.slow.store(0, Ordering::Relaxed);
                 done
@@ -122,44 +115,67 @@ impl Link {
         answers.pop().ok_or_else(|| StoreError::bug("a call without an answer"))
     }
 
-    async fn attempts(&self, calls: &[Call], repeat: Repeat) -> Result<Vec<Value>, StoreError> {
+    async fn attempts(&self, calls: &[Call], repeat: Repeat, wait: Option<Duration>) -> Result<Vec<Value>, StoreError> {
         let live = self.live().await?;
-        match self.send(&live, calls).await {
+        match self.send(&live, calls, wait).await {
             // The connection had died while idle, or the server was started anew: nobody else can know sooner.
             Err(e) if e.kind == ErrorKind::Away && repeat == Repeat::Once && self.gone(live.serial) => {
                 let live = self.live().await?;
-                self.send(&live, calls).await
+                self.send(&live, calls, wait).await
             }
             other => other,
         }
     }
 
-    async fn send(&self, live: &Live, calls: &[Call]) -> Result<Vec<Value>, StoreError> {
-        let mut pipe = Pipeline::with_capacity(calls.len());
+    async fn send(&self, live: &Live, calls: &[Call], wait: Option<Duration>) -> Result<Vec<Value>, StoreError> {
+        let mut pipe = Pipeline::with_capacity(calls.len() + 1);
         for call in calls {
             pipe.add_command(call.cmd().clone());
         }
+        let wait = wait.map(|longest| self.demands.wait(longest));
+        if let Some(wait) = &wait {
+            pipe.add_command(wait.clone());
+        }
         let mut answers = self.raw(live, &pipe).await?;
+        let mut reached = wait.is_some().then(|| answers.pop()).flatten();
         let unknown: Vec<usize> = answers.iter().enumerate().filter(|(_, a)| is_noscript(a)).map(|(i, _)| i).collect();
         if !unknown.is_empty() {
             let mut pipe = Pipeline::with_capacity(unknown.len());
             for cmd in unknown.iter().filter_map(|i| calls.get(*i)?.in_full()) {
                 pipe.add_command(cmd);
             }
-            for (i, answer) in unknown.into_iter().zip(self.raw(live, &pipe).await?) {
+            // What goes a second time goes behind the first fence, and needs one of its own.
+            if let Some(wait) = wait {
+                pipe.add_command(wait);
+            }
+            let mut again = self.raw(live, &pipe).await?;
+            reached = reached.and_then(|_| again.pop());
+            for (i, answer) in unknown.into_iter().zip(again) {
                 answers[i] = answer;
             }
         }
-        for answer in &answers {
-            if let Value::ServerError(e) = answer {
-                let e = StoreError::from(redis::RedisError::from(e.clone()));
-                if e.kind == ErrorKind::ReadOnly {
-                    self.forget(Some(live.serial));
-                }
-                return Err(e);
+        self.leave_what_cannot_serve(live, &answers);
+        match reached.map(|answer| self.demands.reached(answer)) {
+            Some(Err(error)) => {
+                // The primary may be one that a failover has left behind.
+                self.forget(Some(live.serial).filter(|_| self.place.moves()));
+                Err(error)
             }
+            _ => Ok(answers),
         }
-        Ok(answers)
+    }
+
+    /// A replica, and where it may have moved also a primary that says it cannot serve: the next call looks anew.
+    fn leave_what_cannot_serve(&self, live: &Live, answers: &[Value]) {
+        let errors = answers.iter().filter_map(error_of);
+        let useless = |e: StoreError| match e.kind {
+            ErrorKind::ReadOnly => true,
+            ErrorKind::Away => self.place.moves(),
+            _ => false,
+        };
+        if errors.into_iter().any(useless) {
+            self.forget(Some(live.serial));
+        }
     }
 
     async fn raw(&self, live: &Live, pipe: &Pipeline) -> Result<Vec<Value>, StoreError> {
@@ -214,7 +230,8 @@ impl Link {
         if let Some(child) = &self.child {
             child.ensure().await?;
         }
-        let mut conn = self.client.get_multiplexed_async_connection_with_config(&self.config).await?;
+        let client = self.place.find(&self.config).await?;
+        let mut conn = client.get_multiplexed_async_connection_with_config(&self.config).await?;
         demand(&mut conn, &self.demands).await?;
         Ok(Live { serial: self.serial.fetch_add(1, Ordering::Relaxed), conn })
     }
@@ -235,7 +252,8 @@ impl Link {
     pub(super) async fn shut_down(&self) {
         // By a connection of its own: the shared one may be gone, or lead to a predecessor that was killed.
         let told = async {
-            let mut conn = self.client.get_multiplexed_async_connection_with_config(&self.config).await.ok()?;
+            let client = self.place.find(&self.config).await.ok()?;
+            let mut conn = client.get_multiplexed_async_connection_with_config(&self.config).await.ok()?;
             // Either it ends and the answer is a broken connection, or it says why it does not.
             conn.send_packed_command(&redis::cmd("SHUTDOWN")).await.ok()
         };
@@ -260,9 +278,9 @@ thread_local! {
 
 impl Links {
     /// As many as there are processors, connected when they are first used.
-    pub(super) fn new(link: impl Fn() -> Result<Link, StoreError>) -> Result<Links, StoreError> {
+    pub(super) fn new(link: impl Fn() -> Link) -> Links {
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_LINKS);
-        Ok(Links { shared: link()?, own: (0..count).map(|_| link()).collect::<Result<_, _>>()? })
+        Links { shared: link(), own: (0..count).map(|_| link()).collect() }
     }
 
     fn here(&self) -> &Link {
@@ -281,6 +299,21 @@ impl Links {
     /// As [`Link::one`].
     pub(super) async fn one(&self, call: Call) -> Result<Value, StoreError> {
         self.here().one(call).await
+    }
+}
+
+/// The answers, or the first error among them.
+pub(super) fn fine(answers: Vec<Value>) -> Result<Vec<Value>, StoreError> {
+    match answers.iter().find_map(error_of) {
+        Some(error) => Err(error),
+        None => Ok(answers),
+    }
+}
+
+fn error_of(answer: &Value) -> Option<StoreError> {
+    match answer {
+        Value::ServerError(e) => Some(redis::RedisError::from(e.clone()).into()),
+        _ => None,
     }
 }
 

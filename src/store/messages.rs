@@ -122,7 +122,7 @@ impl Store {
         };
         let line = format!("{}:{}", receipt_code(state), stored(state, at));
         let call = Call::script(&FIND, &[key]).arg(line).arg(EARLY_MS);
-        let there = value::text(self.accept.one(call).await?)?;
+        let there = value::text(self.lasting_one(call).await?)?;
         let Some(target) = there.strip_prefix('i') else { return Ok(ReceiptPlace::Early) };
         let Some((member, item)) = parse_target(target) else { return Ok(ReceiptPlace::Unknown) };
         self.lay(&[(member, item, state.clone(), at)]).await

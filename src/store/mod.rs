@@ -17,6 +17,7 @@ pub mod channels;
 mod check;
 mod child;
 pub mod error;
+mod fence;
 pub mod keys;
 mod link;
 pub mod messages;
@@ -24,6 +25,7 @@ pub mod operators;
 pub mod order;
 mod packed;
 pub mod people;
+mod place;
 mod script;
 pub mod settings;
 mod value;
@@ -35,8 +37,10 @@ use crate::seal::Seal;
 use check::Demands;
 use child::Child;
 use error::{ErrorKind, StoreError};
+use fence::Fence;
 use keys::{Keys, PARTITIONS};
-use link::{Link, Links};
+use link::{Link, Links, Repeat};
+use place::Place;
 use schemars::JsonSchema;
 use script::Call;
 use serde::Deserialize;
@@ -50,6 +54,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
+    /// As `local`, and at least one replica has it before it is acknowledged: a failover too.
+    Replicated,
     /// AOF with `appendfsync always`: everything short of losing the disk.
     Local,
     /// AOF as the operator set it: up to about two seconds may be lost at a power cut.
@@ -60,6 +66,9 @@ impl Durability {
     /// What it does and does not survive, in a sentence.
     pub fn sentence(self) -> &'static str {
         match self {
+            Durability::Replicated => {
+                "durability replicated: nothing acknowledged is lost short of losing the primary and the replica that had it"
+            }
             Durability::Local => "durability local: nothing acknowledged is lost short of losing Redis' disk",
             Durability::Relaxed => {
                 "durability relaxed: up to about two seconds of acknowledged webhooks may be lost at a power cut or failover"
@@ -91,7 +100,7 @@ impl Default for Retention {
 /// How to reach the store.
 #[derive(Clone)]
 pub struct StoreOptions {
-    /// `redis://`, `rediss://`, `unix://`; `None`: a private redis-server under `dir`.
+    /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://`; `None`: a private redis-server under `dir`.
     pub url: Option<String>,
     /// Directory of the private server.
     pub dir: PathBuf,
@@ -130,6 +139,8 @@ pub struct Store {
     keys: Keys,
     /// For those who wait for an answer at a door.
     accept: Links,
+    /// What must last before a door answers or a send begins, at the level `replicated`.
+    fences: Option<Fences>,
     /// For workers and operators, so that their batches do not stand before an accept.
     work: Link,
     /// Only of the process that holds its directory.
@@ -143,6 +154,12 @@ pub struct Store {
     /// Makes tokens of this process unlike those of any other.
     nonce: String,
     calls: AtomicU64,
+}
+
+/// For doors and for workers, so that neither waits for the other's replicas.
+struct Fences {
+    doors: Fence,
+    begin: Fence,
 }
 
 /// What is known of the server.
@@ -181,7 +198,7 @@ impl Store {
             None => Some(Arc::new(Child::take(&o.dir, o.redis_server.as_deref())?)),
         };
         let info = match (&o.url, &child) {
-            (Some(url), _) => link::address(url).map_err(StoreError::setup)?,
+            (Some(url), _) => Place::of(url).map_err(StoreError::setup)?,
             (None, Some(child)) => unix(child.place().socket())?,
             (None, None) => return Err(StoreError::bug("neither an address nor a server of our own")),
         };
@@ -195,7 +212,7 @@ impl Store {
     /// As [`Store::open`], and that no private server runs under `dir`.
     pub async fn attach(o: &StoreOptions, seal: Arc<Seal>) -> Result<Store, StoreError> {
         let info = match &o.url {
-            Some(url) => link::address(url).map_err(StoreError::setup)?,
+            Some(url) => Place::of(url).map_err(StoreError::setup)?,
             None => unix(child::Place::prepare(&o.dir)?.socket())?,
         };
         Store::connect(o, seal, info, None).await
@@ -204,7 +221,7 @@ impl Store {
     async fn connect(
         o: &StoreOptions,
         seal: Arc<Seal>,
-        info: redis::ConnectionInfo,
+        place: Place,
         child: Option<Arc<Child>>,
     ) -> Result<Store, StoreError> {
         let keys = Keys::new(&o.prefix);
@@ -214,16 +231,19 @@ impl Store {
             meta: keys.meta(),
             names: hex::encode(seal.hash16("meta", &[b"names"])),
             marked: AtomicBool::new(false),
+            waits_for_disk: AtomicBool::new(false),
         });
         let deadline = Duration::from_millis(o.deadline_ms);
-        let link = || Link::new(info.clone(), deadline, demands.clone(), child.clone());
+        let link = || Link::new(place.clone(), deadline, demands.clone(), child.clone());
         let mut nonce = [0; 6];
         getrandom::fill(&mut nonce).map_err(|e| StoreError::bug(format!("no random bytes: {e}")))?;
         let store = Store {
             seal,
             keys,
-            accept: Links::new(link)?,
-            work: link()?,
+            fences: (o.durability == Durability::Replicated)
+                .then(|| Fences { doors: Fence::new(link(), deadline), begin: Fence::new(link(), deadline) }),
+            accept: Links::new(link),
+            work: link(),
             child,
             retention: o.retention,
             demands: demands.clone(),
@@ -256,6 +276,20 @@ impl Store {
             ErrorKind::Timeout | ErrorKind::Away if self.child.is_some() => STARTING,
             _ => Duration::ZERO,
         }
+    }
+
+    /// For what a door answers for: the answer means that it lasts, at the level asked for.
+    async fn lasting(&self, calls: Vec<Call>) -> Result<Vec<redis::Value>, StoreError> {
+        match &self.fences {
+            Some(fences) => fences.doors.flight(calls).await,
+            None => self.accept.flight(&calls, Repeat::Once).await,
+        }
+    }
+
+    /// One such call.
+    async fn lasting_one(&self, call: Call) -> Result<redis::Value, StoreError> {
+        let mut answers = self.lasting(vec![call]).await?;
+        answers.pop().ok_or_else(|| StoreError::bug("a call without an answer"))
     }
 
     /// Lets go; a private server that this process holds is shut down, its data on disk.
@@ -294,7 +328,7 @@ const LOADING: Duration = Duration::from_secs(120);
 /// How long a start waits for the private server to come up.
 const STARTING: Duration = Duration::from_secs(15);
 
-fn unix(socket: &std::path::Path) -> Result<redis::ConnectionInfo, StoreError> {
-    redis::IntoConnectionInfo::into_connection_info(redis::ConnectionAddr::Unix(socket.to_path_buf()))
-        .map_err(StoreError::from)
+fn unix(socket: &std::path::Path) -> Result<Place, StoreError> {
+    let info = redis::IntoConnectionInfo::into_connection_info(redis::ConnectionAddr::Unix(socket.to_path_buf()))?;
+    Ok(Place::Fixed(info))
 }

@@ -274,8 +274,7 @@ impl Store {
             .arg(sealed)
             .arg(format!("{}-0", oldest.max(0)))
             .arg(self.retention.odd_secs * 1000);
-        let mut answers = self.accept.flight(&[call], Repeat::Never).await?;
-        Ok(value::int(answers.pop().unwrap_or_default())? == 1)
+        Ok(value::int(self.lasting_one(call).await?)? == 1)
     }
 
     /// Unreadable webhooks, at most `limit`, and the cursor of the next page (`None`: that was the last).

@@ -252,7 +252,7 @@ impl Store {
             return Err(StoreError::bug("a commit of more than 200 items and digests"));
         }
         let call = self.commit_call(member, &commit)?;
-        let (word, rest) = value::word(self.accept.one(call).await?)?;
+        let (word, rest) = value::word(self.lasting_one(call).await?)?;
         match word.as_str() {
             "ok" => {
                 let revision = rest.into_iter().next().unwrap_or_default();

@@ -193,7 +193,7 @@ impl Store {
             calls.push(Call::new("ZADD").arg(self.keys.to_wake()).arg(now).arg(hex::encode(hash)));
         }
         calls.push(call);
-        let mut answers = self.accept.flight(&calls, Repeat::Once).await?;
+        let mut answers = self.lasting(calls).await?;
         value::text(answers.pop().unwrap_or_default())
     }
 

@@ -1,6 +1,7 @@
 //! `[store]` of the settings file.
 
-use super::{Durability, Retention, StoreOptions, link};
+use super::place::Place;
+use super::{Durability, Retention, StoreOptions};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::seal::Seal;
 use schemars::JsonSchema;
@@ -24,13 +25,14 @@ impl fmt::Debug for RedisUrl {
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
     /// Address of Redis or Valkey: `redis://`, `rediss://` or `unix://`, with `user:password@` where it asks
-    /// for one. Left out: a private redis-server is started under `dir`.
+    /// for one; or of its sentinels: `redis+sentinel://host:26379,host:26379/SERVICE/0`. Left out: a private redis-server is started under `dir`.
     pub url: Option<RedisUrl>,
     /// Directory of the private redis-server's data.
     pub dir: PathBuf,
-    /// `local` (nothing acknowledged is lost short of losing the disk) or `relaxed` (up to two seconds may be
-    /// lost at a power cut: for managed services that only offer everysec).
-    pub durability: Durability,
+    /// `local` (nothing acknowledged is lost short of losing the disk), `replicated` (nor at a failover: at least one
+    /// replica has it too) or `relaxed` (up to two seconds may be lost at a power cut: for managed services that
+    /// only offer everysec). Left out: `replicated` with sentinels, else `local`.
+    pub durability: Option<Durability>,
     /// Keys for encryption at rest, 32 random bytes each in base64 or hexadecimal. The first encrypts, all
     /// decrypt; a new one goes in front, the oldest stays last.
     pub encryption_keys: Vec<Secret>,
@@ -58,7 +60,7 @@ impl Default for StoreSettings {
         StoreSettings {
             url: None,
             dir: o.dir,
-            durability: o.durability,
+            durability: None,
             encryption_keys: Vec::new(),
             prefix: o.prefix,
             accept_risk: o.accept_risk,
@@ -79,7 +81,7 @@ impl StoreSettings {
             url: self.url.as_ref().map(|u| u.0.clone()),
             dir: self.dir.clone(),
             prefix: self.prefix.clone(),
-            durability: self.durability,
+            durability: self.level(),
             accept_risk: self.accept_risk.clone(),
             redis_server: self.redis_server.clone(),
             deadline_ms: self.deadline_ms,
@@ -90,6 +92,12 @@ impl StoreSettings {
                 dead_secs: self.keep_dead.0,
             },
         }
+    }
+
+    /// What an acknowledged write survives.
+    pub fn level(&self) -> Durability {
+        let moves = self.url.as_ref().and_then(|u| Place::of(&u.0).ok()).is_some_and(|place| place.moves());
+        self.durability.unwrap_or(if moves { Durability::Replicated } else { Durability::Local })
     }
 
     /// The seal made of `encryption_keys`.
@@ -115,7 +123,7 @@ impl StoreSettings {
     pub fn mistakes(&self) -> Vec<Mistake> {
         let mut out = self.seal().err().unwrap_or_default();
         if let Some(url) = &self.url
-            && let Err(e) = link::address(&url.0)
+            && let Err(e) = Place::of(&url.0)
         {
             out.push(Mistake::new("url", e));
         }
@@ -203,12 +211,20 @@ mod tests {
 
     #[test]
     fn addresses_are_read_or_refused_with_a_word() {
-        for good in ["redis://localhost:6379/0", "rediss://u:p@h", "unix:///run/redis.sock"] {
-            assert!(link::address(good).is_ok(), "{good}");
+        for (good, level) in [
+            ("redis://localhost:6379/0", Durability::Local),
+            ("rediss://u:p@h", Durability::Local),
+            ("unix:///run/redis.sock", Durability::Local),
+            ("redis+sentinel://h/name", Durability::Replicated),
+        ] {
+            let mut s = read(serde_json::json!({ "url": good }));
+            assert_eq!((s.mistakes().iter().any(|m| m.key == "url"), s.level()), (false, level), "{good}");
+            s.durability = Some(Durability::Relaxed);
+            assert_eq!(s.level(), Durability::Relaxed);
         }
-        for bad in ["", "localhost", "http://h", "redis+cluster://h", "redis+sentinel://h/name"] {
-            let e = link::address(bad).unwrap_err();
-            assert!(e.contains("redis://"), "{bad}: {e}");
+        for bad in ["", "localhost", "http://h", "redis+cluster://h", "redis+sentinel://h"] {
+            let mistakes = read(serde_json::json!({ "url": bad })).mistakes();
+            assert!(mistakes.iter().any(|m| m.key == "url"), "{bad}: {mistakes:?}");
         }
     }
 

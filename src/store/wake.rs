@@ -3,7 +3,6 @@
 use super::Store;
 use super::error::{ErrorKind, StoreError};
 use super::keys::Member;
-use super::link::Repeat;
 use super::order::tag;
 use super::script::{Call, WAKE};
 use super::value;
@@ -47,7 +46,7 @@ impl Store {
                     call(member, k, parked.as_deref(), data)
                 })
                 .collect();
-            let answers = self.work.flight(&calls, Repeat::Once).await?;
+            let answers = self.lasting(calls).await?;
             let mut again = Vec::new();
             for ((i, _), answer) in open.into_iter().zip(answers) {
                 let (word, rest) = value::word(answer)?;

@@ -215,7 +215,11 @@ impl Store {
     pub async fn begin(&self, asks: &[BeginAsk<'_>]) -> Result<Vec<Begun>, StoreError> {
         let batches = by_partition(asks, |a| &a.leased.member, MAX_BEGIN);
         let calls: Vec<Call> = batches.iter().map(|(p, batch)| self.begin_call(*p, batch, asks)).collect();
-        let answers = self.work.flight(&calls, Repeat::Once).await?;
+        // What a failover forgot of a send would be sent again without anybody knowing.
+        let answers = match &self.fences {
+            Some(fences) => fences.begin.flight(calls).await?,
+            None => self.work.flight(&calls, Repeat::Once).await?,
+        };
         let mut out = vec![Begun::Fenced; asks.len()];
         for ((_, batch), answer) in batches.iter().zip(answers) {
             for (i, word) in batch.iter().zip(value::list(answer)?) {

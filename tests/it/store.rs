@@ -8,6 +8,7 @@ mod model_rules;
 mod operators;
 mod orders;
 mod people;
+mod replicas;
 mod server;
 
 use crate::support;

@@ -59,15 +59,22 @@ pub fn shared() -> &'static Redis {
 impl Redis {
     /// Starts one, for tests that stop or kill it.
     pub fn start() -> Redis {
+        Redis::launch(
+            "port 0\nappendonly yes\nappendfsync always\nsave \"\"\nmaxmemory-policy noeviction\ndatabases 1\n",
+            "",
+        )
+    }
+
+    /// Starts one with these settings; `mode` is nothing or `--sentinel`.
+    pub fn launch(conf: &str, mode: &str) -> Redis {
         let dir = Dir::new();
-        let conf = "port 0\nunixsocket redis.sock\nunixsocketperm 600\nappendonly yes\nappendfsync always\nsave \"\"\n\
-                    maxmemory-policy noeviction\ndatabases 1\n";
-        dir.write("redis.conf", conf);
-        let script =
-            "cd \"$1\" && { redis-server redis.conf >/dev/null 2>&1 & echo $!; read -r x; kill -9 $!; rm -rf \"$1\"; }";
+        dir.write("redis.conf", &format!("unixsocket redis.sock\nunixsocketperm 600\n{conf}"));
+        let script = "cd \"$1\" && { redis-server redis.conf $2 >redis.log 2>&1 & echo $!; read -r x; kill -9 $!; \
+                      rm -rf \"$1\"; }";
         let mut leash = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(dir.path())
+            .arg(mode)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

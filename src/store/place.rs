@@ -1,0 +1,177 @@
+//! Where the server is: at a fixed address, or wherever the sentinels say.
+
+use super::error::{ErrorKind, StoreError};
+use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Longest one sentinel may take to answer; then the next is asked.
+const SENTINEL: Duration = Duration::from_millis(500);
+/// Where sentinels listen, if nothing else is said.
+const SENTINEL_PORT: u16 = 26379;
+
+/// Where to connect to.
+#[derive(Clone)]
+pub(super) enum Place {
+    /// One server.
+    Fixed(ConnectionInfo),
+    /// The primary of a service that sentinels watch.
+    Watched(Watched),
+}
+
+/// A service under sentinels.
+#[derive(Clone)]
+pub(super) struct Watched {
+    sentinels: Vec<ConnectionInfo>,
+    service: String,
+    /// Scheme, user, password and database of the servers themselves.
+    scheme: &'static str,
+    access: String,
+    database: String,
+    /// The sentinel that answered last.
+    first: std::sync::Arc<AtomicUsize>,
+}
+
+impl Place {
+    /// Reads an address; the message names what is wrong with it and never quotes it.
+    pub(super) fn of(url: &str) -> Result<Place, String> {
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        match scheme {
+            "redis+sentinel" => watched("redis", rest).map(Place::Watched),
+            "rediss+sentinel" => watched("rediss", rest).map(Place::Watched),
+            "redis+cluster" | "rediss+cluster" => {
+                Err("redis+cluster:// is not spoken by this build; name one server, or sentinels".into())
+            }
+            _ => plain(url).map(Place::Fixed),
+        }
+    }
+
+    /// Whether a failover may move it, so that a server which cannot serve is worth leaving.
+    pub(super) fn moves(&self) -> bool {
+        matches!(self, Place::Watched(_))
+    }
+
+    /// The server's address now.
+    ///
+    /// # Errors
+    /// No sentinel answers, or none knows the service.
+    pub(super) async fn find(&self, config: &AsyncConnectionConfig) -> Result<Client, StoreError> {
+        let watched = match self {
+            Place::Fixed(info) => return Ok(Client::open(info.clone())?),
+            Place::Watched(watched) => watched,
+        };
+        let count = watched.sentinels.len();
+        let begin = watched.first.load(Ordering::Relaxed);
+        let mut unknown = false;
+        for i in (0..count).map(|i| (begin + i) % count) {
+            match tokio::time::timeout(SENTINEL, watched.ask(&watched.sentinels[i], config)).await {
+                Ok(Ok(Some((host, port)))) => {
+                    watched.first.store(i, Ordering::Relaxed);
+                    return Ok(Client::open(watched.server(&host, &port).map_err(StoreError::setup)?)?);
+                }
+                Ok(Ok(None)) => unknown = true,
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        Err(match unknown {
+            true => StoreError::setup("the sentinels know no service of the name that store.url gives"),
+            false => StoreError::new(ErrorKind::Away, "no sentinel answers"),
+        })
+    }
+}
+
+impl Watched {
+    async fn ask(
+        &self,
+        sentinel: &ConnectionInfo,
+        config: &AsyncConnectionConfig,
+    ) -> Result<Option<(String, String)>, redis::RedisError> {
+        let mut conn = Client::open(sentinel.clone())?.get_multiplexed_async_connection_with_config(config).await?;
+        redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service).query_async(&mut conn).await
+    }
+
+    fn server(&self, host: &str, port: &str) -> Result<ConnectionInfo, String> {
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+        plain(&format!("{}://{}{host}:{port}/{}", self.scheme, self.access, self.database))
+    }
+}
+
+/// `[user:password@]host[:port][,host[:port]…]/service[/database][?sentinel_password=…]`
+fn watched(scheme: &'static str, rest: &str) -> Result<Watched, String> {
+    const FORM: &str = "write redis+sentinel://[user:password@]host:26379[,host:26379…]/SERVICE[/0]\
+                        [?sentinel_password=…]";
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let password = match query.split_once('=') {
+        Some(("sentinel_password", password)) => format!(":{password}@"),
+        Some(_) => return Err(format!("after ? only sentinel_password is known; {FORM}")),
+        None => String::new(),
+    };
+    let (access, rest) = rest.rsplit_once('@').map_or((String::new(), rest), |(a, rest)| (format!("{a}@"), rest));
+    let mut parts = rest.split('/');
+    let hosts = parts.next().unwrap_or_default();
+    let service = parts.next().unwrap_or_default().to_string();
+    let database = parts.next().unwrap_or("0").to_string();
+    if hosts.is_empty() || service.is_empty() || parts.next().is_some() {
+        return Err(FORM.into());
+    }
+    let sentinel = |host: &str| {
+        let port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let port = if port { String::new() } else { format!(":{SENTINEL_PORT}") };
+        plain(&format!("{scheme}://{password}{host}{port}"))
+    };
+    let sentinels = hosts.split(',').map(sentinel).collect::<Result<_, _>>()?;
+    let watched = Watched { sentinels, service, scheme, access, database, first: std::sync::Arc::default() };
+    watched.server("localhost", "6379").map_err(|_| FORM)?;
+    Ok(watched)
+}
+
+/// One server's address.
+fn plain(url: &str) -> Result<ConnectionInfo, String> {
+    let info = url.into_connection_info().map_err(|e| {
+        format!(
+            "not an address of Redis ({}); write redis://host:6379/0, rediss://…, unix:///path or \
+             redis+sentinel://host:26379,…/SERVICE",
+            e.category()
+        )
+    })?;
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let tcp = tcp.set_user_timeout(Duration::from_secs(10));
+    Ok(info.set_tcp_settings(tcp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentinels_are_read_from_the_address() {
+        let Ok(Place::Watched(w)) = Place::of("redis+sentinel://ow:pa%40ss@a.example,b.example:26380/main/2") else {
+            panic!("an address")
+        };
+        let shown: Vec<String> = w.sentinels.iter().map(|s| s.addr().to_string()).collect();
+        assert_eq!(shown, ["a.example:26379", "b.example:26380"]);
+        assert_eq!((w.service.as_str(), w.database.as_str()), ("main", "2"));
+        let server = w.server("10.0.0.7", "6390").expect("an address");
+        assert_eq!(server.addr().to_string(), "10.0.0.7:6390");
+        assert_eq!(server.redis_settings().username(), Some("ow"));
+        assert_eq!(server.redis_settings().password(), Some("pa@ss"));
+        assert!(w.server("::1", "6390").is_ok());
+    }
+
+    #[test]
+    fn a_wrong_address_is_told_without_quoting_it() {
+        for bad in [
+            "redis+sentinel://a.example",
+            "redis+sentinel:///main",
+            "redis+sentinel://a.example/main/0/1",
+            "redis+sentinel://u:canary@a.example/main?password=canary",
+            "redis+sentinel://u:canary@a.example/main/x",
+            "redis+cluster://u:canary@a.example",
+            "http://canary",
+        ] {
+            let said = Place::of(bad).err().unwrap_or_default();
+            assert!(!said.is_empty() && !said.contains("canary"), "{bad}: {said}");
+        }
+    }
+}

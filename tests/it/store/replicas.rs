@@ -1,0 +1,168 @@
+//! A primary with replicas: what is acknowledged is on one of them, and a failover is followed.
+
+use super::*;
+use crate::support::redis::{Redis, signal};
+use crate::support::seal;
+use orderwire::store::error::ErrorKind;
+use orderwire::store::work::Begun;
+use orderwire::store::{Durability, StoreOptions};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+/// Settings of a server that stops taking writes when it has no replica.
+const KEPT: &str = "bind 127.0.0.1\nappendonly yes\nappendfsync always\nsave \"\"\nmaxmemory-policy noeviction\n\
+                    min-replicas-to-write 1\nmin-replicas-max-lag 10\nrepl-diskless-sync-delay 0\n";
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+struct Server {
+    redis: Redis,
+    port: u16,
+}
+
+impl Server {
+    fn start(of: Option<u16>, kept: &str) -> Server {
+        let port = free_port();
+        let of = of.map(|primary| format!("replicaof 127.0.0.1 {primary}\n")).unwrap_or_default();
+        Server { redis: Redis::launch(&format!("port {port}\n{kept}{of}"), ""), port }
+    }
+
+    fn info(&self) -> String {
+        self.redis.ask(&["INFO", "replication"]).text()
+    }
+
+    fn has(&self, line: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !self.info().contains(line) {
+            assert!(Instant::now() < end, "no {line:?} in {}", self.info());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn options(url: String) -> StoreOptions {
+    StoreOptions { url: Some(url), prefix: support::prefix(), durability: Durability::Replicated, ..Default::default() }
+}
+
+/// A replica that stands still takes the acknowledgement away, and nothing else: the commit is in the primary, and
+/// its repeat, a duplicate, passes the fence too or is not acknowledged either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_acknowledged_that_no_replica_has() {
+    let w = World::new().await;
+    let primary = Server::start(None, KEPT);
+    let url = format!("redis://127.0.0.1:{}/0", primary.port);
+    let alone = Store::open(&options(url.clone()), seal()).await.err().unwrap();
+    assert_eq!(alone.kind, ErrorKind::Away);
+    assert!(alone.to_string().contains("needs a replica"), "{alone}");
+    let replica = Server::start(Some(primary.port), KEPT);
+    primary.has("min_slaves_good_slaves:1");
+    replica.has("master_link_status:up");
+    let store = Store::open(&options(url), seal()).await.unwrap();
+    assert_eq!(store.info().await.unwrap().durability, Durability::Replicated);
+    let m = store.member(&Unit::order(&ShopId::from("demo"), "1"));
+    // Many at once share a fence.
+    let many: Vec<_> =
+        (0..200_u64).map(|i| store.member(&Unit::order(&ShopId::from("many"), &i.to_string()))).collect();
+    let all = futures_util::future::join_all(
+        many.iter().zip(1000..).map(|(m, seen)| store.commit(m, w.news(&Record::default(), seen, 3600))),
+    );
+    assert!(all.await.into_iter().all(|c| matches!(c, Ok(Committed::Stored { .. }))));
+    let news = || w.news(&Record::default(), 1, 0);
+    replica.redis.freeze();
+    let said = store.commit(&m, news()).await.unwrap_err();
+    assert_eq!(said.kind, ErrorKind::Unreplicated, "{said}");
+    let again = store.commit(&m, news()).await.unwrap_err();
+    assert_eq!(again.kind, ErrorKind::Unreplicated, "a duplicate is no more certain than the first");
+    assert_eq!(store.read(&m).await.unwrap().items.len(), 1);
+    let leased = store.lease(m.partition(), 10, "w", 30_000).await.unwrap().remove(0);
+    let r = store.read(&m).await.unwrap();
+    let ask = BeginAsk {
+        leased: &leased,
+        items: vec![ended(r.items[0].clone(), State::Begun)],
+        revision: r.revision,
+        expires: w.after(3600),
+        channel: Tag::NONE,
+        envelope: None,
+    };
+    let begun = store.begin(std::slice::from_ref(&ask)).await.unwrap_err();
+    assert_eq!(begun.kind, ErrorKind::Unreplicated, "nothing is sent that a failover could forget");
+    replica.redis.thaw();
+    assert_eq!(store.commit(&m, news()).await.unwrap(), Committed::Duplicate);
+    assert_eq!(store.begin(&[ask]).await.unwrap(), [Begun::Go]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_goes_on_without_replicas_is_refused() {
+    let lone = KEPT.replace("min-replicas-to-write 1", "min-replicas-to-write 0");
+    let primary = Server::start(None, &lone);
+    let _replica = Server::start(Some(primary.port), &lone);
+    primary.has("connected_slaves:1");
+    let mut o = options(format!("redis://127.0.0.1:{}/0", primary.port));
+    let refused = Store::open(&o, seal()).await.err().unwrap();
+    assert_eq!(refused.kind, ErrorKind::Setup);
+    assert!(refused.to_string().contains("min-replicas-to-write"), "{refused}");
+    o.accept_risk = vec!["min-replicas".into()];
+    Store::open(&o, seal()).await.unwrap();
+}
+
+/// The primary is killed: the sentinel makes a replica the primary, and what was acknowledged is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_is_followed_and_loses_nothing_acknowledged() {
+    let w = World::new().await;
+    let primary = Server::start(None, KEPT);
+    let replicas = [Server::start(Some(primary.port), KEPT), Server::start(Some(primary.port), KEPT)];
+    primary.has("min_slaves_good_slaves:2");
+    replicas.iter().for_each(|r| r.has("master_link_status:up"));
+    let port = free_port();
+    let conf = format!(
+        "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 300\n\
+         sentinel failover-timeout main 2000\n",
+        primary.port
+    );
+    let sentinel = Redis::launch(&conf, "--sentinel");
+    let knows =
+        |what: &str| sentinel.ask(&["SENTINEL", "MASTERS"]).list().into_iter().any(|m| format!("{m:?}").contains(what));
+    let end = Instant::now() + Duration::from_secs(20);
+    while sentinel.ask(&["SENTINEL", "REPLICAS", "main"]).list().len() < 2 {
+        assert!(Instant::now() < end, "the sentinel finds no replicas");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!knows("nobody"));
+    // The first sentinel of the list is away.
+    let url = |name: &str| format!("redis+sentinel://127.0.0.1:1,127.0.0.1:{port}/{name}/0");
+    let unknown = Store::open(&options(url("other")), seal()).await.err().unwrap();
+    assert_eq!(unknown.kind, ErrorKind::Setup, "{unknown}");
+    let store = Store::open(&options(url("main")), seal()).await.unwrap();
+    let member = |i: u64| store.member(&Unit::order(&ShopId::from("demo"), &i.to_string()));
+    let mut acknowledged = Vec::new();
+    for i in 0..20 {
+        store.commit(&member(i), w.news(&Record::default(), i, 3600)).await.unwrap();
+        acknowledged.push(i);
+    }
+    let gone = primary.redis.ask(&["INFO", "server"]).text();
+    let pid = gone.lines().find_map(|l| l.strip_prefix("process_id:")).unwrap().trim().parse().unwrap();
+    signal(pid, "KILL");
+    let end = Instant::now() + Duration::from_secs(40);
+    let mut refused = 0;
+    for i in 20.. {
+        match store.commit(&member(i), w.news(&Record::default(), i, 3600)).await {
+            Ok(_) => {
+                acknowledged.push(i);
+                break;
+            }
+            Err(e) => {
+                assert!(e.passes(), "{e}");
+                refused += 1;
+            }
+        }
+        assert!(Instant::now() < end, "the new primary is not found: {refused} refused");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(refused > 0, "there was an outage");
+    for i in acknowledged {
+        assert_eq!(store.read(&member(i)).await.unwrap().items.len(), 1, "order {i} was acknowledged");
+    }
+    assert_eq!(store.audit().await.unwrap().bad, Vec::<String>::new());
+}
