@@ -1,7 +1,7 @@
 # The few commands of this project. `make demo` and `make test` set a fresh Debian machine up by themselves:
 # they need Rust (rustup.rs) and, where redis-server is missing, the rights to install a package.
 
-.PHONY: demo run test chaos lint bench needs
+.PHONY: demo run test chaos lint deny sbom bench needs
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -21,6 +21,16 @@ lint:                ## format, lints, docs
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+
+deny:                ## what may come into the binary: licences, bans, sources; advisories where ADVISORY_DB is a database
+	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny@0.20.2
+	cargo deny --offline --log-level error check bans licenses sources
+	.ci/advisories
+
+sbom:                ## target/orderwire.cdx.json: everything that is in the binary, as CycloneDX
+	@command -v cargo-cyclonedx >/dev/null || cargo install --locked --quiet cargo-cyclonedx@0.5.9
+	cargo cyclonedx --format json --describe binaries --override-filename orderwire
+	mv orderwire.json target/orderwire.cdx.json
 
 bench: needs         ## speed, as ratios measured side by side (minutes)
 	benches/run.sh

@@ -98,8 +98,7 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
             .with_context(|| format!("[server] listen = {}", settings.server.listen))?;
         public_at = Some(listener.local_addr()?);
         let workers = if settings.server.workers == 0 { num_threads() } else { settings.server.workers };
-        let server =
-            http::public(Arc::clone(&app), crate::pages::routes, listener, workers, settings.server.grace_secs)?;
+        let server = http::public(Arc::clone(&app), crate::pages::routes, listener, &settings.server, workers)?;
         servers.push(server.handle());
         tasks.push(spawn_server(server));
     }

@@ -1,7 +1,8 @@
 //! `GET|POST /callbacks/{channel}`.
 
 use super::body::{self, Budget};
-use super::hooks::{raw, refused, reply_with, said, unavailable};
+use super::hooks::{raw, refused, reply_with, said, shut_out, unavailable};
+use super::source::Sources;
 use crate::flow::App;
 use crate::flow::hear::{Answer, hear};
 use actix_web::http::{Method, StatusCode};
@@ -21,6 +22,7 @@ pub async fn callback(
     payload: Payload,
     app: Data<App>,
     budget: Data<Budget>,
+    sources: Data<Sources>,
 ) -> HttpResponse {
     if !matches!(*request.method(), Method::POST | Method::GET) {
         return HttpResponse::MethodNotAllowed().insert_header(("allow", "GET, POST")).finish();
@@ -29,20 +31,26 @@ pub async fn callback(
     if !app.has_channel(&channel) {
         return said(StatusCode::NOT_FOUND, "unknown channel");
     }
+    let (place, door) = (sources.of(&request), format!("channel/{channel}"));
+    if let Some(secs) = sources.shut(place, &door, app.clock.now()) {
+        return shut_out(secs);
+    }
     let body = match body::read(&request, payload, LIMIT, BODY, &budget).await {
         Ok(body) => body,
         Err(fault) => return refused(fault),
     };
     let raw = raw(&request, body.bytes.clone(), app.clock.now());
+    let behind = app.clone();
     let hearing = actix_web::rt::spawn(async move {
         let _held = body;
-        hear(&app, &channel, raw).await
+        hear(&behind, &channel, raw).await
     });
     match hearing.await {
         Ok(Answer::Heard(Some(words))) => HttpResponse::Ok().content_type("application/json").body(words),
         Ok(Answer::Heard(None)) => HttpResponse::Ok().json(serde_json::json!({ "ok": true })),
         Ok(Answer::Reply(reply)) => reply_with(&reply),
         Ok(Answer::Refused(_)) => {
+            sources.wrong(place, &door, app.clock.now());
             // A verification with a wrong token is 403 by Meta's contract, an unsigned event 401 by everybody's.
             let status =
                 if *request.method() == Method::GET { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };

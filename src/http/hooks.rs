@@ -1,6 +1,7 @@
 //! `POST /hooks/{platform}/{shop}`.
 
 use super::body::{self, Budget, Fault};
+use super::source::Sources;
 use crate::domain::webhook::RawWebhook;
 use crate::flow::App;
 use crate::flow::accept::{Answer, accept};
@@ -21,6 +22,7 @@ pub async fn hook(
     payload: Payload,
     app: Data<App>,
     budget: Data<Budget>,
+    sources: Data<Sources>,
 ) -> HttpResponse {
     if request.method() != Method::POST {
         return HttpResponse::MethodNotAllowed().insert_header(("allow", "POST")).json(json!({ "error": "POST only" }));
@@ -30,6 +32,11 @@ pub async fn hook(
         app.metrics.webhook("unknown", WebhookOutcome::UnknownShop);
         return said(StatusCode::NOT_FOUND, "unknown shop");
     };
+    let (place, door) = (sources.of(&request), format!("shop/{shop}"));
+    if let Some(secs) = sources.shut(place, &door, app.clock.now()) {
+        app.metrics.webhook(&shop, WebhookOutcome::ShutOut);
+        return shut_out(secs);
+    }
     let body = match body::read(&request, payload, limit, BODY, &budget).await {
         Ok(body) => body,
         Err(fault) => {
@@ -44,12 +51,18 @@ pub async fn hook(
     };
     let raw = raw(&request, body.bytes.clone(), app.clock.now());
     // A task of its own: a client that resets its connection cancels this handler, never a half-done accept.
+    let behind = app.clone();
     let accepting = actix_web::rt::spawn(async move {
         let _held = body;
-        accept(&app, &platform, &shop, raw).await
+        accept(&behind, &platform, &shop, raw).await
     });
     match accepting.await {
-        Ok(answer) => answered(answer),
+        Ok(answer) => {
+            if matches!(answer, Answer::Refused(_)) {
+                sources.wrong(place, &door, app.clock.now());
+            }
+            answered(answer)
+        }
         Err(_) => said(StatusCode::INTERNAL_SERVER_ERROR, "failed"),
     }
 }
@@ -80,6 +93,13 @@ pub fn refused(fault: Fault) -> HttpResponse {
         Fault::Busy => unavailable(),
         Fault::Broken => said(StatusCode::BAD_REQUEST, "broken off"),
     }
+}
+
+/// 429: too many signatures from there did not hold.
+pub fn shut_out(secs: u64) -> HttpResponse {
+    HttpResponse::TooManyRequests()
+        .insert_header(("retry-after", secs.to_string()))
+        .json(json!({ "error": "too many wrong signatures" }))
 }
 
 /// 503, with a time to come back.

@@ -14,6 +14,7 @@ mod callbacks;
 mod hooks;
 mod problem;
 pub mod settings;
+mod source;
 
 use crate::flow::App;
 use actix_web::body::MessageBody;
@@ -23,6 +24,8 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpResponse, HttpServer, web};
 use auth::Guard;
 use body::Budget;
+use settings::ServerSettings;
+use source::Sources;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -51,15 +54,17 @@ pub fn public(
     app: Arc<App>,
     pages: fn(&mut web::ServiceConfig),
     listener: TcpListener,
+    settings: &ServerSettings,
     workers: usize,
-    grace: u64,
 ) -> std::io::Result<Server> {
     let budget = web::Data::new(Budget::default());
+    let sources = web::Data::new(Sources::new(settings.proxies()));
     let app = web::Data::from(app);
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(app.clone())
             .app_data(budget.clone())
+            .app_data(sources.clone())
             .route("/hooks/{platform}/{shop}", web::route().to(hooks::hook))
             .route("/callbacks/{channel}", web::route().to(callbacks::callback))
             .configure(pages)
@@ -69,7 +74,7 @@ pub fn public(
         .workers(workers)
         .max_connections(CONNECTIONS)
         .client_request_timeout(HEAD)
-        .shutdown_timeout(grace)
+        .shutdown_timeout(settings.grace_secs)
         .disable_signals()
         .listen(listener)?
         .run())

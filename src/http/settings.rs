@@ -2,10 +2,11 @@
 
 use super::auth::Scope;
 use crate::domain::settings::{Mistake, Secret};
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The public door.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -21,6 +22,9 @@ pub struct ServerSettings {
     pub workers: usize,
     /// Seconds for what is under way when the process is told to stop.
     pub grace_secs: u64,
+    /// Networks of the proxies before this door, whose `X-Forwarded-For` is believed: only with them can a place that
+    /// shows wrong signatures be told from all others.
+    pub trusted_proxies: Vec<String>,
 }
 
 fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
@@ -31,24 +35,43 @@ fn address<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
 
 impl Default for ServerSettings {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: None, workers: 0, grace_secs: 25 }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            workers: 0,
+            grace_secs: 25,
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 
 impl ServerSettings {
     /// What is wrong with them.
     pub fn mistakes(&self) -> Vec<Mistake> {
-        let Some(text) = &self.public_url else { return Vec::new() };
-        let url = url::Url::parse(text).ok().filter(|u| u.scheme() == "https" && u.has_host());
-        let plain = url.is_some_and(|u| u.query().is_none() && u.fragment().is_none() && u.username().is_empty());
-        if plain {
-            return Vec::new();
-        }
-        vec![Mistake::new(
-            "public_url",
-            "write an https address without query or user, like https://notify.example.com: it stands in customers' messages",
-        )]
+        let wrong = |(i, text): (usize, &String)| {
+            let key = format!("trusted_proxies[{i}]");
+            net(text).is_none().then(|| Mistake::new(key, "write a network or an address, like 10.0.0.0/8 or fd00::1"))
+        };
+        let mut mistakes: Vec<Mistake> = self.trusted_proxies.iter().enumerate().filter_map(wrong).collect();
+        mistakes.extend(self.public_url.as_deref().and_then(wrong_public_url));
+        mistakes
     }
+
+    /// Networks whose word is believed.
+    pub fn proxies(&self) -> Vec<IpNet> {
+        self.trusted_proxies.iter().filter_map(|text| net(text)).collect()
+    }
+}
+
+fn net(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+fn wrong_public_url(text: &str) -> Option<Mistake> {
+    let url = url::Url::parse(text).ok().filter(|u| u.scheme() == "https" && u.has_host());
+    let plain = url.is_some_and(|u| u.query().is_none() && u.fragment().is_none() && u.username().is_empty());
+    let remedy = "write an https address without query or user, like https://notify.example.com: it stands in customers' messages";
+    (!plain).then(|| Mistake::new("public_url", remedy))
 }
 
 /// The admin door: never public.

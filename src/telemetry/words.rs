@@ -148,6 +148,8 @@ words! {
         TooLarge "too_large";
         /// Did not come in time.
         TooSlow "too_slow";
+        /// Too many signatures from its place did not hold.
+        ShutOut "shut_out";
         /// Redis could not take it.
         Unavailable "unavailable";
     }

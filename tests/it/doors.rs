@@ -6,5 +6,6 @@ mod admin;
 mod bad_input;
 mod outage;
 mod page;
+mod places;
 mod settings;
 mod silence;
