@@ -107,62 +107,119 @@ async fn a_primary_that_goes_on_without_replicas_is_refused() {
     Store::open(&o, seal()).await.unwrap();
 }
 
+/// A primary with two replicas, watched by a sentinel.
+struct Watched {
+    primary: Server,
+    replicas: [Server; 2],
+    _sentinel: Redis,
+    /// `store.url`, with the service's name still to come.
+    url: String,
+}
+
+impl Watched {
+    fn start() -> Watched {
+        let primary = Server::start(None, KEPT);
+        let replicas = [Server::start(Some(primary.port), KEPT), Server::start(Some(primary.port), KEPT)];
+        primary.has("min_slaves_good_slaves:2");
+        replicas.iter().for_each(|r| r.has("master_link_status:up"));
+        let port = free_port();
+        let conf = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n",
+            primary.port
+        );
+        let sentinel = Redis::launch(&conf, "--sentinel");
+        let end = Instant::now() + Duration::from_secs(20);
+        while sentinel.ask(&["SENTINEL", "REPLICAS", "main"]).list().len() < 2 {
+            assert!(Instant::now() < end, "the sentinel finds no replicas");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // The first sentinel of the list is away.
+        Watched {
+            primary,
+            replicas,
+            _sentinel: sentinel,
+            url: format!("redis+sentinel://127.0.0.1:1,127.0.0.1:{port}"),
+        }
+    }
+
+    fn options(&self, service: &str) -> StoreOptions {
+        options(format!("{}/{service}/0", self.url))
+    }
+}
+
+/// Commits one order after the other until one is taken; gives the number of those that were refused before.
+async fn until_taken(store: &Store, w: &World, from: u64) -> (u64, u32) {
+    let end = Instant::now() + Duration::from_secs(40);
+    let mut refused = 0;
+    for i in from.. {
+        match store.commit(&numbered(store, i), w.news(&Record::default(), i, 3600)).await {
+            Ok(_) => return (i, refused),
+            Err(e) => assert!(e.passes(), "{e}"),
+        }
+        refused += 1;
+        assert!(Instant::now() < end, "the new primary is not found: {refused} refused");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    unreachable!("numbers do not end")
+}
+
+fn numbered(store: &Store, i: u64) -> Member {
+    store.member(&Unit::order(&ShopId::from("demo"), &i.to_string()))
+}
+
+async fn all_there(store: &Store, acknowledged: &[u64]) {
+    for i in acknowledged {
+        assert_eq!(store.read(&numbered(store, *i)).await.unwrap().items.len(), 1, "order {i} was acknowledged");
+    }
+    assert_eq!(store.audit().await.unwrap().bad, Vec::<String>::new());
+}
+
 /// The primary is killed: the sentinel makes a replica the primary, and what was acknowledged is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failover_is_followed_and_loses_nothing_acknowledged() {
     let w = World::new().await;
-    let primary = Server::start(None, KEPT);
-    let replicas = [Server::start(Some(primary.port), KEPT), Server::start(Some(primary.port), KEPT)];
-    primary.has("min_slaves_good_slaves:2");
-    replicas.iter().for_each(|r| r.has("master_link_status:up"));
-    let port = free_port();
-    let conf = format!(
-        "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 300\n\
-         sentinel failover-timeout main 2000\n",
-        primary.port
-    );
-    let sentinel = Redis::launch(&conf, "--sentinel");
-    let knows =
-        |what: &str| sentinel.ask(&["SENTINEL", "MASTERS"]).list().into_iter().any(|m| format!("{m:?}").contains(what));
-    let end = Instant::now() + Duration::from_secs(20);
-    while sentinel.ask(&["SENTINEL", "REPLICAS", "main"]).list().len() < 2 {
-        assert!(Instant::now() < end, "the sentinel finds no replicas");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert!(!knows("nobody"));
-    // The first sentinel of the list is away.
-    let url = |name: &str| format!("redis+sentinel://127.0.0.1:1,127.0.0.1:{port}/{name}/0");
-    let unknown = Store::open(&options(url("other")), seal()).await.err().unwrap();
+    let watched = Watched::start();
+    let unknown = Store::open(&watched.options("other"), seal()).await.err().unwrap();
     assert_eq!(unknown.kind, ErrorKind::Setup, "{unknown}");
-    let store = Store::open(&options(url("main")), seal()).await.unwrap();
-    let member = |i: u64| store.member(&Unit::order(&ShopId::from("demo"), &i.to_string()));
-    let mut acknowledged = Vec::new();
-    for i in 0..20 {
-        store.commit(&member(i), w.news(&Record::default(), i, 3600)).await.unwrap();
-        acknowledged.push(i);
+    let store = Store::open(&watched.options("main"), seal()).await.unwrap();
+    let mut acknowledged: Vec<u64> = (0..20).collect();
+    for i in &acknowledged {
+        store.commit(&numbered(&store, *i), w.news(&Record::default(), *i, 3600)).await.unwrap();
     }
-    let gone = primary.redis.ask(&["INFO", "server"]).text();
-    let pid = gone.lines().find_map(|l| l.strip_prefix("process_id:")).unwrap().trim().parse().unwrap();
-    signal(pid, "KILL");
-    let end = Instant::now() + Duration::from_secs(40);
-    let mut refused = 0;
-    for i in 20.. {
-        match store.commit(&member(i), w.news(&Record::default(), i, 3600)).await {
-            Ok(_) => {
-                acknowledged.push(i);
-                break;
-            }
-            Err(e) => {
-                assert!(e.passes(), "{e}");
-                refused += 1;
-            }
-        }
-        assert!(Instant::now() < end, "the new primary is not found: {refused} refused");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    signal(watched.primary.redis.pid(), "KILL");
+    let (taken, refused) = until_taken(&store, &w, 20).await;
     assert!(refused > 0, "there was an outage");
-    for i in acknowledged {
-        assert_eq!(store.read(&member(i)).await.unwrap().items.len(), 1, "order {i} was acknowledged");
+    acknowledged.push(taken);
+    all_there(&store, &acknowledged).await;
+}
+
+/// The primary stands still until it is replaced, and then goes on as if nothing had been: nothing is acknowledged
+/// by it any more, and what was acknowledged by either is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_comes_back_after_its_replacement_acknowledges_nothing() {
+    let w = World::new().await;
+    let watched = Watched::start();
+    let store = Store::open(&watched.options("main"), seal()).await.unwrap();
+    // Somebody who knows only the old address.
+    let mut o = watched.options("main");
+    o.url = Some(format!("redis://127.0.0.1:{}/0", watched.primary.port));
+    let astray = Store::open(&o, seal()).await.unwrap();
+    store.commit(&numbered(&store, 0), w.news(&Record::default(), 0, 3600)).await.unwrap();
+    watched.primary.redis.freeze();
+    let (taken, _) = until_taken(&store, &w, 1).await;
+    watched.primary.redis.thaw();
+    let mut acknowledged = vec![0, taken];
+    for i in 1000..1100 {
+        // It must not be acknowledged by the one left behind, whatever it believes to be.
+        if astray.commit(&numbered(&astray, i), w.news(&Record::default(), i, 3600)).await.is_ok() {
+            acknowledged.push(i);
+        }
+        store.commit(&numbered(&store, i + 1000), w.news(&Record::default(), i + 1000, 3600)).await.unwrap();
+        acknowledged.push(i + 1000);
     }
-    assert_eq!(store.audit().await.unwrap().bad, Vec::<String>::new());
+    // Replicas of one primary only, in the end.
+    let primaries = watched.replicas.iter().filter(|r| r.info().contains("role:master")).count();
+    assert_eq!(primaries, 1);
+    all_there(&store, &acknowledged).await;
 }

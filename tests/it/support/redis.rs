@@ -99,6 +99,11 @@ impl Redis {
         format!("unix://{}", self.socket().display())
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Stops it where it stands: its clients get no answer, and no error either.
     pub fn freeze(&self) {
         signal(self.pid, "STOP");
