@@ -234,7 +234,10 @@ impl InHand {
             milestone::by_tag(lead.milestone).map_or(crate::domain::milestone::Purpose::Status, |m| m.purpose);
         let form = self.kept.get(&lead.no).map_or(Form::Free, |e| e.form);
         let mut item = lead.clone();
-        outcome::unsure(&mut item, &Sent { account, place: 0, form, purpose, again: lead.attempts > 1, now });
+        outcome::unsure(
+            &mut item,
+            &Sent { account, place: 0, form, purpose, again: lead.attempts > 1, probe: false, now },
+        );
         item.state
     }
 

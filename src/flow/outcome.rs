@@ -31,6 +31,8 @@ pub struct Sent<'a> {
     pub purpose: Purpose,
     /// The item may have been told before (it was `again`).
     pub again: bool,
+    /// It tried out whether a channel that failed again and again works anew.
+    pub probe: bool,
     /// Now.
     pub now: Timestamp,
 }
@@ -58,7 +60,9 @@ pub fn apply(item: &mut Owed, verdict: &Verdict, sent: &Sent<'_>) -> Consequence
             };
             item.not_before = plus_secs(now, delay);
             consequence.again_now = at_once;
-            if waits || at_once {
+            // A failed probe says nothing of the message: whoever happens to be the probe of a long outage must not
+            // die of it.
+            if waits || at_once || sent.probe {
                 item.attempts = item.attempts.saturating_sub(1);
             } else if item.attempts >= MAX_ATTEMPTS {
                 (item.state, item.reason) = (dead_or_unsure(sent.again), Some(Reason::AttemptsSpent));

@@ -52,6 +52,7 @@ pub async fn send_all(app: &App, mut order: InHand) -> Settle {
             form: sending.go.form,
             purpose: sending.purpose,
             again: sending.again,
+            probe: sending.permit.probes(),
             now,
         };
         let mut consequence = outcome::Consequence::default();

@@ -10,6 +10,7 @@ mod line;
 mod messenger;
 mod optout;
 mod orders;
+mod outage;
 mod quiet;
 mod receipts;
 mod retries;
