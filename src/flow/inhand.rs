@@ -360,6 +360,15 @@ impl InHand {
         }
     }
 
+    /// The items of a send that are still open do not go again before.
+    pub fn not_before(&mut self, sending: &Sending, at: Timestamp) {
+        for no in std::iter::once(sending.lead).chain(sending.go.joined.iter().copied()) {
+            if let Some(item) = self.item_mut(no).filter(|i| i.state.is_open()) {
+                item.not_before = item.not_before.max(at);
+            }
+        }
+    }
+
     /// `begin` said no: the items are again what they were. Where it gave no answer (`None`) it may have been
     /// executed, so they are written back as they were: left as begun, the next holder would take them for
     /// told.

@@ -114,14 +114,14 @@ fn delay_of(item: &Owed, after: Option<i64>) -> i64 {
     backoff(item.attempts, after, seed).max(1)
 }
 
-/// Feeds the account's breaker, and stops the account for all pods where the verdict says so.
+/// Feeds the account's breaker, and stops the account for all pods where the verdict says so; gives until when.
 pub async fn teach(
     app: &App,
     account: &Account,
     verdict: &Verdict,
     pause: Option<(Timestamp, Reason)>,
     took: std::time::Duration,
-) {
+) -> Option<Timestamp> {
     let now = app.clock.now();
     let theirs = match verdict {
         Verdict::Unsure { .. } => true,
@@ -140,13 +140,13 @@ pub async fn teach(
     } else {
         account.worked(took);
     }
-    if let Some((until, reason)) = stop {
-        account.set_pause(Some((until, reason)));
-        tracing::error!(channel = %account.id, reason = reason.as_str(), until = %until, "the channel stands still; its messages stay owed");
-        if let Err(error) = app.store.pause(account.tag, until, reason).await {
-            tracing::warn!(%error, "the pause could not be shared with other pods");
-        }
+    let (until, reason) = stop?;
+    account.set_pause(Some((until, reason)));
+    tracing::error!(channel = %account.id, reason = reason.as_str(), until = %until, "the channel stands still; its messages stay owed");
+    if let Err(error) = app.store.pause(account.tag, until, reason).await {
+        tracing::warn!(%error, "the pause could not be shared with other pods");
     }
+    Some(until)
 }
 
 /// The moment an order is to be looked at again: the earliest of what its open items wait for.

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// Left of the lease, beside the channel's own time-out, for a send to be worth beginning.
 const MARGIN: Duration = Duration::from_secs(2);
+/// So long after the others a message that failed as the probe of a channel comes back.
+const AFTER_PROBE_SECS: i64 = 5;
 /// Characters of a provider's words kept in the ledger.
 const DETAIL: usize = 200;
 
@@ -65,7 +67,11 @@ pub async fn send_all(app: &App, mut order: InHand) -> Settle {
             all.pause = all.pause.or(one.pause);
         });
         order.again_now |= consequence.again_now;
-        outcome::teach(app, account, &verdict, consequence.pause, took).await;
+        let stands = outcome::teach(app, account, &verdict, consequence.pause, took).await;
+        if let Some(until) = stands.filter(|_| sending.permit.probes()) {
+            // The next probe is somebody else, if there is anybody: one bad message must not keep a channel shut.
+            order.not_before(sending, plus_secs(until, AFTER_PROBE_SECS));
+        }
         learn(app, sending, &verdict, &member).await;
     }
     drop(sends);
