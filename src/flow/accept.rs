@@ -118,6 +118,10 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
 
 async fn store(app: &App, shop: &Arc<Shop>, raw: &RawWebhook, dedupe: &str, told: Told) -> Result<Answer, AcceptError> {
     match told {
+        Told::Notice(notice) => {
+            super::erase::asked_by_shop(app, shop, notice).await?;
+            Ok(Answer::Taken(WebhookOutcome::Taken))
+        }
         Told::NoInterest(_) => Ok(Answer::Taken(WebhookOutcome::Ignored)),
         Told::Check(what) => {
             tracing::info!(shop = %shop.rules.id, what, "connectivity check received: the webhook works");

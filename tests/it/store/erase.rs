@@ -13,6 +13,9 @@ use orderwire::store::operators::Changed;
 use orderwire::store::rewrite::Log;
 use orderwire::store::work::{Begun, Settled};
 
+/// An entry of a stream: its id and its fields.
+type Streamed = (String, Vec<(String, Vec<u8>)>);
+
 fn gone(r: &Record) -> Vec<(Owed, Owed)> {
     let end =
         |i: &Owed| (i.clone(), Owed { reason: Some(Reason::Redacted), address: 0, ..ended(i.clone(), State::Skipped) });
@@ -202,8 +205,7 @@ async fn unreadable_webhooks_go_to_the_last_byte() {
     let sealed = |w: &mut World| -> Vec<Vec<u8>> {
         let mut found = Vec::new();
         for tag in TAGS {
-            let entries: Vec<(String, Vec<(String, Vec<u8>)>)> =
-                w.ask(&["XRANGE", &format!("{prefix}:{{{tag}}}:odd"), "-", "+"]);
+            let entries: Vec<Streamed> = w.ask(&["XRANGE", &format!("{prefix}:{{{tag}}}:odd"), "-", "+"]);
             found.extend(entries.into_iter().map(|(_, mut fields)| fields.remove(0).1));
         }
         found
