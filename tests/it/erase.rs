@@ -34,9 +34,33 @@ async fn ask(relay: &Relay, method: &str, target: &str, body: Value) -> Answer {
 }
 
 async fn post(relay: &Relay, topic: &str, body: &Value) -> String {
-    let answer = relay.post(&shopify(topic, body.to_string().as_bytes())).await;
-    assert_eq!(answer.status, 200, "{topic}: {}", answer.body);
-    answer.json()["result"].as_str().unwrap().to_string()
+    let webhook = shopify(topic, body.to_string().as_bytes());
+    // A relay that has no answer of Redis in time (a busy machine) says so, and is asked again, as shops do: what it
+    // had stored all the same is then a duplicate.
+    for attempt in 0..5 {
+        let answer = relay.post(&webhook).await;
+        if answer.status != 503 {
+            assert_eq!(answer.status, 200, "{topic}: {}", answer.body);
+            let word = answer.json()["result"].as_str().unwrap().to_string();
+            return if attempt > 0 && word == "duplicate" { "taken".into() } else { word };
+        }
+    }
+    panic!("the relay took nothing in five tries")
+}
+
+/// Every page of all that is kept of somebody.
+async fn export(relay: &Relay, mut whom: Value) -> Vec<Value> {
+    let mut pages = Vec::new();
+    loop {
+        let answer = ask(relay, "POST", "/api/v1/export", whom.clone()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let page = answer.json();
+        whom["cursor"] = page["cursor"].clone();
+        pages.push(page);
+        if whom["cursor"].is_null() {
+            return pages;
+        }
+    }
 }
 
 fn redact(orders: &[u64]) -> Value {
@@ -58,8 +82,8 @@ fn stranger(id: u64) -> Value {
 /// Everything is done that there is to do.
 async fn done(relay: &Relay) {
     until("every duty is done", || async {
-        while erase::work(&relay.app).await.unwrap() {}
-        let (open, _) = erase::list(&relay.app).await.unwrap();
+        while erase::work(&relay.app).await.ok()? {}
+        let (open, _) = erase::list(&relay.app).await.ok()?;
         open.iter().all(|(_, d)| d.kind == Kind::HandOut).then_some(())
     })
     .await;
@@ -130,7 +154,12 @@ async fn a_message_on_its_way_when_its_order_is_erased_goes_once_and_writes_noth
     let (told, heard) = std::sync::mpsc::channel();
     let (free, wait) = std::sync::mpsc::channel::<()>();
     let (told, wait) = (std::sync::Mutex::new(told), std::sync::Mutex::new(wait));
-    let line = Provider::start(move |_| {
+    const PUSH: &str = "POST /v2/bot/message/push";
+    let line = Provider::start(move |seen| {
+        // The relay asks for its quota too.
+        if !seen.line.starts_with(PUSH) {
+            return (404, json!({}));
+        }
         told.lock().unwrap().send(()).unwrap();
         wait.lock().unwrap().recv().unwrap_err();
         (200, json!({ "sentMessages": [{ "id": "1" }] }))
@@ -149,7 +178,7 @@ async fn a_message_on_its_way_when_its_order_is_erased_goes_once_and_writes_noth
     .await;
     let states: Vec<&str> = view["items"].as_array().unwrap().iter().filter_map(|i| i["state"].as_str()).collect();
     assert!(states.contains(&"unsure") && view["erased"].is_string() && view["ledger"] == json!([]), "{view:#}");
-    assert_eq!(line.seen().len(), 1, "and is not sent again");
+    assert_eq!(line.seen_at(PUSH).len(), 1, "and is not sent again");
     assert_eq!(relay.app.store.audit().await.unwrap().bad, Vec::<String>::new());
 }
 
@@ -221,13 +250,19 @@ async fn a_wish_for_data_waits_for_an_operator_and_is_answered_with_all_there_is
     for whom in
         [json!({ "shop": "shopi", "request": id }), json!({ "shop": "shopi", "customer": EMAIL.to_uppercase() })]
     {
-        let data = ask(&relay, "POST", "/api/v1/export", whom).await;
-        assert_eq!(data.status, 200, "{}", data.body);
+        let pages = export(&relay, whom).await;
+        let text: String = pages.iter().map(Value::to_string).collect();
         for word in [EMAIL, PHONE, NAME, LINE_USER] {
-            assert!(data.body.contains(word), "{word} in {}", data.body);
+            assert!(text.contains(word), "{word} in {text}");
         }
-        assert!(!data.body.contains("other@example.org"));
-        assert_eq!(data.json()["orders"].as_array().unwrap().len(), 1);
+        assert!(!text.contains("other@example.org"));
+        let ids: Vec<&str> = pages
+            .iter()
+            .flat_map(|p| p["orders"].as_array().unwrap())
+            .filter_map(|o| o["kept"]["id"].as_str())
+            .collect();
+        // A walk may meet an order twice.
+        assert!(!ids.is_empty() && ids.iter().all(|id| *id == "51"), "{ids:?}");
     }
     let answered = || ask(&relay, "POST", "/api/v1/export/answered", json!({ "request": id }));
     assert_eq!((answered().await.status, answered().await.status), (200, 404));
