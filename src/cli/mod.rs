@@ -13,6 +13,7 @@ mod example;
 mod mock;
 mod order;
 mod out;
+mod people;
 mod queue;
 mod replay;
 mod serve;
@@ -70,6 +71,10 @@ enum Command {
     Queue(queue::Args),
     /// The channels as they stand.
     Channels(queue::ChannelsArgs),
+    /// Erase an order, a customer, or everything of a shop. Dry unless --yes.
+    Redact(people::Redact),
+    /// Print all that is kept of a customer, as JSON.
+    Export(people::Export),
     /// Ask a running relay whether it is ready.
     Health(ask::HealthArgs),
 }
@@ -116,6 +121,8 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Replay(args) => replay::run(&args, config).await,
             Command::Queue(args) => queue::run(&args, config).await,
             Command::Channels(args) => queue::channels(&args, config).await,
+            Command::Redact(args) => people::redact(&args, config).await,
+            Command::Export(args) => people::export(&args, config).await,
             Command::Health(args) => ask::health(&args, config).await,
         }
     })

@@ -3,8 +3,8 @@
 use super::clock::Timestamp;
 use super::ids::OrderId;
 use super::order::{
-    Edit, Head, Hold, Note, ParcelState, PayHow, PaymentState, PickupStore, Refund, ReturnLabel, ReturnState, Stage,
-    Tracking, Transaction,
+    Contact, Edit, Head, Hold, Note, Order, ParcelState, PayHow, PaymentState, PickupStore, Refund, ReturnLabel,
+    ReturnState, Stage, Tracking, Transaction,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,46 @@ pub struct JoinKey {
     pub kind: String,
     /// The platform's id of it, without decoration (the number of a `gid://`).
     pub id: String,
+}
+
+impl JoinKey {
+    /// The things that are known to belong to this order, of every kind they may be: a hold's group is what the
+    /// warehouse works on.
+    pub fn all_of(order: &Order) -> Vec<JoinKey> {
+        let parcels = order.parcels.iter().map(|p| ("fulfillment", p.id.as_str()));
+        let returns = order.returns.iter().map(|r| ("return", r.id.as_str()));
+        let groups = order.holds.iter().filter_map(|h| h.id.rsplit_once('/'));
+        let works = groups.map(|(group, _)| ("fulfillment_order", group));
+        let mut keys: Vec<_> = parcels.chain(returns).chain(works).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().map(|(kind, id)| JoinKey { kind: kind.into(), id: id.into() }).collect()
+    }
+}
+
+/// What a shop's platform asks about people's data, or tells of the relay's own place in the shop. The widest
+/// effects a webhook can have: each must be plain from the signed body itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// Erase what is kept of a customer.
+    EraseCustomer {
+        /// Who: id, e-mail, phone, as far as told.
+        person: Contact,
+        /// Orders that the platform names; whatever else is theirs goes too.
+        orders: Vec<OrderId>,
+    },
+    /// Erase everything of the shop.
+    EraseShop,
+    /// Hand out what is kept of a customer.
+    HandOut {
+        /// Who.
+        person: Contact,
+        /// Orders that the platform names.
+        orders: Vec<OrderId>,
+    },
+    /// The app was removed from the shop: nothing more is told.
+    Left,
 }
 
 /// One webhook's meaning.
@@ -54,6 +94,8 @@ pub struct OrderEvent {
 pub enum Told {
     /// It told something about orders.
     Events(Vec<OrderEvent>),
+    /// It asks about people's data, or tells that the shop left.
+    Notice(Notice),
     /// Genuine and none of our business (a draft cart, a product, an unknown topic); the word says which.
     NoInterest(&'static str),
     /// A connectivity check (Shopify's sample notification): recorded, never told to anybody.

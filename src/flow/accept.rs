@@ -124,6 +124,10 @@ async fn store(
     told: Told,
 ) -> Result<Answer, AcceptError> {
     match told {
+        Told::Notice(notice) => {
+            super::erase::asked_by_shop(app, shop, notice).await?;
+            Ok(Answer::Taken(WebhookOutcome::Taken))
+        }
         Told::NoInterest(_) => Ok(Answer::Taken(WebhookOutcome::Ignored)),
         Told::Check(what) => {
             tracing::info!(shop = %shop.rules.id, what, "connectivity check received: the webhook works");
@@ -199,6 +203,9 @@ pub async fn fold(
         // which spares a round trip; where it is not, the commit says so and nothing is lost.
         let unread = attempt == 0 && newborn(event);
         let record = if unread { Record::default() } else { app.store.read(&member).await? };
+        if record.erased.is_some() {
+            return let_go(app, shop, event).await;
+        }
         if record.seen.iter().any(|(digest, _)| seen.contains(digest)) {
             return Ok(WebhookOutcome::Duplicate);
         }
@@ -218,6 +225,14 @@ pub async fn fold(
         }
     }
     Err(AcceptError::Contended)
+}
+
+/// News of an order that was erased: it must not come back by a webhook that is repeated or late, nor by one that
+/// a person found and sends again.
+async fn let_go(app: &App, shop: &Shop, event: &OrderEvent) -> Result<WebhookOutcome, AcceptError> {
+    app.store.erase_joins(&shop.rules.id, &event.joins).await?;
+    tracing::info!(shop = %shop.rules.id, topic = event.topic, "a webhook about an erased order was let go");
+    Ok(WebhookOutcome::Erased)
 }
 
 /// The order as it is after the event, and all that must be written for it.

@@ -35,6 +35,9 @@ pub struct OrderView {
     pub parcels: Vec<(String, Option<String>)>,
     /// Where it came from.
     pub source: Option<String>,
+    /// When its contents were erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Timestamp>,
     /// Items.
     pub items: Vec<ItemView>,
     /// Ledger, oldest first.
@@ -104,11 +107,18 @@ pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> 
     let shop = live.shops.get(&ShopId::from(shop)).ok_or(Fault::UnknownShop)?;
     let member = app.store.member(&Unit::order(&shop.rules.id, id));
     let record = app.store.read(&member).await?;
-    let snapshot = record.snapshot.as_deref().ok_or(Fault::Unknown)?;
-    let order = super::accept::read_order(snapshot)?;
+    let order = match (record.snapshot.as_deref(), record.erased) {
+        (Some(snapshot), _) => super::accept::read_order(snapshot)?,
+        // Its contents are gone; what became of each message is not.
+        (None, Some(erased)) => Order::new(shop.rules.id.clone(), id.into(), erased),
+        (None, None) => return Err(Fault::Unknown),
+    };
     let ledger = app.store.ledger(&member).await?;
     let now = app.clock.now();
-    let decisions = would(app, &member, &record, &order, now).await?;
+    let decisions = match record.erased {
+        Some(_) => Vec::new(),
+        None => would(app, &member, &record, &order, now).await?,
+    };
     let items = record.items.iter().map(|i| view(app, &order, i, &ledger, &decisions)).collect();
     Ok(OrderView {
         shop: shop.rules.id.to_string(),
@@ -119,6 +129,7 @@ pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> 
         stage: order.stage.now().map(word),
         parcels: order.parcels.iter().map(|p| (p.id.clone(), p.state.now().map(word))).collect(),
         source: order.head().map(|h| h.source.kind.as_str().to_string()),
+        erased: record.erased,
         items,
         ledger,
     })

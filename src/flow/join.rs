@@ -14,7 +14,10 @@ use crate::domain::ids::{Digest8, OrderId, Tag};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::owed::{Owed, State};
 use crate::platform::{AskFault, Question};
+use crate::store::erase::Remains;
 use crate::store::keys::{Unit, UnitKind};
+use crate::store::messages::Join;
+use crate::store::operators::Changed;
 use crate::store::order::{Commit, Committed, Record};
 use crate::store::work::{Dest, Leased, Settle};
 use crate::telemetry::WebhookOutcome;
@@ -50,9 +53,12 @@ pub async fn point(
 ) -> Result<WebhookOutcome, AcceptError> {
     if let About::Join(key) = &event.about
         && !event.refetch
-        && let Some(order) = app.store.find_join(&shop.rules.id, key).await?
     {
-        return fold(app, shop, &order, event, seen).await;
+        match app.store.find_join(&shop.rules.id, key).await? {
+            Join::Order(order) => return fold(app, shop, &order, event, seen).await,
+            Join::Erased => return Ok(WebhookOutcome::Erased),
+            Join::Unknown => {}
+        }
     }
     if event.refetch && shop.access.api.is_none() {
         // It says that something changed, not what; the snapshot that tells it is a webhook of its own.
@@ -177,6 +183,8 @@ enum Joined {
     Done,
     /// Look again at.
     Later(Timestamp),
+    /// Its order was erased, and so must it be.
+    Erased,
     /// The shop will not say.
     Never(String),
 }
@@ -194,13 +202,33 @@ pub async fn work(app: &App, leased: Leased, record: Record) -> Option<Settle> {
         None => Joined::Never("the shop is no longer configured".into()),
         Some(shop) => resolve(app, shop, &waiting, &record, now).await,
     };
+    if matches!(joined, Joined::Erased) {
+        return erase(app, leased, &record, now).await;
+    }
     Some(settle(leased, record, joined, now))
+}
+
+/// What waited for an order that was erased goes too. Dies before: the lease ends and the next holder does it.
+async fn erase(app: &App, leased: Leased, record: &Record, now: Timestamp) -> Option<Settle> {
+    match app.store.erase(&leased.member, record, &[], now, Remains::Nothing).await {
+        Ok(Changed::Ok) => None,
+        // More came for it meanwhile.
+        Ok(Changed::Conflict) => Some(Settle::unchanged(leased, record.revision, record.wakes, Dest::Ready)),
+        Err(error) => {
+            tracing::warn!(%error, "what waited for an erased order could not be erased yet");
+            Some(Settle::unchanged(leased, record.revision, record.wakes, Dest::Wait(plus_secs(now, 5))))
+        }
+    }
 }
 
 async fn resolve(app: &App, shop: &Shop, waiting: &Waiting, record: &Record, now: Timestamp) -> Joined {
     let known = match &waiting.about {
         About::Order(id) => Some(id.clone()),
-        About::Join(key) => app.store.find_join(&shop.rules.id, key).await.ok().flatten(),
+        About::Join(key) => match app.store.find_join(&shop.rules.id, key).await {
+            Ok(Join::Order(order)) => Some(order),
+            Ok(Join::Erased) => return Joined::Erased,
+            Ok(Join::Unknown) | Err(_) => None,
+        },
     };
     let refetch = waiting.events.iter().any(|(e, _)| e.refetch);
     let order = match (known, refetch) {
@@ -220,9 +248,13 @@ async fn resolve(app: &App, shop: &Shop, waiting: &Waiting, record: &Record, now
         },
     };
     for (event, seen) in waiting.events.iter().filter(|(e, _)| !e.refetch) {
-        if let Err(error) = fold(app, shop, &order, event, seen).await {
-            tracing::warn!(shop = %shop.rules.id, %error, "a joined webhook could not be folded in yet");
-            return Joined::Later(plus_secs(now, 5));
+        match fold(app, shop, &order, event, seen).await {
+            Ok(WebhookOutcome::Erased) => return Joined::Erased,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(shop = %shop.rules.id, %error, "a joined webhook could not be folded in yet");
+                return Joined::Later(plus_secs(now, 5));
+            }
         }
     }
     Joined::Done
@@ -265,6 +297,8 @@ fn settle(leased: Leased, record: Record, joined: Joined, now: Timestamp) -> Set
         }
     };
     match joined {
+        // Erased by the caller, before it comes here.
+        Joined::Erased => {}
         Joined::Done => end(&mut items, State::Sent, None, &mut ledger),
         Joined::Never(why) => {
             tracing::error!(why, "a webhook that names no order could not be joined: {}", Reason::Unjoinable.remedy());

@@ -1,6 +1,7 @@
 //! **flow** — floor 2: the order of steps.
 //!
-//! Knows: `accept deliver hear sweep`, pacing, worker loops, operators' questions (`replay explain`).
+//! Knows: `accept deliver hear sweep`, pacing, worker loops, what is done about people's data (`erase`), operators'
+//! questions (`replay explain`).
 //! Must not know: Redis commands, vendor JSON, web types; it takes no decision about *meaning*.
 //! May use: domain, seal, platform, milestone, plan, words, channel, store, telemetry
 //! How to add one: a step is one function that reads top to bottom; before it is written, its comment says
@@ -11,6 +12,7 @@ pub mod account;
 pub mod batch;
 pub mod crash;
 pub mod deliver;
+pub mod erase;
 pub mod explain;
 pub mod hear;
 pub mod inhand;

@@ -12,6 +12,7 @@ pub mod auth;
 mod body;
 mod callbacks;
 mod hooks;
+mod people;
 mod problem;
 pub mod settings;
 mod source;
@@ -95,6 +96,7 @@ pub fn admin(status: Arc<Status>, guard: Guard, listener: TcpListener) -> std::i
             .app_data(web::QueryConfig::default().error_handler(api::bad_query))
             .configure(admin::routes)
             .configure(api::routes)
+            .configure(people::routes)
             .default_service(web::route().to(api::nothing_here))
             .wrap(from_fn(keep))
     });

@@ -29,7 +29,7 @@ pub use decide::decide;
 pub use fate::refresh;
 pub use owe::{Owing, owe};
 pub use reach::{Reach, reach};
-pub use recipient::{addresses_for, e164};
+pub use recipient::{addresses_for, addresses_of, e164, is_of};
 pub use retry::{AfterUnsure, MAX_ATTEMPTS, after_unsure, backoff};
 pub use route::{Known, Route, RouteSettings, check_tags};
 pub use situation::{ChannelView, Situation};

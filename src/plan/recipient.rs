@@ -1,6 +1,6 @@
 //! Whom an order lets us reach, and phone numbers in their one normal form.
 
-use crate::domain::order::Order;
+use crate::domain::order::{Contact, Order};
 use crate::domain::shop::ShopRules;
 use phonenumber::Type;
 use phonenumber::metadata::DATABASE;
@@ -17,15 +17,43 @@ pub fn addresses_for(order: &Order, rules: &ShopRules, scheme: &str) -> Vec<Stri
     let Some(head) = order.head() else {
         return Vec::new();
     };
-    let contact = &head.contact;
+    addresses_of(&head.contact, head.country.as_deref().or(rules.country.as_deref()), scheme)
+}
+
+/// The same of a person known otherwise than by an order. An identity whose scheme is empty may be of any.
+pub fn addresses_of(contact: &Contact, country: Option<&str>, scheme: &str) -> Vec<String> {
     match scheme {
         EMAIL => contact.emails.clone(),
-        PHONE => {
-            let country = head.country.as_deref().or(rules.country.as_deref());
-            contact.phones.iter().filter_map(|raw| e164(raw, country)).collect()
+        PHONE => contact.phones.iter().filter_map(|raw| e164(raw, country)).collect(),
+        _ => {
+            let fits = |of: &str| of == scheme || of.is_empty();
+            contact.identities.iter().filter(|(s, _)| fits(s)).map(|(_, value)| value.clone()).collect()
         }
-        _ => contact.identities.iter().filter(|(s, _)| s == scheme).map(|(_, value)| value.clone()).collect(),
     }
+}
+
+/// Digits below which a phone number is not told from another.
+const LEAST_DIGITS: usize = 7;
+
+/// Whether an order is this person's: it carries their id, one of their mailboxes, phone numbers or messenger
+/// identities. Phone numbers are compared in their normal form; those that are no mobile numbers by their digits.
+pub fn is_of(order: &Order, rules: &ShopRules, person: &Contact) -> bool {
+    let Some(head) = order.head() else { return false };
+    let (own, country) = (&head.contact, head.country.as_deref().or(rules.country.as_deref()));
+    // `0` is everybody who ordered without an account.
+    let id = own.customer_id.as_deref().filter(|id| *id != "0");
+    let mail = |raw: &String| Some(raw.trim().to_lowercase()).filter(|m| !m.is_empty());
+    let phone = |raw: &String| {
+        let digits = || -> String { raw.nfkc().filter(char::is_ascii_digit).collect() };
+        e164(raw, country).or_else(|| Some(digits()).filter(|d| d.len() >= LEAST_DIGITS))
+    };
+    let known = |(scheme, value): &(String, String)| {
+        own.identities.iter().any(|(s, v)| v == value && (s == scheme || scheme.is_empty()))
+    };
+    id.is_some_and(|id| person.customer_id.as_deref() == Some(id))
+        || own.emails.iter().filter_map(mail).any(|m| person.emails.iter().filter_map(mail).any(|p| p == m))
+        || own.phones.iter().filter_map(phone).any(|n| person.phones.iter().filter_map(phone).any(|p| p == n))
+        || person.identities.iter().any(known)
 }
 
 /// A phone number as typed → E.164, if it can be a mobile number.

@@ -145,6 +145,11 @@ impl Seal {
         sealed.get(1..=ID).is_some_and(|id| id != self.keys[0].id)
     }
 
+    /// Whether the record is sealed with one of the keys there are.
+    pub fn knows(&self, sealed: &[u8]) -> bool {
+        sealed.get(1..=ID).is_some_and(|id| self.keys.iter().any(|k| k.id == id))
+    }
+
     /// The first 128 bits of a keyed hash: the stored name of something that must not be read from a dump
     /// (a phone number behind a plain hash is found in minutes). Each part counts with its length.
     pub fn hash16(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 16] {

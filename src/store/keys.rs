@@ -62,6 +62,11 @@ impl Member {
         Member { partition: hash[0] & 15, name: name.into() }
     }
 
+    /// The unit of this shop under this hash, as a walk finds it.
+    pub(super) fn of_shop(shop: Tag, hash: &str) -> Option<Member> {
+        Member::from_name(&format!("{:08x}/{hash}", shop.0))
+    }
+
     /// Reads `name` as a script gave it back.
     pub(super) fn from_name(name: &str) -> Option<Member> {
         let (shop, hash) = name.split_once('/')?;
@@ -93,7 +98,7 @@ impl Member {
         Tag(u32::from_str_radix(self.name.get(..SHOP).unwrap_or_default(), 16).unwrap_or_default())
     }
 
-    fn hash(&self) -> &str {
+    pub(super) fn hash(&self) -> &str {
         self.name.get(SHOP + 1..).unwrap_or_default()
     }
 }
@@ -204,6 +209,31 @@ impl Keys {
     /// hash: format, partition count, which key names things.
     pub(super) fn meta(&self) -> String {
         format!("{}:{{meta}}", self.prefix)
+    }
+
+    /// hash: what is still to be done about people's data, sealed, by id.
+    pub(super) fn duties(&self) -> String {
+        format!("{}:{{duty}}:open", self.prefix)
+    }
+
+    /// hash: what was done about people's data, sealed and without them, by id. In the slot of the open ones.
+    pub(super) fn duties_done(&self) -> String {
+        format!("{}:{{duty}}:done", self.prefix)
+    }
+
+    /// hash: when something was last erased, and when the server's log was last rewritten, ms.
+    pub(super) fn rewrite(&self) -> String {
+        format!("{}:{{rewrite}}", self.prefix)
+    }
+
+    /// Pattern of the keys of all orders, for a walk.
+    pub(super) fn all_orders(&self) -> String {
+        format!("{}:{{*}}:ord:*", self.prefix)
+    }
+
+    /// The key's part behind the kind, where it is of an order: its hash.
+    pub(super) fn order_hash(key: &str) -> Option<&str> {
+        key.rsplit_once("}:ord:").map(|(_, hash)| hash)
     }
 
     /// zset: persons whose orders may still have to be woken, by the moment of the last call, ms.

@@ -35,6 +35,17 @@ pub enum ReceiptPlace {
     Unknown,
 }
 
+/// Where a thing leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Join {
+    /// Nowhere yet.
+    Unknown,
+    /// To this order.
+    Order(OrderId),
+    /// To an order that was erased.
+    Erased,
+}
+
 /// A message that was handed over, and where receipts for it lead.
 #[derive(Clone, Copy, Debug)]
 pub struct SentMessage<'a> {
@@ -183,13 +194,28 @@ impl Store {
         self.accept.flight(&calls, Repeat::Once).await.map(|_| ())
     }
 
+    /// These things belonged to an order that was erased: they lead to nothing any more, and what is told of
+    /// them is let go instead of waiting for an order. Kept as long as the order's tombstone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn erase_joins(&self, shop: &ShopId, keys: &[JoinKey]) -> Result<(), StoreError> {
+        let set = |k| Call::new("SET").arg(self.join_key(shop, k)).arg("").arg("EX").arg(self.retention.ledger_secs);
+        let calls: Vec<Call> = keys.iter().map(set).collect();
+        self.accept.flight(&calls, Repeat::Once).await.map(|_| ())
+    }
+
     /// The order a thing belongs to.
     ///
     /// # Errors
     /// The store's.
-    pub async fn find_join(&self, shop: &ShopId, key: &JoinKey) -> Result<Option<OrderId>, StoreError> {
+    pub async fn find_join(&self, shop: &ShopId, key: &JoinKey) -> Result<Join, StoreError> {
         let found = value::bytes(self.accept.one(Call::new("GET").arg(self.join_key(shop, key))).await?)?;
-        Ok(found.and_then(|b| String::from_utf8(b).ok()).map(OrderId::from))
+        Ok(match found.and_then(|b| String::from_utf8(b).ok()) {
+            None => Join::Unknown,
+            Some(id) if id.is_empty() => Join::Erased,
+            Some(id) => Join::Order(OrderId::from(id)),
+        })
     }
 
     fn join_key(&self, shop: &ShopId, key: &JoinKey) -> String {

@@ -9,13 +9,16 @@
 //! The unit of work is the order. All of its state lies in one partition (one hash tag, one slot), so each
 //! hand-over is one script. The scripts and who calls them:
 //! `commit` (accept) · `lease begin settle release extend tick wake` (workers) · `person strike` (callbacks) ·
-//! `note receipt` (what became of messages) · `pause pace` (channel accounts) · `change mute claim` (operators) · `odd` (unreadable webhooks) · `forget find take` (clean-up, look-ups).
+//! `note receipt append` (what became of messages) · `pause pace` (channel accounts) · `change mute claim` (operators) ·
+//! `odd purge` (unreadable webhooks) · `erase unknow duty` (people's data) · `forget find take` (clean-up, look-ups).
 #![expect(clippy::disallowed_types, reason = "this is the one room that speaks Redis")]
 
 pub mod audit;
 pub mod channels;
 mod check;
 mod child;
+pub mod duty;
+pub mod erase;
 pub mod error;
 mod fence;
 pub mod keys;
@@ -26,10 +29,12 @@ pub mod order;
 mod packed;
 pub mod people;
 mod place;
+pub mod rewrite;
 mod script;
 pub mod settings;
 mod value;
 mod wake;
+pub mod walk;
 pub mod work;
 
 use crate::domain::ids::Tag;

@@ -5,7 +5,7 @@ use super::error::StoreError;
 use super::keys::{Member, Unit};
 use super::link::Repeat;
 use super::packed;
-use super::script::{COMMIT, Call};
+use super::script::{APPEND, COMMIT, Call};
 use super::value;
 use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::ids::{Digest8, Tag};
@@ -46,6 +46,8 @@ pub struct Record {
     pub muted: Vec<Tag>,
     /// What is kept of the order, opened.
     pub snapshot: Option<Vec<u8>>,
+    /// When its contents were erased: a tombstone, which no webhook brings back to life.
+    pub erased: Option<Timestamp>,
 }
 
 /// What an accept stores.
@@ -108,6 +110,7 @@ impl Record {
             b"r" => self.revision = number().unwrap_or_default(),
             b"w" => self.wakes = number().unwrap_or_default(),
             b"k" => self.parked = tag(stored),
+            b"d" => self.erased = number().and_then(|ms| i64::try_from(ms).ok()).map(from_millis),
             b"m" => {
                 let (tags, _) = stored.as_chunks::<4>();
                 self.muted = tags.iter().map(|t| Tag(u32::from_be_bytes(*t))).collect();
@@ -186,6 +189,15 @@ impl Store {
         self.record(member, answers.next().unwrap_or_default(), answers.next().unwrap_or_default())
     }
 
+    /// Reads an order without what is sealed of it: also one whose key is gone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn read_closed(&self, member: &Member) -> Result<Record, StoreError> {
+        let ord = self.accept.one(Call::new("HGETALL").arg(self.keys.of(member, "ord"))).await?;
+        self.record(member, ord, Value::Nil)
+    }
+
     /// Reads many orders in one flight, in the order asked.
     ///
     /// # Errors
@@ -197,11 +209,11 @@ impl Store {
         Ok(members.iter().map(|m| self.record(m, next(), next())).collect())
     }
 
-    fn read_calls(&self, member: &Member) -> [Call; 2] {
+    pub(super) fn read_calls(&self, member: &Member) -> [Call; 2] {
         [Call::new("HGETALL").arg(self.keys.of(member, "ord")), Call::new("GET").arg(self.keys.of(member, "snp"))]
     }
 
-    fn record(&self, member: &Member, ord: Value, snp: Value) -> Result<Record, StoreError> {
+    pub(super) fn record(&self, member: &Member, ord: Value, snp: Value) -> Result<Record, StoreError> {
         let mut record = Record::default();
         for (field, stored) in value::pairs(ord)? {
             record.take(&field, &stored);
@@ -313,7 +325,7 @@ impl Store {
         Ok(out)
     }
 
-    /// Adds to the ledger of an order that is kept.
+    /// Adds to the ledger of an order that is kept; nothing for one that is erased or gone.
     ///
     /// # Errors
     /// The store's. Repeated after a time-out, it may stand there twice.
@@ -322,15 +334,9 @@ impl Store {
         if line.is_empty() {
             return Ok(());
         }
-        let key = self.keys.of(member, "led");
-        let calls = [
-            Call::new("RPUSH").arg(&key).arg(line),
-            Call::new("LTRIM").arg(&key).arg(-(MAX_LEDGER as i64)).arg(-1),
-            // A line for an order long gone must not stay for ever. Where the ledger has an end already, that
-            // one stays; the order's next commit or settle sets its own.
-            Call::new("PEXPIRE").arg(&key).arg(self.retention.ledger_secs * 1000).arg("NX"),
-        ];
-        self.work.flight(&calls, Repeat::Never).await.map(|_| ())
+        let keys = ["ord", "led"].map(|what| self.keys.of(member, what));
+        let call = Call::script(&APPEND, &keys).arg(line).arg(MAX_LEDGER).arg(self.retention.ledger_secs * 1000);
+        self.work.flight(&[call], Repeat::Never).await.map(|_| ())
     }
 }
 

@@ -12,7 +12,7 @@ use super::error::{ErrorKind, StoreError};
 use super::keys::{Member, person};
 use super::link::Repeat;
 use super::order::SEALED;
-use super::script::{Call, FORGET, PERSON, TAKE};
+use super::script::{Call, FORGET, PERSON, TAKE, UNKNOW};
 use super::value;
 use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::ids::{ChannelId, Digest8};
@@ -92,6 +92,11 @@ impl Store {
         serde_json::from_slice(&json).map_err(|_| StoreError::bug("facts of a person that are no facts"))
     }
 
+    fn seal_facts(&self, hash: &[u8; 16], known: &Known) -> Result<Vec<u8>, StoreError> {
+        let json = serde_json::to_vec(known).map_err(|e| StoreError::bug(format!("facts: {e}")))?;
+        Ok(self.seal_person(hash, "f", &json))
+    }
+
     fn seal_person(&self, hash: &[u8; 16], field: &str, plain: &[u8]) -> Vec<u8> {
         self.seal.seal(&[self.keys.own("who", hash).as_bytes(), field.as_bytes(), SEALED], plain)
     }
@@ -158,13 +163,7 @@ impl Store {
 
     async fn write(&self, hash: &[u8; 16], stored: &Stored, w: &Write<'_>) -> Result<String, StoreError> {
         let keep = if stored.known.lasts() { String::new() } else { KEEP_MS.to_string() };
-        let facts = match w.known {
-            Some(known) => {
-                let json = serde_json::to_vec(known).map_err(|e| StoreError::bug(format!("facts: {e}")))?;
-                self.seal_person(hash, "f", &json)
-            }
-            None => Vec::new(),
-        };
+        let facts = w.known.map_or(Ok(Vec::new()), |known| self.seal_facts(hash, known))?;
         let mut call = Call::script(&PERSON, &[self.keys.own("who", hash)])
             .arg(&stored.change)
             .arg(w.event.map(|e| e.0.to_be_bytes().to_vec()).unwrap_or_default())
@@ -264,6 +263,31 @@ impl Store {
                 Ok(String::from_utf8(token).ok())
             }
         }
+    }
+
+    /// Forgets a person on a channel account: facts, reply token, events, which orders wait for them, which
+    /// messages they got. A refusal to be written to stays, under their keyed name. `true`: something was kept.
+    ///
+    /// # Errors
+    /// The store's; repeat it then.
+    pub async fn forget_person(&self, channel: &ChannelId, at: &Address) -> Result<bool, StoreError> {
+        let hash = person(&self.seal, channel, at);
+        let sent = self.work.one(Call::new("DEL").arg(self.keys.own("snt", &hash))).await?;
+        for _ in 0..TRIES {
+            let stored = self.stored(&hash).await?;
+            if stored.change == "0" {
+                return Ok(value::int(sent)? > 0);
+            }
+            let facts = match stored.known.refusal() {
+                Some(refusal) => self.seal_facts(&hash, &refusal)?,
+                None => Vec::new(),
+            };
+            let call = Call::script(&UNKNOW, &[self.keys.own("who", &hash)]).arg(&stored.change).arg(facts);
+            if value::text(self.work.one(call).await?)? == "ok" {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::new(ErrorKind::Away, "a person's facts keep changing; try again"))
     }
 
     /// Wakes what a crash between apply and wake left behind, looking at `max` people; how many orders were

@@ -85,6 +85,7 @@ scripts! {
     COMMIT "commit", LEASE "lease", BEGIN "begin", SETTLE "settle", RELEASE "release", EXTEND "extend",
     TICK "tick", WAKE "wake", RECEIPT "receipt", CHANGE "change", MUTE "mute", PAUSE "pause", PACE "pace",
     PERSON "person", TAKE "take", NOTE "note", FIND "find", ODD "odd", FORGET "forget", CLAIM "claim",
+    ERASE "erase", APPEND "append", UNKNOW "unknow", PURGE "purge", DUTY "duty",
 }
 
 #[cfg(test)]

@@ -124,6 +124,8 @@ words! {
         Duplicate "duplicate";
         /// Of no interest.
         Ignored "ignored";
+        /// About an order that was erased: let go.
+        Erased "erased";
         /// Signed, and kept for a person because it could not be read.
         Unreadable "unreadable";
         /// The platform's own test notification.

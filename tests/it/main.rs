@@ -7,6 +7,7 @@ mod config;
 mod deliver;
 mod door_properties;
 mod doors;
+mod erase;
 mod faults;
 mod fences;
 mod milestone;

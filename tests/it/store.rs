@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "tests look behind the store's back")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
+mod erase;
 mod leases;
 mod model;
 mod model_rules;
@@ -34,9 +35,13 @@ struct World {
 
 impl World {
     async fn new() -> World {
-        let o = support::options();
+        World::on(support::redis()).await
+    }
+
+    async fn on(redis: &support::Redis) -> World {
+        let o = orderwire::store::StoreOptions { url: Some(redis.url()), ..support::options() };
         let store = Store::open(&o, support::seal()).await.unwrap();
-        let mut raw = support::redis().raw();
+        let mut raw = redis.raw();
         let (secs, _): (i64, i64) = redis::cmd("TIME").query(&mut raw).unwrap();
         World { store, raw, prefix: o.prefix, now: Timestamp::from_second(secs).unwrap() }
     }

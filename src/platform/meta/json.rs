@@ -218,7 +218,8 @@ impl<'de> Take<'de> for Texts {
 
 lenient!(Text, Prose, Id, When, Flag, Count, Anything, Texts);
 
-fn items<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(mut list: A) -> Result<Vec<T>, A::Error> {
+/// The items of a list, at most 10,000.
+pub(in crate::platform) fn items<'de, T: Deserialize<'de>, A: SeqAccess<'de>>(mut list: A) -> Result<Vec<T>, A::Error> {
     let mut items = Vec::new();
     while let Some(item) = list.next_element()? {
         if items.len() >= MAX_ITEMS {

@@ -8,7 +8,7 @@ mod text;
 use reqwest::Response;
 
 pub(super) use json::{
-    Anything, Count, Flag, Id, Many, Part, Prose, Seen, Take, Text, Texts, When, first, lenient, take,
+    Anything, Count, Flag, Id, Many, Part, Prose, Seen, Take, Text, Texts, When, first, items, lenient, take,
 };
 pub(super) use text::{clean, https};
 

@@ -1,8 +1,10 @@
 //! Which body stands under which topic. A topic that is not listed is of no interest.
 
-use super::wire::Notice;
+use super::wire::{Gids, Notice};
 use super::{Body, order, parts, work};
-use crate::domain::event::Told;
+use crate::domain::event::{Notice as Meant, Told};
+use crate::domain::ids::OrderId;
+use crate::domain::order::Contact;
 
 /// What is done with a topic.
 #[derive(Clone, Copy)]
@@ -93,31 +95,73 @@ static TOPICS: &[(&str, Meaning)] = &[
 ];
 
 fn data_request(body: &Body) -> Result<Told, String> {
-    notice(body, "customer_data_request", |n| n.customer.here && n.data_request.here)
+    let fits = |n: &Notice| n.shop_id.here && n.customer.here && n.data_request.here && !n.orders_to_redact.here;
+    notice(body, fits, |n| {
+        let (person, orders) = (person(n), ids(&n.orders_requested));
+        (!nobody(&person) || !orders.is_empty()).then_some(Meant::HandOut { person, orders })
+    })
 }
 
 fn customer_redact(body: &Body) -> Result<Told, String> {
-    notice(body, "customer_redact", |n| n.customer.here && n.orders_to_redact.here)
+    let fits = |n: &Notice| n.shop_id.here && n.customer.here && n.orders_to_redact.here && !n.data_request.here;
+    notice(body, fits, |n| {
+        let (person, orders) = (person(n), ids(&n.orders_to_redact.value));
+        (!nobody(&person) || !orders.is_empty()).then_some(Meant::EraseCustomer { person, orders })
+    })
 }
 
 fn shop_redact(body: &Body) -> Result<Told, String> {
-    notice(body, "shop_redact", |n| n.shop_id.here && !n.customer.here)
+    let fits = |n: &Notice| n.shop_id.here && !n.customer.here && !n.orders_to_redact.here && !n.data_request.here;
+    notice(body, fits, |_| Some(Meant::EraseShop))
 }
 
 fn uninstalled(body: &Body) -> Result<Told, String> {
-    // In samples `myshopify_domain` is null: the key must be there, its value need not.
-    notice(body, "app_uninstalled", |n| !n.shop_id.here && n.myshopify_domain.here)
+    let told = notice(body, |n| !n.shop_id.here && !n.customer.here && n.myshopify_domain.here, |_| Some(Meant::Left));
+    // In samples `myshopify_domain` is null: the key must be there, its value need not, and then it says nothing
+    // of which shop left.
+    told.or_else(|why| if why == unnamed(body) { Ok(Told::NoInterest("app_uninstalled")) } else { Err(why) })
 }
 
-/// A notice about the app itself. Its own fields must be there: the topic is unsigned, and these notices
-/// have the widest effects. It names its shop, which must be this one.
-fn notice(body: &Body, word: &'static str, fits: fn(&Notice) -> bool) -> Result<Told, String> {
+/// A notice about the app itself or about people's data. Its own fields must be there, and those of no other: the
+/// topic is unsigned, and these notices have the widest effects. It names its shop, and that must be this one: an
+/// app's shops share one secret, so a body signed for another shop is genuine here too.
+fn notice(body: &Body, fits: fn(&Notice) -> bool, meant: fn(&Notice) -> Option<Meant>) -> Result<Told, String> {
     let notice: Notice = body.parse()?;
-    if !fits(&notice) || (notice.shop_id.here && notice.shop_domain.0.is_none()) {
+    if !fits(&notice) {
         return Err(body.misfit());
     }
-    let named = notice.shop_domain.0.as_deref().or(notice.myshopify_domain.value.0.as_deref());
-    let own = body.shop.domain.as_deref();
-    let other = named.zip(own).is_some_and(|(named, own)| !named.eq_ignore_ascii_case(own));
-    Ok(Told::NoInterest(if other { "other_shop" } else { word }))
+    let named = match notice.shop_id.here {
+        true => notice.shop_domain.0.as_deref(),
+        false => notice.myshopify_domain.value.0.as_deref(),
+    };
+    let (Some(named), Some(own)) = (named, body.shop.domain.as_deref()) else { return Err(unnamed(body)) };
+    if !named.eq_ignore_ascii_case(own) {
+        return Ok(Told::NoInterest("other_shop"));
+    }
+    meant(&notice).map(Told::Notice).ok_or_else(|| body.misfit())
+}
+
+fn unnamed(body: &Body) -> String {
+    format!(
+        "{}: the body names no shop, or [[shop]] `domain` is not set: nothing was done, because it could be meant for another shop",
+        body.topic
+    )
+}
+
+fn person(notice: &Notice) -> Contact {
+    let Some(customer) = &notice.customer.value.0 else { return Contact::default() };
+    Contact {
+        emails: customer.email.0.iter().filter(|m| m.contains('@')).cloned().collect(),
+        phones: customer.phone.0.iter().cloned().collect(),
+        customer_id: customer.id.0.clone(),
+        ..Contact::default()
+    }
+}
+
+fn nobody(person: &Contact) -> bool {
+    *person == Contact::default()
+}
+
+fn ids(ids: &Gids) -> Vec<OrderId> {
+    ids.0.iter().map(|id| OrderId::from(id.as_str())).collect()
 }

@@ -5,8 +5,11 @@
 
 use crate::domain::clock::Timestamp;
 use crate::domain::money::Money;
-use crate::platform::meta::{Anything, Count, Flag, Id, Many, Part, Prose, Seen, Take, Text, Texts, When, lenient};
+use crate::platform::meta::{
+    Anything, Count, Flag, Id, Many, Part, Prose, Seen, Take, Text, Texts, When, items, lenient,
+};
 use serde::Deserialize;
+use serde::de::SeqAccess;
 
 /// An id as its digits: from a number, from text, or from the end of `gid://shopify/Order/1`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -404,7 +407,20 @@ pub(super) struct Notice {
     pub(super) shop_domain: Text,
     pub(super) myshopify_domain: Seen<Text>,
     pub(super) shop_id: Seen<Anything>,
-    pub(super) customer: Seen<Anything>,
+    pub(super) customer: Seen<Part<Customer>>,
     pub(super) data_request: Seen<Anything>,
-    pub(super) orders_to_redact: Seen<Anything>,
+    pub(super) orders_to_redact: Seen<Gids>,
+    pub(super) orders_requested: Gids,
 }
+
+/// A list of ids; what is none is passed over.
+#[derive(Debug, Default)]
+pub(super) struct Gids(pub(super) Vec<String>);
+
+impl<'de> Take<'de> for Gids {
+    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        items::<Gid, A>(list).map(|ids| Gids(ids.into_iter().filter_map(|id| id.0).collect()))
+    }
+}
+
+lenient!(Gids);

@@ -7,8 +7,9 @@
 -- Repeated: it lies there already → ok.
 local ord, snp, led, ready, wait, vt = unpack(KEYS, 1, 6)
 local field = 'x' .. ARGV[3] .. '.' .. ARGV[4]
-local head = redis.call('HMGET', ord, 'r', 'n', 'k', 'i' .. ARGV[3], field)
-if not head[1] or not head[4] then
+local head = redis.call('HMGET', ord, 'r', 'n', 'k', 'i' .. ARGV[3], field, 'd')
+-- What is said of a message of an erased order is of no use to anybody, and must not keep its tombstone alive.
+if not head[1] or not head[4] or head[6] then
   return { 'gone' }
 end
 if (head[3] or '') ~= ARGV[2] then

@@ -78,6 +78,12 @@ impl Known {
         }
     }
 
+    /// What stays of a person who is forgotten: that they do not want to be written to, if so it is.
+    pub(super) fn refusal(&self) -> Option<Known> {
+        let out = self.facts(None).opted_out?;
+        Some(Known { out: Some(out), ..Known::default() })
+    }
+
     /// A person's yes or no is kept for ever.
     pub(super) fn lasts(&self) -> bool {
         self.out.is_some() || self.r#in.is_some()

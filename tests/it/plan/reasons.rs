@@ -14,8 +14,15 @@ use orderwire::domain::shop::QuietHours;
 use orderwire::plan::MAX_ATTEMPTS;
 
 /// Reasons that other rooms give: verdicts, receipts, people.
-const OF_OTHERS: &[Reason] =
-    &[Reason::Refused, Reason::Poison, Reason::Redacted, Reason::Unjoinable, Reason::TooLong, Reason::Discarded];
+const OF_OTHERS: &[Reason] = &[
+    Reason::Refused,
+    Reason::Poison,
+    Reason::Redacted,
+    Reason::Unjoinable,
+    Reason::TooLong,
+    Reason::Discarded,
+    Reason::ShopLeft,
+];
 
 type Case = (Reason, fn() -> Reason);
 

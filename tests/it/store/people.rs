@@ -4,7 +4,7 @@ use super::*;
 use orderwire::domain::event::JoinKey;
 use orderwire::domain::ids::OrderId;
 use orderwire::domain::person::{Address, PersonChange, PersonFacts, ReceiptOf, ReceiptState};
-use orderwire::store::messages::{ReceiptPlace, SentMessage};
+use orderwire::store::messages::{Join, ReceiptPlace, SentMessage};
 
 fn ann() -> Address {
     Address::new("line", "U-ann")
@@ -213,8 +213,8 @@ async fn things_lead_to_their_order() {
         .await
         .unwrap();
     let found = w.store.find_join(&shop, &key("return", "5")).await.unwrap();
-    assert_eq!(found, Some(OrderId::from("900719925474099312")));
-    assert_eq!(w.store.find_join(&shop, &key("fulfillment", "5")).await.unwrap(), None);
-    assert_eq!(w.store.find_join(&ShopId::from("other"), &key("return", "5")).await.unwrap(), None);
+    assert_eq!(found, Join::Order(OrderId::from("900719925474099312")));
+    assert_eq!(w.store.find_join(&shop, &key("fulfillment", "5")).await.unwrap(), Join::Unknown);
+    assert_eq!(w.store.find_join(&ShopId::from("other"), &key("return", "5")).await.unwrap(), Join::Unknown);
     w.store.put_joins(&shop, &[], &OrderId::from("1")).await.unwrap();
 }

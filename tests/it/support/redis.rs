@@ -143,6 +143,16 @@ impl Redis {
         self.keys(prefix).into_iter().filter_map(dump).collect()
     }
 
+    /// The bytes of its append-only files as they are on disk.
+    pub fn log(&self) -> Vec<u8> {
+        let mut all = Vec::new();
+        for file in std::fs::read_dir(self.dir.join("appendonlydir")).unwrap() {
+            // A file that a rewrite just replaced is gone.
+            all.extend(std::fs::read(file.unwrap().path()).unwrap_or_default());
+        }
+        all
+    }
+
     /// How many unreadable webhooks are kept under a prefix.
     pub fn odd(&self, prefix: &str) -> i64 {
         let count = |key: String| match self.ask(&["XLEN", &key]) {

@@ -87,6 +87,7 @@ fn outcome(raw: &orderwire::domain::webhook::RawWebhook) -> Value {
         Admission::Reply(_) => json!("reply"),
         Admission::Take { .. } => match (kind().normalise)(&shop(), raw) {
             Told::Events(events) => json!({ "events": events }),
+            Told::Notice(notice) => json!({ "notice": notice }),
             Told::NoInterest(why) => json!({ "no_interest": why }),
             Told::Check(what) => json!({ "check": what }),
             Told::ShopFault(what) => json!({ "shop_fault": what }),

@@ -101,6 +101,37 @@ fn only_a_bare_id_deletes_and_only_under_its_topic() {
 }
 
 #[test]
+fn only_its_own_body_makes_a_notice_and_only_for_the_shop_it_names() {
+    const NOTICES: &[&str] = &["customers/data_request", "customers/redact", "shop/redact", "app/uninstalled"];
+    let mut made = 0;
+    for case in cases() {
+        let own = matches!((kind().normalise)(&shop(), &case.raw), Told::Notice(_));
+        for topic in NOTICES.iter().chain(&["orders/create", "orders/cancelled", "orders/delete"]) {
+            let got = told(topic, &case.raw.body);
+            // A notice under another topic tells nothing, whatever the unsigned header says.
+            let fits = own && case.topic == *topic
+                || matches!(
+                    (case.name.as_str(), *topic),
+                    ("customer-redact-is-a-data-request", "customers/data_request")
+                        | ("customer-data-request-is-a-redact" | "shop-redact-is-a-customers", "customers/redact")
+                );
+            assert_eq!(matches!(got, Told::Notice(_)), fits, "{} under {topic}: {got:?}", case.name);
+            made += usize::from(fits);
+        }
+        if own {
+            let mut unnamed = shop();
+            unnamed.domain = None;
+            let got = (kind().normalise)(&unnamed, &case.raw);
+            assert!(!matches!(got, Told::Notice(_)), "{}: without a domain nobody knows whose it is", case.name);
+            unnamed.domain = Some("another.myshopify.com".into());
+            let got = (kind().normalise)(&unnamed, &webhook(&case.topic, &case.raw.body));
+            assert_eq!(got, Told::NoInterest("other_shop"), "{}: an app's shops share one secret", case.name);
+        }
+    }
+    assert!(made >= 8, "{made}");
+}
+
+#[test]
 fn every_field_may_be_anything() {
     let odd =
         [json!(null), json!(true), json!(-1), json!(1.5), json!("x"), json!([]), json!([[null, 7]]), json!({"a": {}})];

@@ -129,6 +129,7 @@ fn admission(answer: &Admission) -> Value {
 fn told(told: &Told) -> Value {
     match told {
         Told::Events(events) => json!({ "events": events }),
+        Told::Notice(notice) => json!({ "notice": notice }),
         Told::NoInterest(why) => json!({ "no_interest": why }),
         Told::Check(why) => json!({ "check": why }),
         Told::ShopFault(code) => json!({ "shop_fault": code }),

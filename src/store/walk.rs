@@ -1,0 +1,69 @@
+//! A walk over everything that is kept of shops' orders, page by page.
+//!
+//! There is no list of a shop's orders, nor of a person's: it would be one more place that ties people to what
+//! they bought, and one more write before every commit. Erasing and handing out are rare and may take a while, so
+//! they look at every order: some 20,000 a second. A walk finds whatever was there when it began and is still
+//! there (that is what `SCAN` promises); it may find an order twice.
+
+use super::Store;
+use super::error::StoreError;
+use super::keys::{Keys, Member};
+use super::link::Repeat;
+use super::order::Record;
+use super::script::Call;
+use super::value;
+use crate::domain::ids::Tag;
+use redis::Value;
+
+/// Keys looked at in one page, about: the server gives more or fewer.
+const PAGE: usize = 400;
+
+/// A page of a walk.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Units of the shops walked, opened.
+    pub units: Vec<(Member, Record)>,
+    /// Units of any shop that are sealed with a key that is gone.
+    pub closed: u64,
+    /// Where to go on; `None`: that was the last.
+    pub cursor: Option<String>,
+}
+
+impl Store {
+    /// The next page of all that is kept of these shops' orders and of what waits for them. A key name says
+    /// nothing of its shop, so each is tried with every shop's tag. What has no snapshot (a tombstone) is passed
+    /// over.
+    ///
+    /// # Errors
+    /// The store's; the same page again does no harm.
+    pub async fn walk(&self, shops: &[Tag], cursor: Option<&str>) -> Result<Page, StoreError> {
+        let cursor = cursor.filter(|c| !c.is_empty()).unwrap_or("0");
+        let call = Call::new("SCAN").arg(cursor).arg("MATCH").arg(self.keys.all_orders()).arg("COUNT").arg(PAGE);
+        let mut answer = value::list(self.work.one(call).await?)?.into_iter();
+        let next = value::text(answer.next().unwrap_or_default())?;
+        let names = value::list(answer.next().unwrap_or_default())?;
+        let names: Vec<String> = names.into_iter().map(value::text).collect::<Result<_, _>>()?;
+        let hashes: Vec<&str> = names.iter().filter_map(|key| Keys::order_hash(key)).collect();
+        let mut page = Page { cursor: (next != "0").then_some(next), ..Page::default() };
+        // The tag does not change which keys a unit has, so any serves to read them.
+        let read: Vec<Member> = hashes.iter().filter_map(|hash| Member::of_shop(Tag::NONE, hash)).collect();
+        let calls: Vec<Call> = read.iter().flat_map(|m| self.read_calls(m)).collect();
+        let mut answers = self.work.flight(&calls, Repeat::Once).await?.into_iter();
+        for member in read {
+            let (ord, snp) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
+            if snp == Value::Nil {
+                continue;
+            }
+            let of = |tag: &Tag| {
+                let member = Member::of_shop(*tag, member.hash())?;
+                self.record(&member, ord.clone(), snp.clone()).ok().map(|record| (member, record))
+            };
+            match shops.iter().find_map(of) {
+                Some(unit) => page.units.push(unit),
+                // Another shop's opens with none of these shops' names.
+                None => page.closed += u64::from(!value::bytes(snp)?.is_some_and(|s| self.seal.knows(&s))),
+            }
+        }
+        Ok(page)
+    }
+}
