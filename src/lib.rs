@@ -19,7 +19,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 0 | [`domain`] the words everybody uses · [`seal`] encryption and keyed hashes |
-//! | 1 | [`platform`] shop systems · [`milestone`] what can be told · [`plan`] what is owed, and what to do about it now · [`words`] templates in four languages · [`channel`] messengers · [`store`] everything in Redis · [`config`] settings · [`telemetry`] logs and measures |
+//! | 1 | [`platform`] shop systems · [`milestone`] what can be told · [`plan`] what is owed, and what to do about it now · [`words`] templates in four languages · [`channel`] messengers · [`store`] everything in Redis · [`spool`] what waits on disk while Redis is away · [`config`] settings · [`telemetry`] logs and measures |
 //! | 2 | [`flow`] the order of steps |
 //! | 3 | [`http`] the doors · [`pages`] what customers see in a browser |
 //! | 4 | [`boot`] settings to a running relay |
@@ -30,9 +30,11 @@
 //! ```text
 //! webhook  → http::hooks → platform.admit → platform.normalise → OrderEvent
 //!          → store.read → order.absorb → milestone.reached → plan.owe → store.commit            → 200
+//!            (Redis away: spool.append → 200; flow::drain puts it through the same steps later)
 //! due      → flow::deliver: store.lease → read → facts → plan.decide → words → channel.shape
 //!          → store.begin → channel.send → Verdict → store.settle                                 = told
 //! callback → http::callbacks → channel.admit → channel.hear → Signals → store.apply → wake       → 200
+//!            (Redis away: as above)
 //! ```
 //!
 //! # Where this map differs from its first drawing, and why
@@ -56,6 +58,7 @@ pub mod pages;
 pub mod plan;
 pub mod platform;
 pub mod seal;
+pub mod spool;
 pub mod store;
 pub mod telemetry;
 pub mod words;

@@ -5,6 +5,7 @@ use crate::config::schema;
 use crate::http::settings::{AdminSettings, ServerSettings};
 use crate::plan::RouteSettings;
 use crate::platform::settings::ShopSettings;
+use crate::spool::settings::SpoolSettings;
 use crate::store::settings::StoreSettings;
 use crate::telemetry::LogSettings;
 use crate::{channel, platform};
@@ -55,6 +56,7 @@ pub fn schema() -> Value {
         ("server", false, schema::of(ServerSettings::json_schema)),
         ("admin", false, schema::of(AdminSettings::json_schema)),
         ("store", false, schema::of(StoreSettings::json_schema)),
+        ("spool", false, schema::of(SpoolSettings::json_schema)),
         ("worker", false, schema::of(WorkerSettings::json_schema)),
         ("words", false, schema::of(WordsSettings::json_schema)),
         ("shop", true, schema::of(ShopSettings::json_schema)),

@@ -2,7 +2,7 @@
 //!
 //! Knows: which part has which table, and the order of starting and stopping.
 //! Must not know: how any part works inside.
-//! May use: domain, seal, platform, milestone, plan, words, channel, store, config, telemetry, flow, http, pages
+//! May use: domain, seal, platform, milestone, plan, words, channel, store, spool, config, telemetry, flow, http, pages
 //! How to add one: a part brings its settings struct; it gets a field in [`Parts`] and a line in [`read`].
 
 pub mod example;
@@ -22,6 +22,8 @@ use crate::milestone;
 use crate::plan::{Known, Route, RouteSettings, check_tags};
 use crate::platform::settings::ShopSettings;
 use crate::seal::Seal;
+use crate::spool::Spool;
+use crate::spool::settings::SpoolSettings;
 use crate::store::Store;
 use crate::store::settings::StoreSettings;
 use crate::telemetry::{LogSettings, Metrics, Names};
@@ -75,6 +77,8 @@ pub struct Parts {
     pub admin: AdminSettings,
     /// Redis.
     pub store: StoreSettings,
+    /// What waits on disk while Redis is away.
+    pub spool: SpoolSettings,
     /// Worker.
     pub worker: WorkerSettings,
     /// Logs.
@@ -98,6 +102,7 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
     let server = document.part::<ServerSettings>("server", found);
     let admin = document.part::<AdminSettings>("admin", found);
     let store = document.part::<StoreSettings>("store", found);
+    let spool = document.part::<SpoolSettings>("spool", found);
     let worker = document.part::<WorkerSettings>("worker", found);
     let words = document.part::<WordsSettings>("words", found);
     if let Some(log) = &log {
@@ -108,6 +113,9 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
         // A private Redis gets a key of its own at its first start.
         mistakes.retain(|m| m.key != "encryption_keys" || store.url.is_some() || !store.encryption_keys.is_empty());
         document.mistakes("store", None, mistakes, found);
+    }
+    if let Some(spool) = &spool {
+        document.mistakes("spool", None, spool.mistakes(), found);
     }
     if let Some(admin) = &admin {
         document.mistakes("admin", None, http::auth::mistakes(admin), found);
@@ -131,12 +139,17 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
     if let Some(worker) = &worker {
         document.mistakes("worker", None, lease_mistakes(worker, &channels), found);
     }
-    let warnings = warnings(&shops, &routes, &channels);
+    let mut warnings = warnings(&shops, &routes, &channels);
+    if let (Some(store), Some(spool)) = (&store, &spool) {
+        warnings.extend(without_spool(store, spool, &shops));
+    }
     document.finish(&[], &mut problems);
-    match (log, server, admin, store, worker, words) {
-        (Some(log), Some(server), Some(admin), Some(store), Some(worker), Some(words)) if problems.is_empty() => {
+    match (log, server, admin, store.zip(spool), worker, words) {
+        (Some(log), Some(server), Some(admin), Some((store, spool)), Some(worker), Some(words))
+            if problems.is_empty() =>
+        {
             let live = Live { shops, routes, conditions, words: Arc::new(words), channels, keyed: None };
-            Ok(Settings { parts: Parts { server, admin, store, worker, log, files, warnings }, live })
+            Ok(Settings { parts: Parts { server, admin, store, spool, worker, log, files, warnings }, live })
         }
         _ => Err(problems),
     }
@@ -249,6 +262,20 @@ fn lease_mistakes(worker: &WorkerSettings, channels: &BTreeMap<ChannelId, Arc<Ac
     vec![Mistake::new("lease", message)]
 }
 
+/// Shops whose deliveries are lost while Redis is away.
+fn without_spool(store: &StoreSettings, spool: &SpoolSettings, shops: &HashMap<ShopId, Arc<Shop>>) -> Option<String> {
+    let beside = store.url.is_none().then_some(store.dir.as_path());
+    let mut lost: Vec<&str> = shops.values().filter(|s| !s.platform.repeats).map(|s| s.rules.id.as_str()).collect();
+    lost.sort_unstable();
+    (spool.options(beside).is_none() && !lost.is_empty()).then(|| {
+        format!(
+            "no spool is set: while Redis is away, deliveries of {} are lost, because their platform never repeats one; \
+             name spool.dir on a disk that outlives the process",
+            lost.join(", ")
+        )
+    })
+}
+
 /// Where a route mails what the shop's platform mails itself, and shops that share a secret.
 fn warnings(
     shops: &HashMap<ShopId, Arc<Shop>>,
@@ -359,9 +386,17 @@ fn seal(store: &StoreSettings) -> anyhow::Result<Seal> {
 ///
 /// # Errors
 /// Redis cannot be used, with what to change.
-pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<App>> {
+pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, spools: bool) -> anyhow::Result<Arc<App>> {
     let seal = Arc::new(seal(&settings.store)?);
     let store = Store::open(&settings.store.options(), Arc::clone(&seal)).await?;
+    let spool = match spool(settings, &seal, spools) {
+        Ok(spool) => spool,
+        Err(error) => {
+            // A private Redis must not stay behind a relay that never came up.
+            store.close().await;
+            return Err(error);
+        }
+    };
     live.keyed = Some(Keyed { seal, public_url: settings.server.public_url.clone() });
     let metrics = Arc::new(Metrics::new(labels(&live)));
     let asking = reqwest::Client::builder()
@@ -370,7 +405,24 @@ pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>) -> any
         .timeout(std::time::Duration::from_secs(10))
         .build()?;
     let lease_ms = u64::try_from(settings.worker.lease.0).unwrap_or(60) * 1000;
-    Ok(Arc::new(App::new(clock, store, metrics, live, worker_name(), lease_ms, asking)))
+    let mut app = App::new(clock, store, metrics, live, worker_name(), lease_ms, asking);
+    app.spool = spool;
+    Ok(Arc::new(app))
+}
+
+/// The spool of a process that takes requests in.
+fn spool(settings: &Parts, seal: &Arc<Seal>, spools: bool) -> anyhow::Result<Option<Spool>> {
+    let beside = settings.store.url.is_none().then_some(settings.store.dir.as_path());
+    let Some(options) = settings.spool.options(beside).filter(|_| spools) else { return Ok(None) };
+    let (spool, cut) = Spool::open(&options, Arc::clone(seal))?;
+    if cut > 0 {
+        tracing::warn!(bytes = cut, "the spool's last record was cut short by a crash before it was acknowledged");
+    }
+    let waits = spool.standing().records;
+    if waits > 0 {
+        tracing::info!(requests = waits, "the spool holds requests that an earlier process could not store");
+    }
+    Ok(Some(spool))
 }
 
 /// Names that metrics may carry as labels.

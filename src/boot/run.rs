@@ -3,7 +3,7 @@
 use super::{Parts, Settings, read};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::settings::Secret;
-use crate::flow::{App, deliver, erase, sweep};
+use crate::flow::{App, deliver, erase, spooled, sweep};
 use crate::http;
 use crate::http::Status;
 use crate::http::auth::{Guard, Scope, Token};
@@ -68,7 +68,7 @@ pub async fn start_with(
 ) -> anyhow::Result<Running> {
     crate::channel::install_tls();
     let Settings { parts: settings, live } = settings;
-    let app = super::app(&settings, live, clock).await?;
+    let app = super::app(&settings, live, clock, role != Role::Worker).await?;
     match open(settings, role, reload_from, Arc::clone(&app)) {
         Ok(running) => Ok(running),
         Err(error) => {
@@ -106,6 +106,7 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
         tasks.push(tokio::spawn(deliver::run(Arc::clone(&app), stopped.clone())));
         tasks.push(tokio::spawn(erase::run(Arc::clone(&app), stopped.clone())));
     }
+    tasks.push(tokio::spawn(spooled::run(Arc::clone(&app), stopped.clone())));
     tasks.push(tokio::spawn(sweep::run(Arc::clone(&app), role != Role::Web, stopped.clone())));
     if let Some(path) = reload_from {
         tasks.push(tokio::spawn(reloads(Arc::clone(&app), path, settings.files.clone(), stopped)));
@@ -162,6 +163,9 @@ impl Running {
         };
         if tokio::time::timeout(self.grace, closing).await.is_err() {
             tracing::warn!("the grace time is over; what is still under way is settled by the next worker");
+        }
+        if let Some(spool) = &self.app.spool {
+            spool.close().await;
         }
         // After the last settle: a private Redis ends with its data on disk.
         self.app.store.close().await;

@@ -106,6 +106,55 @@ impl JsonSchema for Span {
     }
 }
 
+/// A number of bytes in settings: `"1GiB"`, `"512MiB"`, `"64KiB"`, `"0"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+/// Units of [`Size`], largest first.
+const UNITS: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+impl Size {
+    /// Reads `"512MiB"`; `"0"` needs no unit.
+    pub fn parse(text: &str) -> Option<Size> {
+        let text = text.trim();
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at_checked(digits)?;
+        let number = number.parse::<u64>().ok()?;
+        if number == 0 && unit.is_empty() {
+            return Some(Size(0));
+        }
+        let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit.trim())?;
+        number.checked_mul(*scale).map(Size)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = |(_, scale): &&(&str, u64)| self.0 >= *scale && self.0.is_multiple_of(*scale);
+        match UNITS.iter().find(fits) {
+            Some((name, scale)) => write!(f, "{}{name}", self.0 / scale),
+            None => write!(f, "0"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        Size::parse(&text)
+            .ok_or_else(|| D::Error::custom(format!("{text:?} is not a size; write 64KiB, 512MiB or 1GiB")))
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(0|[0-9]+ *([KMGT]i)?B)$", "description": "a number of bytes: 64KiB, 512MiB, 1GiB" })
+    }
+}
+
 /// One mistake in a part's settings, found by the part itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -119,5 +168,21 @@ impl Mistake {
     /// A mistake at `key`.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Mistake {
         Mistake { key: key.into(), message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Size;
+
+    #[test]
+    fn sizes_are_read_as_people_write_them_and_written_back() {
+        for (text, bytes) in [("1GiB", 1_u64 << 30), ("512MiB", 512 << 20), ("64 KiB", 65_536), ("7B", 7), ("0", 0)] {
+            assert_eq!(Size::parse(text), Some(Size(bytes)), "{text}");
+            assert_eq!(Size::parse(&Size(bytes).to_string()), Some(Size(bytes)), "{text}");
+        }
+        for bad in ["", "1", "1GB", "GiB", "-1GiB", "1.5GiB", "99999999999TiB", "1GiB2"] {
+            assert_eq!(Size::parse(bad), None, "{bad}");
+        }
     }
 }

@@ -15,7 +15,8 @@ use crate::domain::owed::Owed;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::milestone;
 use crate::plan::owe;
-use crate::store::error::StoreError;
+use crate::spool::Door;
+use crate::store::error::{ErrorKind, StoreError};
 use crate::store::keys::Unit;
 use crate::store::order::{Commit, Committed, Record};
 use crate::telemetry::WebhookOutcome;
@@ -68,6 +69,17 @@ pub enum AcceptError {
     Unreadable(String),
 }
 
+impl AcceptError {
+    /// It may be taken at another time: not what a newer version must look at.
+    fn may_wait(&self) -> bool {
+        match self {
+            AcceptError::Store(error) => error.kind != ErrorKind::Bug,
+            AcceptError::TooLate | AcceptError::Contended => true,
+            AcceptError::NewerForm(_) | AcceptError::Unreadable(_) => false,
+        }
+    }
+}
+
 /// Takes a webhook in. Everything that needs Redis comes after the signature holds.
 pub async fn accept(app: &App, platform: &str, shop: &str, raw: RawWebhook) -> Answer {
     let live = app.live();
@@ -105,15 +117,35 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
     let told = (shop.platform.normalise)(&shop.access, raw);
     // Given up in the middle, a commit may have happened or not: the repeat is a duplicate or new, both right.
     let stored = tokio::time::timeout(ANSWER, store(app, shop, raw, (&dedupe, content), told)).await;
-    stored.unwrap_or(Err(AcceptError::TooLate)).unwrap_or_else(|error| {
-        let lost = if shop.platform.repeats {
-            "the shop will repeat it"
-        } else {
-            "this platform never repeats: the delivery is lost unless the order changes again"
-        };
-        tracing::error!(shop = %shop.rules.id, %error, "webhook answered 503: {lost}");
-        Answer::Unavailable
-    })
+    let error = match stored.unwrap_or(Err(AcceptError::TooLate)) {
+        Ok(answer) => return answer,
+        Err(error) => error,
+    };
+    let door = Door::Hook { shop: shop.rules.id.clone(), dedupe, content };
+    if error.may_wait() && super::spooled::keep(app, door, raw).await {
+        tracing::warn!(shop = %shop.rules.id, %error, "webhook kept on disk: Redis could not take it");
+        return Answer::Taken(WebhookOutcome::Spooled);
+    }
+    unavailable(shop, &error)
+}
+
+/// Nobody has it.
+fn unavailable(shop: &Shop, error: &AcceptError) -> Answer {
+    let lost = if shop.platform.repeats {
+        "the shop will repeat it"
+    } else {
+        "this platform never repeats: the delivery is lost unless the order changes again"
+    };
+    tracing::error!(shop = %shop.rules.id, %error, "webhook answered 503: {lost}");
+    Answer::Unavailable
+}
+
+/// A webhook whose signature held before, with its marks: the same as at the door.
+///
+/// # Errors
+/// It could not be stored.
+pub async fn put(app: &App, shop: &Arc<Shop>, raw: &RawWebhook, marks: (&str, Digest8)) -> Result<Answer, AcceptError> {
+    store(app, shop, raw, marks, (shop.platform.normalise)(&shop.access, raw)).await
 }
 
 async fn store(

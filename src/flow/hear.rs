@@ -10,6 +10,7 @@ use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
 use crate::domain::person::{AccountSignal, PersonChange, Signal};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
+use crate::spool::Door;
 use crate::store::error::StoreError;
 use crate::telemetry::CallbackOutcome;
 use std::time::Duration;
@@ -26,6 +27,8 @@ const ANSWER: Duration = Duration::from_millis(1500);
 pub enum Answer {
     /// Applied: 200, with these words in it where the platform wants some.
     Heard(Option<String>),
+    /// Redis could not take it; it is on disk and will be applied: 200, likewise.
+    Kept(Option<String>),
     /// A verification handshake.
     Reply(Reply),
     /// Not from this provider.
@@ -46,6 +49,7 @@ pub async fn hear(app: &App, channel: &str, raw: RawWebhook) -> Answer {
     let answer = take(app, account, &raw).await;
     let outcome = match &answer {
         Answer::Heard(_) => CallbackOutcome::Taken,
+        Answer::Kept(_) => CallbackOutcome::Spooled,
         Answer::Reply(_) => CallbackOutcome::Handshake,
         Answer::Refused(why) => (*why).into(),
         Answer::UnknownChannel => CallbackOutcome::UnknownChannel,
@@ -68,17 +72,27 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
     if heard.unreadable > 0 {
         tracing::warn!(channel = %account.id, events = heard.unreadable, "parts of a callback could not be read");
     }
-    match tokio::time::timeout(ANSWER, apply_all(app, account, &heard.signals, raw.received_at)).await {
-        Ok(Ok(())) => Answer::Heard(heard.answer),
-        Ok(Err(error)) => {
-            tracing::error!(channel = %account.id, %error, "callback answered 503: the provider repeats it");
-            Answer::Unavailable
-        }
-        Err(_) => {
-            tracing::error!(channel = %account.id, "callback answered 503, not applied within {ANSWER:?}: the provider repeats it");
-            Answer::Unavailable
-        }
+    let applied = tokio::time::timeout(ANSWER, apply_all(app, account, &heard.signals, raw.received_at)).await;
+    let why = match applied {
+        Ok(Ok(())) => return Answer::Heard(heard.answer),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("not applied within {ANSWER:?}"),
+    };
+    let door = Door::Callback { channel: account.id.clone() };
+    if super::spooled::keep(app, door, raw).await {
+        tracing::warn!(channel = %account.id, why, "callback kept on disk: Redis could not take it");
+        return Answer::Kept(heard.answer);
     }
+    tracing::error!(channel = %account.id, why, "callback answered 503: the provider repeats it");
+    Answer::Unavailable
+}
+
+/// A callback whose signature held before: the same as at the door.
+///
+/// # Errors
+/// The store's.
+pub async fn put(app: &App, account: &Account, raw: &RawWebhook) -> Result<(), StoreError> {
+    apply_all(app, account, &account.channel.hear(raw).signals, raw.received_at).await
 }
 
 async fn apply_all(app: &App, account: &Account, signals: &[Signal], came: Timestamp) -> Result<(), StoreError> {

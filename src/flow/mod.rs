@@ -3,7 +3,7 @@
 //! Knows: `accept deliver hear sweep`, pacing, worker loops, what is done about people's data (`erase`), operators'
 //! questions (`replay explain`).
 //! Must not know: Redis commands, vendor JSON, web types; it takes no decision about *meaning*.
-//! May use: domain, seal, platform, milestone, plan, words, channel, store, telemetry
+//! May use: domain, seal, platform, milestone, plan, words, channel, store, spool, telemetry
 //! How to add one: a step is one function that reads top to bottom; before it is written, its comment says
 //! what happens when the process dies before, in the middle and after it.
 
@@ -26,10 +26,12 @@ pub mod send;
 pub mod sending;
 pub mod settle;
 pub mod situation;
+pub mod spooled;
 pub mod sweep;
 pub mod wording;
 
 use crate::domain::clock::Clock;
+use crate::spool::Spool;
 use crate::store::Store;
 pub use crate::store::error::StoreError;
 use crate::telemetry::Metrics;
@@ -56,6 +58,8 @@ pub struct App {
     pub lease_ms: u64,
     /// Client for questions to shops' APIs.
     pub asking: reqwest::Client,
+    /// Where genuine requests wait while Redis is away; `None`: nowhere.
+    pub spool: Option<Spool>,
     live: RwLock<Arc<Live>>,
     stripes: Vec<Mutex<()>>,
     /// Something became due in this process: look now, do not wait for the next poll.
@@ -80,6 +84,7 @@ impl App {
             worker,
             lease_ms,
             asking,
+            spool: None,
             live: RwLock::new(Arc::new(live)),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             nudge: Nudge::default(),

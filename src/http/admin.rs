@@ -40,9 +40,11 @@ async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
     let leaving = status.leaving.load(Ordering::Acquire);
     let health =
         tokio::time::timeout(PATIENCE, crate::flow::queue::health(&status.app)).await.ok().and_then(Result::ok);
-    let redis = health.is_some();
+    // What Redis cannot take waits on disk: that is no reason to send shops elsewhere.
+    let spool = status.app.spool.as_ref().map(|s| s.standing());
+    let takes = health.is_some() || spool.is_some_and(|s| s.usable);
     let clock = health.as_ref().is_none_or(|h| h.skew_ms.abs() < SKEW_LIMIT);
-    let ready = redis && clock && !leaving && status.started.load(Ordering::Acquire);
+    let ready = takes && clock && !leaving && status.started.load(Ordering::Acquire);
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     if !request.query_string().contains("verbose") {
         return answer.body(if ready { "ok\n" } else { "not ready\n" });
@@ -64,6 +66,7 @@ async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
             "server": h.server, "durability": h.durability, "used_memory": h.used_memory,
             "max_memory": h.max_memory, "skew_ms": h.skew_ms,
         })),
+        "spool": spool,
         "channels": channels,
         "shops": live.shops.len(),
         "routes": live.routes.len(),

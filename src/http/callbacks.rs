@@ -46,8 +46,10 @@ pub async fn callback(
         hear(&behind, &channel, raw).await
     });
     match hearing.await {
-        Ok(Answer::Heard(Some(words))) => HttpResponse::Ok().content_type("application/json").body(words),
-        Ok(Answer::Heard(None)) => HttpResponse::Ok().json(serde_json::json!({ "ok": true })),
+        Ok(Answer::Heard(Some(words)) | Answer::Kept(Some(words))) => {
+            HttpResponse::Ok().content_type("application/json").body(words)
+        }
+        Ok(Answer::Heard(None) | Answer::Kept(None)) => HttpResponse::Ok().json(serde_json::json!({ "ok": true })),
         Ok(Answer::Reply(reply)) => reply_with(&reply),
         Ok(Answer::Refused(_)) => {
             sources.wrong(place, &door, app.clock.now());

@@ -152,6 +152,8 @@ words! {
         TooSlow "too_slow";
         /// Too many signatures from its place did not hold.
         ShutOut "shut_out";
+        /// Redis could not take it; it waits in the spool.
+        Spooled "spooled";
         /// Redis could not take it.
         Unavailable "unavailable";
     }
@@ -182,6 +184,8 @@ words! {
         TooLarge "too_large";
         /// Did not come in time.
         TooSlow "too_slow";
+        /// Redis could not take it; it waits in the spool.
+        Spooled "spooled";
         /// Redis could not take it.
         Unavailable "unavailable";
     }

@@ -9,3 +9,4 @@ mod page;
 mod places;
 mod settings;
 mod silence;
+mod spool;

@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("words", 1),
     ("channel", 1),
     ("store", 1),
+    ("spool", 1),
     ("config", 1),
     ("telemetry", 1),
     ("flow", 2),

@@ -84,6 +84,10 @@ pub struct Metrics {
     redis_replicas: Gauge,
     durability: Gauge,
     clock_skew: Level,
+    spool_records: Gauge,
+    spool_bytes: Gauge,
+    spool_aside: Gauge,
+    spool_flush: Times<0>,
     reloads: Counts<1>,
     auth_failures: Counter,
 }
@@ -126,6 +130,10 @@ impl Metrics {
             redis_replicas: Gauge::default(),
             durability: Gauge::default(),
             clock_skew: Gauge::default(),
+            spool_records: Gauge::default(),
+            spool_bytes: Gauge::default(),
+            spool_aside: Gauge::default(),
+            spool_flush: Family::new_with_constructor(quick),
             reloads: Family::default(),
             auth_failures: Counter::default(),
         };
@@ -181,6 +189,10 @@ impl Metrics {
         self.add("redis_replicas", "Replicas connected to Redis", self.redis_replicas.clone());
         self.add("store_durability_level", "Durability level that the store gives (1 relaxed, 2 local, 3 replicated)", self.durability.clone());
         self.add_in(Unit::Seconds, "clock_skew", "Redis' clock minus ours", self.clock_skew.clone());
+        self.add("spool_records", "Requests that wait on disk for Redis", self.spool_records.clone());
+        self.add("spool_bytes", "Bytes of the spool, with what lies aside", self.spool_bytes.clone());
+        self.add("spool_set_aside", "Pieces of the spool that a person must look at", self.spool_aside.clone());
+        self.add_in(Unit::Seconds, "spool_flush", "Time of a flush of the spool to disk", self.spool_flush.clone());
         self.add("reload", "Reloads of settings and templates, by how they ended", self.reloads.clone());
         self.add("admin_auth_failures", "Requests at the admin door without a right token", self.auth_failures.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -327,6 +339,8 @@ mod tests {
         metrics.redis_error("timeout");
         metrics.set_redis(0.5, 2);
         metrics.set_durability(3);
+        metrics.set_spool(2, 4096, 1);
+        metrics.spool_flushed(0.002);
         metrics.set_clock_skew(-0.1);
         metrics.reload(ReloadResult::Refused);
         metrics.auth_failure();
@@ -347,6 +361,6 @@ mod tests {
             }
         }
         // Every field of the struct that is a measure has come out.
-        assert_eq!(blocks.len(), 36, "a measure did not come out: {blocks:#?}");
+        assert_eq!(blocks.len(), 40, "a measure did not come out: {blocks:#?}");
     }
 }

@@ -149,6 +149,18 @@ impl Metrics {
         self.durability.set(i64::from(level));
     }
 
+    /// The spool: requests that wait, bytes, pieces set aside.
+    pub fn set_spool(&self, records: u64, bytes: u64, aside: u64) {
+        self.spool_records.set(count(records));
+        self.spool_bytes.set(count(bytes));
+        self.spool_aside.set(count(aside));
+    }
+
+    /// A flush of the spool to disk, in seconds.
+    pub fn spool_flushed(&self, secs: f64) {
+        self.spool_flush.get_or_create(&[]).observe(secs);
+    }
+
     /// Redis' clock minus ours, in seconds.
     pub fn set_clock_skew(&self, secs: f64) {
         self.clock_skew.set(secs);
