@@ -29,7 +29,7 @@ deny:                ## what may come into the binary: licences, bans, sources; 
 
 sbom:                ## target/orderwire.cdx.json: everything that is in the binary, as CycloneDX
 	@command -v cargo-cyclonedx >/dev/null || cargo install --locked --quiet cargo-cyclonedx@0.5.9
-	cargo cyclonedx --format json --describe binaries --override-filename orderwire
+	cargo cyclonedx --format json --no-build-deps --override-filename orderwire
 	mv orderwire.json target/orderwire.cdx.json
 
 bench: needs         ## speed, as ratios measured side by side (minutes)
