@@ -3,7 +3,7 @@
 use super::{Parts, Settings, read};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::settings::Secret;
-use crate::flow::{App, deliver, erase, spooled, sweep};
+use crate::flow::{App, deliver, drain, erase, sweep};
 use crate::http;
 use crate::http::Status;
 use crate::http::auth::{Guard, Scope, Token};
@@ -106,7 +106,7 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
         tasks.push(tokio::spawn(deliver::run(Arc::clone(&app), stopped.clone())));
         tasks.push(tokio::spawn(erase::run(Arc::clone(&app), stopped.clone())));
     }
-    tasks.push(tokio::spawn(spooled::run(Arc::clone(&app), stopped.clone())));
+    tasks.push(tokio::spawn(drain::run(Arc::clone(&app), stopped.clone())));
     tasks.push(tokio::spawn(sweep::run(Arc::clone(&app), role != Role::Web, stopped.clone())));
     if let Some(path) = reload_from {
         tasks.push(tokio::spawn(reloads(Arc::clone(&app), path, settings.files.clone(), stopped)));

@@ -5,18 +5,18 @@
 //! stored, the repeat is a duplicate. There is no middle: the commit is one script.
 
 use super::App;
+use super::kept::{AcceptError, read_order, write_order};
 use super::live::Shop;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::event::{About, OrderEvent, Told};
 use crate::domain::ids::{Digest8, OrderId, ShopId};
 use crate::domain::ledger::{Entry, LedgerEntry};
-use crate::domain::order::{ORDER_VERSION, Order};
+use crate::domain::order::Order;
 use crate::domain::owed::Owed;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::milestone;
 use crate::plan::owe;
 use crate::spool::Door;
-use crate::store::error::{ErrorKind, StoreError};
 use crate::store::keys::Unit;
 use crate::store::order::{Commit, Committed, Record};
 use crate::telemetry::WebhookOutcome;
@@ -47,37 +47,6 @@ pub enum Answer {
     UnknownShop,
     /// Could not be stored in time: 503.
     Unavailable,
-}
-
-/// Why a webhook could not be stored.
-#[derive(Debug, thiserror::Error)]
-pub enum AcceptError {
-    /// Redis could not take it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It took too long.
-    #[error("it was not stored within {ANSWER:?}")]
-    TooLate,
-    /// The order was changed by others at every try.
-    #[error("the order changed under every one of {CONFLICTS} tries")]
-    Contended,
-    /// The order was written by a newer version of orderwire.
-    #[error("the order is kept in a form of a newer version ({0})")]
-    NewerForm(u16),
-    /// What is kept cannot be read.
-    #[error("the kept order cannot be read: {0}")]
-    Unreadable(String),
-}
-
-impl AcceptError {
-    /// It may be taken at another time: not what a newer version must look at.
-    fn may_wait(&self) -> bool {
-        match self {
-            AcceptError::Store(error) => error.kind != ErrorKind::Bug,
-            AcceptError::TooLate | AcceptError::Contended => true,
-            AcceptError::NewerForm(_) | AcceptError::Unreadable(_) => false,
-        }
-    }
 }
 
 /// Takes a webhook in. Everything that needs Redis comes after the signature holds.
@@ -306,21 +275,4 @@ fn next_state(
 fn newborn(event: &OrderEvent) -> bool {
     let made = event.patch.head.as_ref().map(|head| head.created_at);
     made.is_some_and(|made| event.dated && event.at <= plus_secs(made, NEWBORN_SECS))
-}
-
-/// The kept form of an order → the order. A newer form is an error: it must be left alone.
-///
-/// # Errors
-/// A newer version, or bytes that are not an order.
-pub fn read_order(bytes: &[u8]) -> Result<Order, AcceptError> {
-    let order: Order = serde_json::from_slice(bytes).map_err(|e| AcceptError::Unreadable(e.to_string()))?;
-    if order.version > ORDER_VERSION { Err(AcceptError::NewerForm(order.version)) } else { Ok(order) }
-}
-
-/// The order → its kept form.
-///
-/// # Errors
-/// Never for an order that this binary made.
-pub fn write_order(order: &Order) -> Result<Vec<u8>, AcceptError> {
-    serde_json::to_vec(order).map_err(|e| AcceptError::Unreadable(e.to_string()))
 }

@@ -1,9 +1,9 @@
 //! batch: leased orders, from what Redis keeps to messages that may go, one Redis flight a step.
 
 use super::App;
-use super::accept::read_order;
 use super::account::Account;
 use super::inhand::InHand;
+use super::kept::read_order;
 use super::sending::Sending;
 use super::situation::People;
 use crate::domain::channel::Form;

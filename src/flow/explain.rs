@@ -95,7 +95,7 @@ pub enum Fault {
     Store(#[from] crate::store::error::StoreError),
     /// What is kept cannot be read.
     #[error(transparent)]
-    Kept(#[from] super::accept::AcceptError),
+    Kept(#[from] super::kept::AcceptError),
 }
 
 /// An order, its items, its ledger.
@@ -108,7 +108,7 @@ pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> 
     let member = app.store.member(&Unit::order(&shop.rules.id, id));
     let record = app.store.read(&member).await?;
     let order = match (record.snapshot.as_deref(), record.erased) {
-        (Some(snapshot), _) => super::accept::read_order(snapshot)?,
+        (Some(snapshot), _) => super::kept::read_order(snapshot)?,
         // Its contents are gone; what became of each message is not.
         (None, Some(erased)) => Order::new(shop.rules.id.clone(), id.into(), erased),
         (None, None) => return Err(Fault::Unknown),

@@ -5,7 +5,8 @@
 //! Dies after folding and before settle: the fold is repeated and meets its own digest, a duplicate.
 
 use super::App;
-use super::accept::{AcceptError, fold};
+use super::accept::fold;
+use super::kept::AcceptError;
 use super::live::Shop;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;

@@ -105,7 +105,7 @@ pub async fn dead(app: &App, cursor: Option<&str>, limit: usize) -> Result<DeadP
     let mut items = Vec::with_capacity(found.len());
     for dead in found {
         let record = app.store.read(&dead.member).await?;
-        let order = record.snapshot.as_deref().and_then(|s| super::accept::read_order(s).ok());
+        let order = record.snapshot.as_deref().and_then(|s| super::kept::read_order(s).ok());
         let (Some(order), Some(item)) = (order, record.items.iter().find(|i| i.no == dead.item)) else { continue };
         items.push(DeadView {
             shop: order.shop.to_string(),
@@ -138,7 +138,7 @@ pub async fn discard(app: &App, shop: &str, order: &str, item: u16, note: &str) 
     if read.state.is_open() {
         let ended = Owed { state: State::Skipped, reason: Some(Reason::Discarded), ..read.clone() };
         if app.store.discard(&member, &[(read.clone(), ended)], &ledger).await? == Changed::Conflict {
-            return Err(Fault::Kept(super::accept::AcceptError::Contended));
+            return Err(Fault::Kept(super::kept::AcceptError::Contended));
         }
     } else {
         app.store.append_ledger(&member, &ledger).await?;

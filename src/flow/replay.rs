@@ -7,8 +7,8 @@
 //! again, has a follower, and is passed over.
 
 use super::App;
-use super::accept::{read_order, write_order};
 use super::explain::{self, Fault};
+use super::kept::{read_order, write_order};
 use super::wording::about;
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::decision::{Decision, Reason};
@@ -380,7 +380,7 @@ async fn make_owed(app: &App, together: Option<Together>, run: Option<&Run>, now
     };
     match app.store.commit(&member, commit).await? {
         Committed::Stored { .. } | Committed::Duplicate => app.nudge.notify_one(),
-        Committed::Conflict => return Err(Fault::Kept(super::accept::AcceptError::Contended)),
+        Committed::Conflict => return Err(Fault::Kept(super::kept::AcceptError::Contended)),
     }
     for no in dead {
         app.store.undead(&member, no).await?;

@@ -15,7 +15,7 @@ mod person;
 pub use look::{Data, Preview, data, person_of, preview};
 
 use super::App;
-use super::accept::AcceptError;
+use super::kept::AcceptError;
 use super::live::Shop;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::event::Notice;

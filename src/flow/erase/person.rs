@@ -5,7 +5,7 @@ use crate::domain::ids::{ChannelId, OrderId};
 use crate::domain::order::Contact;
 use crate::domain::person::Address;
 use crate::flow::App;
-use crate::flow::accept::AcceptError;
+use crate::flow::kept::AcceptError;
 use crate::flow::live::{Live, Shop};
 use crate::plan::addresses_of;
 

@@ -9,7 +9,7 @@ use orderwire::domain::ids::{ShopId, Tag};
 use orderwire::domain::order::Order;
 use orderwire::domain::owed::Owed;
 use orderwire::domain::person::PersonFacts;
-use orderwire::flow::accept::{read_order, write_order};
+use orderwire::flow::kept::{read_order, write_order};
 use orderwire::milestone;
 use orderwire::plan::{ChannelView, Situation, decide};
 use orderwire::store::keys::{Member, Unit};

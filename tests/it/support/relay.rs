@@ -12,7 +12,7 @@ use orderwire::domain::clock::{Clock, SystemClock, Timestamp, from_millis};
 use orderwire::domain::ids::ShopId;
 use orderwire::domain::order::Order;
 use orderwire::flow::App;
-use orderwire::flow::accept::read_order;
+use orderwire::flow::kept::read_order;
 use orderwire::store::keys::Unit;
 use orderwire::store::order::Record;
 use serde_json::Value;
