@@ -128,6 +128,17 @@ pub enum Form {
     Reply,
 }
 
+impl Form {
+    /// The word used in ledgers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Form::Free => "free",
+            Form::Template => "template",
+            Form::Reply => "reply",
+        }
+    }
+}
+
 /// A button with a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {

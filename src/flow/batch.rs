@@ -102,7 +102,7 @@ async fn look_again(app: &App, orders: &mut [InHand], known: &People) {
 /// A leased unit as an order in hand, or what else is to be done with it.
 async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Result<InHand, Ready> {
     let live = app.live();
-    if record.snapshot.as_deref().is_some_and(super::join::is_waiting) {
+    if record.snapshot.as_deref().is_some_and(super::kept::is_waiting) {
         return Err(Ready::Join(Box::new((leased, record))));
     }
     let now = app.clock.now();

@@ -247,7 +247,7 @@ impl InHand {
             item: lead.no,
             attempt: lead.attempts,
             channel: self.live.channel_by_tag(lead.channel).map_or_else(String::new, |a| a.id.to_string()),
-            form: kept.map_or("free", |e| super::send::form_word(e.form)).into(),
+            form: kept.map_or(Form::Free, |e| e.form).as_str().into(),
             locale: String::new(),
             verdict: "unsure".into(),
             detail: "its worker was gone before the answer was written down".into(),

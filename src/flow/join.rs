@@ -6,7 +6,7 @@
 
 use super::App;
 use super::accept::fold;
-use super::kept::AcceptError;
+use super::kept::{AcceptError, WAITS};
 use super::live::Shop;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
@@ -144,21 +144,13 @@ fn wait_for(
     })
 }
 
-/// What waits begins with this letter, an order with a brace.
-const MARK: u8 = b'J';
-
-/// Whether a kept snapshot is of a waiting unit.
-pub fn is_waiting(snapshot: &[u8]) -> bool {
-    snapshot.first() == Some(&MARK)
-}
-
 fn read(bytes: &[u8]) -> Result<Waiting, AcceptError> {
-    let json = bytes.strip_prefix(&[MARK]).unwrap_or_default();
+    let json = bytes.strip_prefix(&[WAITS]).unwrap_or_default();
     serde_json::from_slice(json).map_err(|e| AcceptError::Unreadable(e.to_string()))
 }
 
 fn write(waiting: &Waiting) -> Result<Vec<u8>, AcceptError> {
-    let mut bytes = vec![MARK];
+    let mut bytes = vec![WAITS];
     serde_json::to_writer(&mut bytes, waiting).map_err(|e| AcceptError::Unreadable(e.to_string()))?;
     Ok(bytes)
 }

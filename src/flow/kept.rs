@@ -34,6 +34,14 @@ impl AcceptError {
     }
 }
 
+/// What waits for its order begins with this letter, an order with a brace.
+pub const WAITS: u8 = b'J';
+
+/// Whether a kept snapshot is of a unit that waits for its order.
+pub fn is_waiting(snapshot: &[u8]) -> bool {
+    snapshot.first() == Some(&WAITS)
+}
+
 /// The kept form of an order → the order. A newer form is an error: it must be left alone.
 ///
 /// # Errors

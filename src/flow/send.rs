@@ -4,7 +4,6 @@ use super::App;
 use super::inhand::InHand;
 use super::outcome::{self, Sent};
 use super::sending::Sending;
-use crate::domain::channel::Form;
 use crate::domain::clock::plus_secs;
 use crate::domain::ids::ChannelId;
 use crate::domain::ledger::Entry;
@@ -116,7 +115,7 @@ fn entry(order: &InHand, sending: &Sending, verdict: &Verdict) -> Entry {
         item: sending.lead,
         attempt: order.item(sending.lead).map_or(1, |i| i.attempts),
         channel: sending.account.id.to_string(),
-        form: form_word(sending.go.form).into(),
+        form: sending.go.form.as_str().into(),
         locale: sending.locale.clone(),
         verdict: verdict.as_str().into(),
         detail: unnamed(&order.order, sending.go.address.as_ref(), detail)
@@ -143,15 +142,6 @@ fn unnamed(order: &Order, address: Option<&Address>, mut words: String) -> Strin
         }
     }
     words
-}
-
-/// The word for a form, in ledgers.
-pub(super) fn form_word(form: Form) -> &'static str {
-    match form {
-        Form::Free => "free",
-        Form::Template => "template",
-        Form::Reply => "reply",
-    }
 }
 
 /// Keeps what the answer teaches about the person, and where receipts will find the item.
