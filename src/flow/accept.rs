@@ -85,7 +85,9 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
     };
     let told = (shop.platform.normalise)(&shop.access, raw);
     // Given up in the middle, a commit may have happened or not: the repeat is a duplicate or new, both right.
-    let stored = tokio::time::timeout(ANSWER, store(app, shop, raw, (&dedupe, content), told)).await;
+    let stored =
+        tokio::time::timeout(super::spooled::of_answer(app, ANSWER), store(app, shop, raw, (&dedupe, content), told))
+            .await;
     let error = match stored.unwrap_or(Err(AcceptError::TooLate)) {
         Ok(answer) => return answer,
         Err(error) => error,

@@ -72,11 +72,12 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
     if heard.unreadable > 0 {
         tracing::warn!(channel = %account.id, events = heard.unreadable, "parts of a callback could not be read");
     }
-    let applied = tokio::time::timeout(ANSWER, apply_all(app, account, &heard.signals, raw.received_at)).await;
+    let waits = super::spooled::of_answer(app, ANSWER);
+    let applied = tokio::time::timeout(waits, apply_all(app, account, &heard.signals, raw.received_at)).await;
     let why = match applied {
         Ok(Ok(())) => return Answer::Heard(heard.answer),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("not applied within {ANSWER:?}"),
+        Err(_) => format!("not applied within {waits:?}"),
     };
     let door = Door::Callback { channel: account.id.clone() };
     if super::spooled::keep(app, door, raw).await {

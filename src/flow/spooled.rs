@@ -10,7 +10,12 @@ use std::time::Duration;
 
 /// Longest a sender waits for the disk. With the 1.9 s behind the signature and the body's 2.5 s that is within the
 /// five seconds Shopify waits.
-const DISK: Duration = Duration::from_millis(500);
+const DISK: Duration = Duration::from_millis(400);
+
+/// How long the store is waited for, of the time for an answer: where there is a spool, it needs its own part.
+pub fn of_answer(app: &App, in_all: Duration) -> Duration {
+    if app.spool.is_some() { in_all - DISK } else { in_all }
+}
 
 /// Keeps a request whose signature held; `false`: nobody has it, the sender must be told so.
 pub async fn keep(app: &App, door: Door, raw: &RawWebhook) -> bool {
@@ -21,6 +26,7 @@ pub async fn keep(app: &App, door: Door, raw: &RawWebhook) -> bool {
             if let Some(took) = stored.flushed {
                 app.metrics.spool_flushed(took.as_secs_f64());
             }
+            super::crash::point("after-spool");
             figures(app);
             true
         }

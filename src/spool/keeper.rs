@@ -121,7 +121,8 @@ impl Keeper {
                 }
                 Job::Strike(place, done) => {
                     self.strike(place);
-                    let _nobody_waits = done.send(());
+                    // Whoever asked may be gone; the work is done all the same.
+                    done.send(()).ok();
                 }
                 Job::Aside(place, done) => {
                     let put = self.put_aside(place).map_err(|e| SpoolError::Disk(e.to_string()));
@@ -132,7 +133,8 @@ impl Keeper {
                 }
                 Job::Close(done) => {
                     drop(self);
-                    let _nobody_waits = done.send(());
+                    // Whoever asked may be gone; the work is done all the same.
+                    done.send(()).ok();
                     return;
                 }
             }
@@ -187,7 +189,11 @@ impl Keeper {
         if room > self.options.max_bytes {
             return Err(SpoolError::Full("it has reached spool.max_bytes"));
         }
-        let free = self.folder.free_percent().map_err(|e| SpoolError::Disk(e.to_string()))?;
+        let failed = |e: io::Error| {
+            self.shared.failed();
+            SpoolError::Disk(e.to_string())
+        };
+        let free = self.folder.free_percent().map_err(failed)?;
         if free < u64::from(self.options.min_free_percent) {
             return Err(SpoolError::Full("its disk has less free than spool.min_free_percent"));
         }

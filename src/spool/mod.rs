@@ -226,6 +226,11 @@ impl Spool {
         Some((place, read.await.unwrap_or(Err(Damage::Damaged))))
     }
 
+    /// Whether the record of this place still waits.
+    pub fn waits(&self, place: Place) -> bool {
+        self.shared.book().spot(place).is_some()
+    }
+
     /// Returns when a record was kept since the last call.
     pub async fn news(&self) {
         self.shared.news.notified().await;
