@@ -388,7 +388,7 @@ fn seal(store: &StoreSettings) -> anyhow::Result<Seal> {
 /// Redis cannot be used, with what to change.
 pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, spools: bool) -> anyhow::Result<Arc<App>> {
     let seal = Arc::new(seal(&settings.store)?);
-    let store = Store::open(&settings.store.options(), Arc::clone(&seal)).await?;
+    let store = open_store(settings, &seal, spools).await?;
     let spool = match spool(settings, &seal, spools) {
         Ok(spool) => spool,
         Err(error) => {
@@ -408,6 +408,19 @@ pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, spools
     let mut app = App::new(clock, store, metrics, live, worker_name(), lease_ms, asking);
     app.spool = spool;
     Ok(Arc::new(app))
+}
+
+/// A relay with a spool need not wait for Redis.
+async fn open_store(settings: &Parts, seal: &Arc<Seal>, spools: bool) -> anyhow::Result<Store> {
+    let beside = settings.store.url.is_none().then_some(settings.store.dir.as_path());
+    if !spools || settings.spool.options(beside).is_none() {
+        return Ok(Store::open(&settings.store.options(), Arc::clone(seal)).await?);
+    }
+    let (store, away) = Store::open_even_away(&settings.store.options(), Arc::clone(seal)).await?;
+    if let Some(error) = away {
+        tracing::error!(%error, "Redis is away: what comes waits in the spool, and nothing is sent until it is back");
+    }
+    Ok(store)
 }
 
 /// The spool of a process that takes requests in.

@@ -92,7 +92,8 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
         Ok(answer) => return answer,
         Err(error) => error,
     };
-    let door = Door::Hook { shop: shop.rules.id.clone(), dedupe, content };
+    let platform = shop.platform.name.into();
+    let door = Door::Hook { platform, shop: shop.rules.id.clone(), dedupe, content };
     if error.may_wait() && super::spooled::keep(app, door, raw).await {
         tracing::warn!(shop = %shop.rules.id, %error, "webhook kept on disk: Redis could not take it");
         return Answer::Taken(WebhookOutcome::Spooled);

@@ -163,8 +163,8 @@ impl Drain<'_> {
 async fn offer(app: &App, entry: &Entry) -> Offered {
     let live = app.live();
     match &entry.door {
-        Door::Hook { shop, dedupe, content } => {
-            let Some(shop) = live.shops.get(shop) else {
+        Door::Hook { platform, shop, dedupe, content } => {
+            let Some(shop) = live.shops.get(shop).filter(|s| s.platform.name == platform) else {
                 return Offered::Never(format!("the shop {shop} is no longer configured"));
             };
             match accept::put(app, shop, &entry.raw, (dedupe, *content)).await {

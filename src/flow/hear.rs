@@ -110,9 +110,12 @@ async fn apply(app: &App, account: &Account, signal: &Signal) -> Result<(), Stor
     match &signal.account {
         Some(AccountSignal::Stopped(why)) => {
             tracing::error!(channel = %account.id, why, "the provider stopped this account; its messages stay owed");
-            let until = plus_secs(now, STOPPED_SECS);
-            account.set_pause(Some((until, Reason::ChannelPaused)));
-            app.store.pause(account.tag, until, Reason::ChannelPaused).await?;
+            // From when it was said: what waited on disk may be long over.
+            let until = plus_secs(signal.at, STOPPED_SECS);
+            if until > now {
+                account.set_pause(Some((until, Reason::ChannelPaused)));
+                app.store.pause(account.tag, until, Reason::ChannelPaused).await?;
+            }
         }
         Some(AccountSignal::Resumed) => {
             account.set_pause(None);

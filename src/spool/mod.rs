@@ -64,6 +64,8 @@ pub struct Place {
 pub enum Door {
     /// A shop's webhook.
     Hook {
+        /// Of which platform: a shop's name may come to mean another shop.
+        platform: String,
         /// Of which shop.
         shop: ShopId,
         /// The sender's own mark of the delivery, as admission gave it.

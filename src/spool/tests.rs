@@ -49,7 +49,15 @@ fn files(dir: &Path, end: &str) -> Vec<PathBuf> {
 
 fn entry(n: u32) -> Entry {
     let raw = RawWebhook::post(&[("x-n", &n.to_string())], format!("Canaryname {n}"), from_millis(1_800_000_000_000));
-    Entry { door: Door::Hook { shop: "woo".into(), dedupe: format!("d{n}"), content: Digest8(7) }, raw }
+    Entry {
+        door: Door::Hook {
+            platform: "woocommerce".into(),
+            shop: "woo".into(),
+            dedupe: format!("d{n}"),
+            content: Digest8(7),
+        },
+        raw,
+    }
 }
 
 async fn fill(spool: &Spool, numbers: std::ops::Range<u32>) {

@@ -198,6 +198,31 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::Setup`] with what to change; else that it cannot be reached.
     pub async fn open(o: &StoreOptions, seal: Arc<Seal>) -> Result<Store, StoreError> {
+        let store = Store::own(o, seal)?;
+        store.first_answer().await?;
+        Ok(store)
+    }
+
+    /// Like [`Store::open`], for a relay that can wait for Redis with its doors open: a server that is not there
+    /// yet, or still loading, is no error but is given beside the store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setup`] with what to change, as far as that can be seen by now.
+    pub async fn open_even_away(o: &StoreOptions, seal: Arc<Seal>) -> Result<(Store, Option<StoreError>), StoreError> {
+        let store = Store::own(o, seal)?;
+        match tokio::time::timeout(HURRY, store.first_answer()).await {
+            Ok(Ok(())) => Ok((store, None)),
+            Ok(Err(error)) if error.passes() => Ok((store, Some(error))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                let late = StoreError::new(ErrorKind::Timeout, format!("no answer within {HURRY:?}"));
+                Ok((store, Some(late)))
+            }
+        }
+    }
+
+    /// The store of a relay, not yet asked anything.
+    fn own(o: &StoreOptions, seal: Arc<Seal>) -> Result<Store, StoreError> {
         let child = match o.url {
             Some(_) => None,
             None => Some(Arc::new(Child::take(&o.dir, o.redis_server.as_deref())?)),
@@ -207,7 +232,7 @@ impl Store {
             (None, Some(child)) => unix(child.place().socket())?,
             (None, None) => return Err(StoreError::bug("neither an address nor a server of our own")),
         };
-        Store::connect(o, seal, info, child).await
+        Store::unasked(o, seal, info, child)
     }
 
     /// Like [`Store::open`] for a command beside a running relay: takes the private server as it runs, and
@@ -220,10 +245,12 @@ impl Store {
             Some(url) => Place::of(url).map_err(StoreError::setup)?,
             None => unix(child::Place::prepare(&o.dir)?.socket())?,
         };
-        Store::connect(o, seal, info, None).await
+        let store = Store::unasked(o, seal, info, None)?;
+        store.first_answer().await?;
+        Ok(store)
     }
 
-    async fn connect(
+    fn unasked(
         o: &StoreOptions,
         seal: Arc<Seal>,
         place: Place,
@@ -242,7 +269,7 @@ impl Store {
         let link = || Link::new(place.clone(), deadline, demands.clone(), child.clone());
         let mut nonce = [0; 6];
         getrandom::fill(&mut nonce).map_err(|e| StoreError::bug(format!("no random bytes: {e}")))?;
-        let store = Store {
+        Ok(Store {
             seal,
             keys,
             fences: (o.durability == Durability::Replicated)
@@ -256,9 +283,7 @@ impl Store {
             unanswered: Mutex::new(BTreeMap::new()),
             nonce: hex::encode(nonce),
             calls: AtomicU64::new(0),
-        };
-        store.first_answer().await?;
-        Ok(store)
+        })
     }
 
     /// A server that is reading its data gets time, and so does one that we are only just starting: on a busy
@@ -330,6 +355,8 @@ impl Store {
 
 /// How long a start waits for a server that is loading: some 7 s a GB.
 const LOADING: Duration = Duration::from_secs(120);
+/// How long a start waits that can do without: doors that are shut lose what is not repeated.
+const HURRY: Duration = Duration::from_secs(3);
 /// How long a start waits for the private server to come up.
 const STARTING: Duration = Duration::from_secs(15);
 

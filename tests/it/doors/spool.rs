@@ -66,6 +66,18 @@ async fn what_redis_cannot_take_waits_on_disk_and_is_told_once() {
     relay.leave().await;
 }
 
+/// A relay that is started while Redis is away takes what comes all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_does_not_wait_for_redis() {
+    let (redis, folder, line) = (Redis::start(), Dir::new(), Provider::line().await);
+    redis.freeze();
+    let relay = Relay::start(&plan(&redis, &folder, &line.url, ""), Role::All).await;
+    assert_eq!(relay.post(&order(1, WOO_SECRET)).await.body, SPOOLED);
+    redis.thaw();
+    relay.comes_to("woo", 1, "order_placed", "sent").await;
+    relay.leave().await;
+}
+
 /// The next process finds what waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_outlives_the_process() {
