@@ -22,8 +22,8 @@ use crate::milestone;
 use crate::plan::{Known, Route, RouteSettings, check_tags};
 use crate::platform::settings::ShopSettings;
 use crate::seal::Seal;
-use crate::spool::Spool;
 use crate::spool::settings::SpoolSettings;
+use crate::spool::{Options as SpoolOptions, Spool};
 use crate::store::Store;
 use crate::store::settings::StoreSettings;
 use crate::telemetry::{LogSettings, Metrics, Names};
@@ -77,8 +77,8 @@ pub struct Parts {
     pub admin: AdminSettings,
     /// Redis.
     pub store: StoreSettings,
-    /// What waits on disk while Redis is away.
-    pub spool: SpoolSettings,
+    /// Where requests wait while Redis is away; `None`: nowhere.
+    pub spool: Option<SpoolOptions>,
     /// Worker.
     pub worker: WorkerSettings,
     /// Logs.
@@ -140,14 +140,16 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
         document.mistakes("worker", None, lease_mistakes(worker, &channels), found);
     }
     let mut warnings = warnings(&shops, &routes, &channels);
-    if let (Some(store), Some(spool)) = (&store, &spool) {
-        warnings.extend(without_spool(store, spool, &shops));
+    let spool = store.as_ref().zip(spool).and_then(|(store, spool)| {
+        let beside = store.url.is_none().then_some(store.dir.as_path());
+        spool.options(beside)
+    });
+    if spool.is_none() {
+        warnings.extend(without_spool(&shops));
     }
     document.finish(&[], &mut problems);
-    match (log, server, admin, store.zip(spool), worker, words) {
-        (Some(log), Some(server), Some(admin), Some((store, spool)), Some(worker), Some(words))
-            if problems.is_empty() =>
-        {
+    match (log, server, admin, store, worker, words) {
+        (Some(log), Some(server), Some(admin), Some(store), Some(worker), Some(words)) if problems.is_empty() => {
             let live = Live { shops, routes, conditions, words: Arc::new(words), channels, keyed: None };
             Ok(Settings { parts: Parts { server, admin, store, spool, worker, log, files, warnings }, live })
         }
@@ -263,11 +265,10 @@ fn lease_mistakes(worker: &WorkerSettings, channels: &BTreeMap<ChannelId, Arc<Ac
 }
 
 /// Shops whose deliveries are lost while Redis is away.
-fn without_spool(store: &StoreSettings, spool: &SpoolSettings, shops: &HashMap<ShopId, Arc<Shop>>) -> Option<String> {
-    let beside = store.url.is_none().then_some(store.dir.as_path());
+fn without_spool(shops: &HashMap<ShopId, Arc<Shop>>) -> Option<String> {
     let mut lost: Vec<&str> = shops.values().filter(|s| !s.platform.repeats).map(|s| s.rules.id.as_str()).collect();
     lost.sort_unstable();
-    (spool.options(beside).is_none() && !lost.is_empty()).then(|| {
+    (!lost.is_empty()).then(|| {
         format!(
             "no spool is set: while Redis is away, deliveries of {} are lost, because their platform never repeats one; \
              name spool.dir on a disk that outlives the process",
@@ -382,14 +383,15 @@ fn seal(store: &StoreSettings) -> anyhow::Result<Seal> {
     store.seal().map_err(|m| anyhow::anyhow!("[store] {}", m.first().map_or("", |m| m.message.as_str())))
 }
 
-/// Rooms introduced to each other, on an open store.
+/// Rooms introduced to each other, on an open store; `spools`: this process takes requests in.
 ///
 /// # Errors
 /// Redis cannot be used, with what to change.
 pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, spools: bool) -> anyhow::Result<Arc<App>> {
     let seal = Arc::new(seal(&settings.store)?);
-    let store = open_store(settings, &seal, spools).await?;
-    let spool = match spool(settings, &seal, spools) {
+    let spool = settings.spool.as_ref().filter(|_| spools);
+    let store = open_store(settings, &seal, spool.is_some()).await?;
+    let spool = match spool.map(|options| open_spool(options, &seal)).transpose() {
         Ok(spool) => spool,
         Err(error) => {
             // A private Redis must not stay behind a relay that never came up.
@@ -412,8 +414,7 @@ pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, spools
 
 /// A relay with a spool need not wait for Redis.
 async fn open_store(settings: &Parts, seal: &Arc<Seal>, spools: bool) -> anyhow::Result<Store> {
-    let beside = settings.store.url.is_none().then_some(settings.store.dir.as_path());
-    if !spools || settings.spool.options(beside).is_none() {
+    if !spools {
         return Ok(Store::open(&settings.store.options(), Arc::clone(seal)).await?);
     }
     let (store, away) = Store::open_even_away(&settings.store.options(), Arc::clone(seal)).await?;
@@ -424,10 +425,8 @@ async fn open_store(settings: &Parts, seal: &Arc<Seal>, spools: bool) -> anyhow:
 }
 
 /// The spool of a process that takes requests in.
-fn spool(settings: &Parts, seal: &Arc<Seal>, spools: bool) -> anyhow::Result<Option<Spool>> {
-    let beside = settings.store.url.is_none().then_some(settings.store.dir.as_path());
-    let Some(options) = settings.spool.options(beside).filter(|_| spools) else { return Ok(None) };
-    let (spool, cut) = Spool::open(&options, Arc::clone(seal))?;
+fn open_spool(options: &SpoolOptions, seal: &Arc<Seal>) -> anyhow::Result<Spool> {
+    let (spool, cut) = Spool::open(options, Arc::clone(seal))?;
     if cut > 0 {
         tracing::warn!(bytes = cut, "the spool's last record was cut short by a crash before it was acknowledged");
     }
@@ -435,7 +434,7 @@ fn spool(settings: &Parts, seal: &Arc<Seal>, spools: bool) -> anyhow::Result<Opt
     if waits > 0 {
         tracing::info!(requests = waits, "the spool holds requests that an earlier process could not store");
     }
-    Ok(Some(spool))
+    Ok(spool)
 }
 
 /// Names that metrics may carry as labels.

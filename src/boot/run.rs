@@ -73,7 +73,7 @@ pub async fn start_with(
         Ok(running) => Ok(running),
         Err(error) => {
             // A private Redis must not stay behind a relay that never came up.
-            app.store.close().await;
+            let_go(&app).await;
             Err(error)
         }
     }
@@ -164,13 +164,18 @@ impl Running {
         if tokio::time::timeout(self.grace, closing).await.is_err() {
             tracing::warn!("the grace time is over; what is still under way is settled by the next worker");
         }
-        if let Some(spool) = &self.app.spool {
-            spool.close().await;
-        }
         // After the last settle: a private Redis ends with its data on disk.
-        self.app.store.close().await;
+        let_go(&self.app).await;
         tracing::info!("gone");
     }
+}
+
+/// Lets go of what is this process's alone.
+async fn let_go(app: &App) {
+    if let Some(spool) = &app.spool {
+        spool.close().await;
+    }
+    app.store.close().await;
 }
 
 /// The admin door's keeper. Without configured tokens the relay makes one of its own, in a file that only

@@ -7,7 +7,7 @@
 use super::Store;
 use super::error::StoreError;
 use super::keys::Member;
-use super::operators::Changed;
+use super::operators::{Changed, changed, push_changes};
 use super::order::Record;
 use super::script::{Call, ERASE, PURGE};
 use super::value;
@@ -53,19 +53,11 @@ impl Store {
                 let there = read.items.len() + read.unknown_items as usize;
                 let mut call = Call::script(&ERASE, &keys).arg(member.as_str()).arg(k).arg(read.revision);
                 call = call.arg(at.as_millisecond()).arg(keep).arg(there);
-                for (old, new) in items {
-                    call.push(old.no);
-                    call.push(old.encode().as_slice());
-                    call.push(new.encode().as_slice());
-                }
+                push_changes(&mut call, items);
                 call
             })
             .await?;
-        match words.first().map(String::as_str) {
-            Some("ok") => Ok(Changed::Ok),
-            Some("conflict") => Ok(Changed::Conflict),
-            other => Err(value::unexpected("erase", other.unwrap_or_default())),
-        }
+        changed("erase", &words)
     }
 
     /// Erases unreadable webhooks by their places; how many there were.

@@ -225,19 +225,11 @@ impl Store {
                     Call::script(&CHANGE, &keys).arg(member.as_str()).arg(k).arg(closed).arg(line.as_slice());
                 call =
                     call.arg(MAX_LEDGER).arg(self.retention.order_secs * 1000).arg(self.retention.ledger_secs * 1000);
-                for (old, new) in items {
-                    call.push(old.no);
-                    call.push(old.encode().as_slice());
-                    call.push(new.encode().as_slice());
-                }
+                push_changes(&mut call, items);
                 call
             })
             .await?;
-        match words.first().map(String::as_str) {
-            Some("ok") => Ok(Changed::Ok),
-            Some("conflict") => Ok(Changed::Conflict),
-            other => Err(value::unexpected("change", other.unwrap_or_default())),
-        }
+        changed("change", &words)
     }
 
     /// Switches a channel off or on for one order; `false`: there is no such order, or it has 16 already.
@@ -380,4 +372,22 @@ fn dead_item(name: &str, score: &str) -> Option<DeadItem> {
     let (member, item) = name.split_once('#')?;
     let at = from_millis(score.parse().ok()?);
     Some(DeadItem { member: Member::from_name(member)?, item: item.parse().ok()?, at })
+}
+
+/// (number, item as read, item to be) each, as scripts compare and write them.
+pub(super) fn push_changes(call: &mut Call, items: &[(Owed, Owed)]) {
+    for (old, new) in items {
+        call.push(old.no);
+        call.push(old.encode().as_slice());
+        call.push(new.encode().as_slice());
+    }
+}
+
+/// What a script that changes an order by an operator's wish answered.
+pub(super) fn changed(script: &str, words: &[String]) -> Result<Changed, StoreError> {
+    match words.first().map(String::as_str) {
+        Some("ok") => Ok(Changed::Ok),
+        Some("conflict") => Ok(Changed::Conflict),
+        other => Err(value::unexpected(script, other.unwrap_or_default())),
+    }
 }
