@@ -14,6 +14,7 @@ mod mock;
 mod order;
 mod out;
 mod people;
+mod preview;
 mod queue;
 mod replay;
 mod serve;
@@ -57,6 +58,8 @@ enum Command {
     Demo(demo::Args),
     /// Check settings and words, and name every mistake with its place.
     Check(check::Args),
+    /// Show every message as the customer would get it, on your channels, in each language.
+    Preview(preview::Args),
     /// Print the documented settings file, or with --schema its JSON Schema.
     Example(example::Args),
     /// Play the providers: LINE, Messenger, Slack, SMTP.
@@ -114,6 +117,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Serve(args) => serve::run(&args, config).await,
             Command::Demo(args) => demo::run(&args).await,
             Command::Check(args) => check::run(&args, config),
+            Command::Preview(args) => preview::run(&args, config),
             Command::Example(args) => example::run(&args),
             Command::Mock(args) => mock::run(&args).await,
             Command::Order(args) => order::run(&args, config).await,

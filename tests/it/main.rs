@@ -14,6 +14,7 @@ mod milestone;
 mod mock;
 mod plan;
 mod platform;
+mod preview;
 mod properties;
 mod reasons;
 mod registries;
