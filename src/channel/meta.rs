@@ -4,6 +4,10 @@
 //! Sources: "Webhooks" of the Messenger Platform (read 2026-09-11), Graph API "Handling errors" and "Rate
 //! limiting" (read 2026-09).
 
+mod app;
+
+pub(super) use app::{App, Keys};
+
 use crate::domain::ids::Digest8;
 use crate::domain::settings::Secret;
 use crate::domain::signature::{decode_hex, sign, signed_by};

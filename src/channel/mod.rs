@@ -15,6 +15,7 @@ mod messenger;
 mod meta;
 mod slack;
 mod text;
+mod whatsapp;
 mod wire;
 
 pub use wire::install_tls;
@@ -98,7 +99,7 @@ pub struct Quota {
 }
 
 /// Every kind, in the order in which they are documented.
-pub static ALL: &[&Kind] = &[&line::KIND, &messenger::KIND, &email::KIND, &slack::KIND];
+pub static ALL: &[&Kind] = &[&line::KIND, &messenger::KIND, &whatsapp::KIND, &email::KIND, &slack::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {

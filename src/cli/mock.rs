@@ -1,14 +1,14 @@
 //! `mock`: the providers' understudies on this machine, for trying settings out and for a shop's own CI.
 
 use super::{Status, out};
-use crate::mock::{Mock, MockOptions};
+use crate::mock::{Mock, MockOptions, WhatsAppTemplate};
 use clap::Args as ClapArgs;
 use std::net::SocketAddr;
 
 /// `mock`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Where LINE, Messenger, Slack and the control calls listen.
+    /// Where LINE, Messenger, WhatsApp, Slack and the control calls listen.
     #[arg(long, default_value = "127.0.0.1:8090")]
     http: SocketAddr,
     /// Where SMTP listens.
@@ -35,6 +35,24 @@ pub struct Args {
     /// Messenger: an approved utility template, NAME:LANGUAGE; may be given several times.
     #[arg(long = "template", value_name = "NAME:LANGUAGE")]
     templates: Vec<String>,
+    /// WhatsApp: id of the business number.
+    #[arg(long, value_name = "ID", default_value = "200000000000002")]
+    whatsapp_number_id: String,
+    /// WhatsApp: access token of the system user. Its app secret is Messenger's.
+    #[arg(long, value_name = "TOKEN", default_value = "whatsapp-token")]
+    whatsapp_token: String,
+    /// WhatsApp: an approved template, NAME:LANGUAGE:PARAMETERS of its body; may be given several times.
+    #[arg(long = "whatsapp-template", value_name = "NAME:LANGUAGE:N", value_parser = whatsapp_template)]
+    whatsapp_templates: Vec<WhatsAppTemplate>,
+}
+
+fn whatsapp_template(text: &str) -> Result<WhatsAppTemplate, String> {
+    let mut parts = text.split(':');
+    let (name, language, count) = (parts.next(), parts.next(), parts.next().and_then(|n| n.parse().ok()));
+    match (name, language, count, parts.next()) {
+        (Some(name), Some(language), Some(count), None) => Ok((name.into(), language.into(), count)),
+        _ => Err("write it like order_shipped:zh_TW:2".into()),
+    }
 }
 
 /// Plays until told to stop.
@@ -53,8 +71,12 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
         .filter_map(|t| t.split_once(':'))
         .map(|(name, language)| (name.to_string(), language.to_string()))
         .collect();
+    options.whatsapp.phone_number_id.clone_from(&args.whatsapp_number_id);
+    options.whatsapp.access_token.clone_from(&args.whatsapp_token);
+    options.whatsapp.app_secret.clone_from(&args.app_secret);
+    options.whatsapp.templates.clone_from(&args.whatsapp_templates);
     let mock = Mock::start(options).await?;
-    out::line(&format!("LINE, Messenger: api_url = \"{}\"", mock.http_url()));
+    out::line(&format!("LINE, Messenger, WhatsApp: api_url = \"{}\"", mock.http_url()));
     out::line(&format!("Slack: webhook_url = {{ value = \"{}\" }}", mock.slack_webhook_url()));
     out::line(&format!(
         "e-mail: host = \"{}\", port = {}, tls = \"none\"",

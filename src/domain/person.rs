@@ -168,6 +168,8 @@ pub enum AccountSignal {
     Stopped(String),
     /// It may send again.
     Resumed,
+    /// Nothing stops, but a person must know (a template was paused, the quality falls).
+    Notice(String),
 }
 
 /// What a provider says of a message it took.

@@ -121,6 +121,9 @@ async fn apply(app: &App, account: &Account, signal: &Signal) -> Result<(), Stor
             account.set_pause(None);
             app.store.resume(account.tag).await?;
         }
+        Some(AccountSignal::Notice(what)) => {
+            tracing::error!(channel = %account.id, what, "the provider says this of the account: a person must look");
+        }
         None => {}
     }
     if let Some(receipt) = &signal.receipt {

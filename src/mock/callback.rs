@@ -23,9 +23,10 @@ pub enum Say {
     Postback(String),
     /// LINE: adds the account as a friend, or takes a block back. Messenger: Get Started.
     Follow,
-    /// LINE: blocks the account. Messenger tells nobody; later sends fail.
+    /// LINE: blocks the account. Messenger and WhatsApp tell nobody; later sends fail.
     Unfollow,
-    /// Messenger: comes by a link with this reference. LINE: finished linking with this nonce.
+    /// Messenger: comes by a link with this reference. LINE: finished linking with this nonce. WhatsApp: sends
+    /// the words that a link held.
     Link(String),
     /// Messenger: has read everything so far.
     Read,
@@ -76,11 +77,18 @@ impl Relay {
         Some(format!("{}/callbacks/{channel}", base.trim_end_matches('/')))
     }
 
-    fn event(&self) -> u64 {
+    /// Whether anybody can be called back.
+    pub(super) fn knows(&self, channel: &str) -> bool {
+        self.url(channel).is_some()
+    }
+
+    /// A number no other event has.
+    pub(super) fn event(&self) -> u64 {
         self.events.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    async fn post(&self, channel: &str, header: (&str, String), body: String) -> Result<u16, String> {
+    /// One signed callback; the status it was answered.
+    pub(super) async fn post(&self, channel: &str, header: (&str, String), body: String) -> Result<u16, String> {
         let url = self.url(channel).ok_or("no relay is known; give its address at the start or with PUT /relay")?;
         let request = self.client.post(url).header("content-type", "application/json").header(header.0, header.1);
         let answer = request.body(body).send().await.map_err(|e| format!("the relay did not answer: {e}"))?;
@@ -93,7 +101,8 @@ pub(super) async fn say(house: &Arc<House>, channel: &str, person: &str, what: &
     match channel {
         "line" => line(house, person, what).await,
         "messenger" => messenger(house, person, what).await,
-        _ => Err(format!("{channel} calls nobody back; line and messenger do")),
+        "whatsapp" => super::whatsapp::say(house, person, what).await,
+        _ => Err(format!("{channel} calls nobody back; line, messenger and whatsapp do")),
     }
 }
 
@@ -164,7 +173,7 @@ async fn tell_page(house: &House, who: (&str, &str), at: Timestamp, mut part: Va
 }
 
 /// As Meta writes and signs it: everything beyond ASCII as `\uXXXX`.
-fn escaped(json: &str) -> String {
+pub(super) fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut units = [0; 2];
     for c in json.chars() {

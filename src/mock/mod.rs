@@ -1,6 +1,6 @@
 //! **mock** — floor 5: the providers' understudies.
 //!
-//! Knows: how LINE, Messenger, Slack and an SMTP server take a message, refuse one and call back; faults on demand.
+//! Knows: how LINE, Messenger, WhatsApp, Slack and an SMTP server take a message, refuse one and call back; faults on demand.
 //! Must not know: how we shape and judge: an understudy that shares the actor's mistakes would not find them.
 //! May use: domain
 //! How to add one: a provider over HTTP is a file here with an `Understudy` (whose paths, what it refuses,
@@ -21,6 +21,7 @@ mod reply;
 mod request;
 mod slack;
 mod smtp;
+mod whatsapp;
 
 pub use book::{Refused, Taken};
 pub use callback::Say;
@@ -30,6 +31,7 @@ pub use messenger::MessengerOptions;
 pub use people::Become;
 pub use slack::SlackOptions;
 pub use smtp::SmtpOptions;
+pub use whatsapp::{WhatsAppOptions, WhatsAppTemplate};
 
 use crate::domain::clock::{Clock, SystemClock, Timestamp};
 use book::Book;
@@ -46,7 +48,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Every provider over HTTP.
-const ALL: &[&Understudy] = &[&line::UNDERSTUDY, &messenger::UNDERSTUDY, &slack::UNDERSTUDY];
+const ALL: &[&Understudy] = &[&line::UNDERSTUDY, &whatsapp::UNDERSTUDY, &messenger::UNDERSTUDY, &slack::UNDERSTUDY];
 /// Messages kept for people to look at.
 const KEEP: usize = 100_000;
 
@@ -62,6 +64,8 @@ pub struct MockOptions {
     pub line: LineOptions,
     /// Messenger's page.
     pub messenger: MessengerOptions,
+    /// WhatsApp's business number.
+    pub whatsapp: WhatsAppOptions,
     /// Slack's workspace.
     pub slack: SlackOptions,
     /// The mail server.
@@ -82,6 +86,7 @@ impl Default for MockOptions {
             smtp: any,
             line: LineOptions::default(),
             messenger: MessengerOptions::default(),
+            whatsapp: WhatsAppOptions::default(),
             slack: SlackOptions::default(),
             mail: SmtpOptions::default(),
             relay: None,
@@ -156,7 +161,7 @@ impl Mock {
         Ok(mock)
     }
 
-    /// `http://ADDRESS`: the `api_url` of LINE and Messenger accounts, and of control calls.
+    /// `http://ADDRESS`: the `api_url` of LINE, Messenger and WhatsApp accounts, and of control calls.
     pub fn http_url(&self) -> String {
         format!("http://{}", self.http)
     }
@@ -221,7 +226,8 @@ impl Mock {
         self.house.book.wait_for(n, timeout).await
     }
 
-    /// Changes what the provider thinks of a person, without a callback. `channel`: `line` or `messenger`.
+    /// Changes what the provider thinks of a person, without a callback. `channel`: `line`,
+    /// `messenger` or `whatsapp`.
     pub fn person(&self, channel: &str, id: &str, what: Become) {
         if let Some(channel) = control::with_people(channel) {
             self.house.people.change(channel, id, what, self.house.now());

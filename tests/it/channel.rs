@@ -11,3 +11,4 @@ mod openapi;
 mod server;
 mod slack;
 mod stand_in;
+mod whatsapp;

@@ -15,3 +15,4 @@ mod quiet;
 mod receipts;
 mod retries;
 mod timers;
+mod whatsapp;

@@ -11,7 +11,7 @@ mod hear;
 mod judge;
 mod shape;
 
-use super::wire::{Wire, bearer, retry_after};
+use super::wire::retry_after;
 use super::{Channel, Kind, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
@@ -19,10 +19,9 @@ use crate::domain::channel::{
 use crate::domain::ids::ChannelId;
 use crate::domain::person::{Address, Heard};
 use crate::domain::settings::{Mistake, Secret, Span};
-use crate::domain::verdict::{Answer, Verdict};
-use crate::domain::webhook::{Admission, RawWebhook, Refusal};
+use crate::domain::verdict::Verdict;
+use crate::domain::webhook::{Admission, RawWebhook};
 use futures_util::future::BoxFuture;
-use reqwest::header::HeaderMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,12 +39,6 @@ const WINDOW_SECS: i64 = 24 * 3600 - 300;
 const PER_SECOND: f64 = 30.0;
 /// The Graph API, where settings name no other address.
 const API_URL: &str = "https://graph.facebook.com";
-/// Newest version on 2026-11-22; an address without one falls to a version that moves.
-const API_VERSION: &str = "v26.0";
-/// Longest a send may take, where settings say nothing.
-const TIMEOUT_SECS: u32 = 10;
-/// App secrets that may live at once.
-const SECRETS: usize = 4;
 /// Longest page-scoped id accepted; today's have 15 to 17 digits.
 const ID_CAP: usize = 32;
 
@@ -102,52 +95,32 @@ pub(super) static KIND: Kind = Kind {
 fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>> {
     let settings: Settings = account::read(settings)?;
     let mut mistakes = Vec::new();
-    let api_url = settings.api_url.as_deref().unwrap_or(API_URL);
-    let base = account::keep(account::base("api_url", api_url), &mut mistakes, account::Base::default());
-    let timeout = account::keep(account::timeout(settings.timeout, TIMEOUT_SECS), &mut mistakes, TIMEOUT_SECS);
     let pace = account::per_second(settings.per_second, PER_SECOND, PER_SECOND);
     let pace = account::keep(pace, &mut mistakes, PER_SECOND);
-    let mut must = |good: bool, key: &str, message: &str| {
-        if !good {
-            mistakes.push(Mistake::new(key, message));
-        }
-    };
-    must(person(&settings.page_id).is_some(), "page_id", "the page's id is a number, written in quotes");
-    let secrets: Vec<Secret> = settings.app_secret.iter().chain(&settings.app_secrets).cloned().collect();
-    let listed = if settings.app_secret.is_some() { "app_secret" } else { "app_secrets" };
-    must(!secrets.is_empty(), "app_secret", "set it: without the app's secret no callback can be checked");
-    must(secrets.len() <= SECRETS, "app_secrets", "four at most: each is tried on every callback");
-    must(secrets.iter().all(|s| !s.expose().is_empty()), listed, "an app secret is empty");
-    must(!settings.verify_token.expose().is_empty(), "verify_token", "an empty word would let anybody subscribe");
-    let token = settings.access_token.expose();
-    let headers = bearer(token).filter(|_| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()));
-    must(headers.is_some(), "access_token", "is empty, or holds characters that no token has");
-    let version = settings.api_version.as_deref().unwrap_or(API_VERSION);
-    must(is_version(version), "api_version", "write it like v26.0");
-    let (Some(newest), Some(headers), true) = (secrets.first(), headers, mistakes.is_empty()) else {
-        return Err(mistakes);
-    };
-    let wire =
-        Wire::new(Duration::from_secs(timeout.into()), base.plain).map_err(|e| vec![Mistake::new("api_url", e)])?;
-    // The proof goes with every call; apps that do not demand it take no notice.
-    let proof = meta::proof(newest, &settings.access_token);
-    let url = format!("{}/{version}/{}/messages?appsecret_proof={proof}", base.url, settings.page_id);
-    Ok(Box::new(Messenger {
-        id,
-        capabilities: capabilities(pace, timeout),
-        page_id: settings.page_id,
-        secrets,
-        verify_token: settings.verify_token,
-        prefer_template: settings.prefer_template,
-        url,
-        headers,
-        wire,
-    }))
-}
-
-fn is_version(text: &str) -> bool {
-    let numbers = text.strip_prefix('v').and_then(|v| v.split_once('.'));
-    numbers.is_some_and(|(a, b)| a.parse::<u8>().is_ok() && b.parse::<u8>().is_ok())
+    if person(&settings.page_id).is_none() {
+        mistakes.push(Mistake::new("page_id", "the page's id is a number, written in quotes"));
+    }
+    let app = meta::App::open(&meta::Keys {
+        access_token: &settings.access_token,
+        app_secret: settings.app_secret.as_ref(),
+        app_secrets: &settings.app_secrets,
+        verify_token: &settings.verify_token,
+        api_url: (settings.api_url.as_deref(), API_URL),
+        api_version: settings.api_version.as_deref(),
+        timeout: settings.timeout,
+    });
+    match app {
+        Ok(app) if mistakes.is_empty() => Ok(Box::new(Messenger {
+            id,
+            capabilities: capabilities(pace, app.timeout_secs),
+            edge: format!("{}/messages", settings.page_id),
+            page_id: settings.page_id,
+            prefer_template: settings.prefer_template,
+            app,
+        })),
+        Ok(_) => Err(mistakes),
+        Err(more) => Err([mistakes, more].concat()),
+    }
 }
 
 fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
@@ -184,18 +157,9 @@ struct Messenger {
     id: ChannelId,
     capabilities: Capabilities,
     page_id: String,
-    secrets: Vec<Secret>,
-    verify_token: Secret,
+    edge: String,
     prefer_template: bool,
-    url: String,
-    headers: HeaderMap,
-    wire: Wire,
-}
-
-impl Messenger {
-    async fn post(&self, body: String) -> Answer {
-        self.wire.post_json(&self.url, self.headers.clone(), body).await
-    }
+    app: meta::App,
 }
 
 impl Channel for Messenger {
@@ -233,12 +197,12 @@ impl Channel for Messenger {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
             let deadline = Instant::now() + Duration::from_secs(self.capabilities.timeout_secs.into());
-            let answer = self.post(envelope.body.clone()).await;
+            let answer = self.app.post(&self.edge, envelope.body.clone()).await;
             if !judge::picture_refused(&answer) {
                 return judge::judge(&answer);
             }
             let Some(bare) = shape::without_picture(&envelope.body) else { return judge::judge(&answer) };
-            match tokio::time::timeout_at(deadline, self.post(bare)).await {
+            match tokio::time::timeout_at(deadline, self.app.post(&self.edge, bare)).await {
                 Ok(answer) => judge::judge(&answer),
                 Err(_) => Verdict::Unsure { detail: "timed out after a second try without the picture".into() },
             }
@@ -246,11 +210,7 @@ impl Channel for Messenger {
     }
 
     fn admit(&self, raw: &RawWebhook) -> Admission {
-        match raw.method.as_str() {
-            "GET" => meta::handshake(&self.verify_token, &raw.query),
-            "POST" => meta::signature(&self.secrets, raw),
-            _ => Admission::Refuse(Refusal::Unsigned),
-        }
+        self.app.admit(raw)
     }
 
     fn hear(&self, raw: &RawWebhook) -> Heard {

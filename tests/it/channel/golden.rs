@@ -153,6 +153,7 @@ fn signal_json(signal: &Signal) -> Value {
     let account = signal.account.as_ref().map(|a| match a {
         AccountSignal::Stopped(why) => json!({ "stopped": why }),
         AccountSignal::Resumed => json!("resumed"),
+        AccountSignal::Notice(what) => json!({ "notice": what }),
     });
     let mut fields = json!({
         "what": signal.what,

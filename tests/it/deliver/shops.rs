@@ -34,6 +34,8 @@ pub struct Tea {
     pub country: &'static str,
     /// E-mail address; empty: none.
     pub email: &'static str,
+    /// Phone number as typed; empty: none.
+    pub phone: &'static str,
     /// Total.
     pub total: &'static str,
     /// Payment method.
@@ -54,6 +56,7 @@ impl Tea {
             created: now,
             country: "TW",
             email: "mei@example.com",
+            phone: "",
             total: "1200",
             method: "ecpay_credit",
             via: "checkout",
@@ -76,6 +79,13 @@ impl Tea {
     #[must_use]
     pub fn messenger(mut self, psid: &str) -> Tea {
         self.meta.push(("messenger_psid", json!(psid)));
+        self
+    }
+
+    /// With a phone number, as typed.
+    #[must_use]
+    pub fn phone(mut self, phone: &'static str) -> Tea {
+        self.phone = phone;
         self
     }
 
@@ -103,7 +113,7 @@ impl Tea {
             "date_paid_gmt": self.paid.map(gmt), "date_completed_gmt": null,
             "total": self.total, "total_tax": "0", "customer_id": 7, "order_key": "wc_order_test",
             "number": self.id.to_string(), "created_via": self.via, "customer_note": "",
-            "billing": { "first_name": "", "last_name": "", "country": self.country, "phone": "", "email": self.email },
+            "billing": { "first_name": "", "last_name": "", "country": self.country, "phone": self.phone, "email": self.email },
             "shipping": { "first_name": "", "last_name": "", "country": self.country, "phone": "" },
             "payment_method": self.method, "payment_method_title": "轉帳",
             "needs_payment": self.paid.is_none() && self.status == "pending", "needs_processing": true,

@@ -5,7 +5,7 @@ use orderwire::boot::{self, run::Role, run::Running, run::start_with};
 use orderwire::domain::clock::{Clock, SystemClock, Timestamp, from_millis};
 use orderwire::flow::explain::{self, ItemView, OrderView};
 use orderwire::flow::sweep;
-use orderwire::mock::{LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken};
+use orderwire::mock::{LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken, WhatsAppOptions};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -63,6 +63,8 @@ pub struct Setup {
     pub quota: Option<u64>,
     /// Templates that Meta approved: name and language.
     pub templates: &'static [(&'static str, &'static str)],
+    /// The same of the WhatsApp account, with the number of parameters.
+    pub whatsapp: &'static [(&'static str, &'static str, usize)],
     /// News is gathered for 20 s (90 s without a tracking number), as by default; else it is told at once.
     pub slow: bool,
     /// No worker runs.
@@ -338,6 +340,11 @@ fn providers(setup: &Setup, clock: &Shifted) -> MockOptions {
             templates: setup.templates.iter().map(|(n, l)| ((*n).to_string(), (*l).to_string())).collect(),
             ..MessengerOptions::default()
         },
+        whatsapp: WhatsAppOptions {
+            id: "whatsapp".into(),
+            templates: setup.whatsapp.iter().map(|(n, l, c)| ((*n).into(), (*l).into(), *c)).collect(),
+            ..WhatsAppOptions::default()
+        },
         clock: Arc::new(clock.clone()),
         ..MockOptions::default()
     }
@@ -360,6 +367,7 @@ fn settings(setup: &Setup, mock: &Mock, dir: &str) -> String {
         smtp = mock.smtp_addr().port(),
         line = own("line-main"),
         messenger = own("messenger-page"),
+        whatsapp = own("whatsapp"),
         mail = own("mail"),
         desk = own("desk"),
     )
