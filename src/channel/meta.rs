@@ -5,6 +5,8 @@
 //! limiting" (read 2026-09).
 
 mod app;
+pub(super) mod messaging;
+pub(super) mod send_api;
 
 pub(super) use app::{App, Keys};
 

@@ -10,6 +10,7 @@
 
 mod account;
 mod email;
+mod instagram;
 mod line;
 mod messenger;
 mod meta;
@@ -99,7 +100,8 @@ pub struct Quota {
 }
 
 /// Every kind, in the order in which they are documented.
-pub static ALL: &[&Kind] = &[&line::KIND, &messenger::KIND, &whatsapp::KIND, &email::KIND, &slack::KIND];
+pub static ALL: &[&Kind] =
+    &[&line::KIND, &messenger::KIND, &instagram::KIND, &whatsapp::KIND, &email::KIND, &slack::KIND];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {

@@ -5,6 +5,7 @@
 mod conformance;
 mod email;
 mod golden;
+mod instagram;
 mod line;
 mod messenger;
 mod openapi;

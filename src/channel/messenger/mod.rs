@@ -7,11 +7,9 @@
 //! Sources: Meta's Messenger Platform pages "Send messages", "Webhooks", "Policy" (read 2026-09-11), "Utility
 //! messages" (2026-03-13), "Error codes" (2026-06-25), "Rate limiting" (2026-03-23), changelog to 2026-06-30.
 
-mod hear;
-mod judge;
 mod shape;
 
-use super::wire::retry_after;
+use super::meta::{messaging, send_api};
 use super::{Channel, Kind, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
@@ -33,14 +31,10 @@ use tokio::time::Instant;
 const SCHEME: &str = "messenger";
 /// "Text must be shorter than 2,000 characters" (third-party digest of 2026-07-12).
 const TEXT_LIMIT: usize = 1999;
-/// 24 hours, closed five minutes early: the vendor's clock decides, and a send takes time.
-const WINDOW_SECS: i64 = 24 * 3600 - 300;
 /// Above 40 a second the page's inbox stops showing messages and cannot send.
 const PER_SECOND: f64 = 30.0;
 /// The Graph API, where settings name no other address.
 const API_URL: &str = "https://graph.facebook.com";
-/// Longest page-scoped id accepted; today's have 15 to 17 digits.
-const ID_CAP: usize = 32;
 
 /// `[[channel]] kind = "messenger"`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -89,7 +83,7 @@ pub(super) static KIND: Kind = Kind {
 "#,
     schema: <Settings as JsonSchema>::json_schema,
     open,
-    judge: judge::judge,
+    judge: send_api::judge,
 };
 
 fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>> {
@@ -128,7 +122,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         audience: Audience::Customer,
         scheme: SCHEME,
         consent: ConsentRule::Connected,
-        window: WindowRule::Seconds(WINDOW_SECS),
+        window: WindowRule::Seconds(messaging::WINDOW_SECS),
         template_outside_window: true,
         text_limit: TEXT_LIMIT,
         unit: Unit::Chars,
@@ -145,11 +139,8 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
     }
 }
 
-/// A page-scoped id: digits, kept as text because they pass 2^53.
 fn person(raw: &str) -> Option<Address> {
-    let id = raw.trim();
-    let good = (1..=ID_CAP).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit()) && !id.starts_with('0');
-    good.then(|| Address::new(SCHEME, id))
+    messaging::person(SCHEME, raw)
 }
 
 /// One page.
@@ -198,12 +189,12 @@ impl Channel for Messenger {
         Box::pin(async move {
             let deadline = Instant::now() + Duration::from_secs(self.capabilities.timeout_secs.into());
             let answer = self.app.post(&self.edge, envelope.body.clone()).await;
-            if !judge::picture_refused(&answer) {
-                return judge::judge(&answer);
+            if !send_api::picture_refused(&answer) {
+                return send_api::judge(&answer);
             }
-            let Some(bare) = shape::without_picture(&envelope.body) else { return judge::judge(&answer) };
+            let Some(bare) = shape::without_picture(&envelope.body) else { return send_api::judge(&answer) };
             match tokio::time::timeout_at(deadline, self.app.post(&self.edge, bare)).await {
-                Ok(answer) => judge::judge(&answer),
+                Ok(answer) => send_api::judge(&answer),
                 Err(_) => Verdict::Unsure { detail: "timed out after a second try without the picture".into() },
             }
         })
@@ -214,6 +205,6 @@ impl Channel for Messenger {
     }
 
     fn hear(&self, raw: &RawWebhook) -> Heard {
-        hear::hear(&self.page_id, raw)
+        messaging::hear(&messaging::Inbox { object: "page", scheme: SCHEME, id: &self.page_id }, raw)
     }
 }

@@ -1,10 +1,12 @@
-//! What a callback of the page told: people's messages, buttons, links and reactions (which open the 24-hour
-//! window), echoes of our own messages, delivery and reading, enforcement against the page.
+//! What a callback of Messenger or Instagram told: people's messages, buttons, links and reactions (which open the
+//! 24-hour window), echoes of our own messages, delivery and reading, enforcement against the page.
 //!
-//! Event shapes and which of them open the window: Messenger "Webhooks" and "Send messages" (read 2026-09-11).
-//! Ids and times come as numbers or strings, by age of the sending part. What is not listed opens nothing.
+//! Event shapes and which of them open the window: Messenger "Webhooks" and "Send messages" (read 2026-09-11),
+//! Instagram "Webhooks" (state of 2026-11-22), which has the same layout, reports reading by a message's id, and is
+//! sometimes wrapped in a list. Ids and times come as numbers or strings, by age of the sending part. What is not
+//! listed opens nothing.
 
-use super::{SCHEME, WINDOW_SECS, meta, person};
+use super::{id, integer, scrub};
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::person::{AccountSignal, Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal};
 use crate::domain::webhook::RawWebhook;
@@ -13,26 +15,50 @@ use serde_json::Value;
 /// Below this a time is in seconds (the dashboard's test button), above it in milliseconds.
 const SECONDS_BELOW: i64 = 100_000_000_000;
 
-/// What an admitted callback told of the page `page_id`. Other pages of the same app share its secret: what
-/// is theirs is left alone.
-pub(super) fn hear(page_id: &str, raw: &RawWebhook) -> Heard {
+/// 24 hours, closed five minutes early: the vendor's clock decides, and a send takes time.
+pub(in crate::channel) const WINDOW_SECS: i64 = 24 * 3600 - 300;
+/// Longest scoped id accepted; today's have 15 to 17 digits.
+const ID_CAP: usize = 32;
+
+/// A page or an Instagram account that people write to.
+pub(in crate::channel) struct Inbox<'a> {
+    /// `object` of its callbacks.
+    pub object: &'static str,
+    /// Scheme of its people's addresses.
+    pub scheme: &'static str,
+    /// Its id in `entry[].id`.
+    pub id: &'a str,
+}
+
+/// A person's id scoped to a page or account: digits, kept as text because they pass 2^53.
+pub(in crate::channel) fn person(scheme: &str, raw: &str) -> Option<Address> {
+    let id = raw.trim();
+    let good = (1..=ID_CAP).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit()) && !id.starts_with('0');
+    good.then(|| Address::new(scheme, id))
+}
+
+/// What an admitted callback told of this inbox. Others of the same app share its secret: what is theirs is left
+/// alone.
+pub(in crate::channel) fn hear(inbox: &Inbox<'_>, raw: &RawWebhook) -> Heard {
     let mut heard = Heard::default();
     let Ok(document) = serde_json::from_slice::<Value>(&raw.body) else {
         heard.unreadable = 1;
         return heard;
     };
-    if document.get("object").and_then(Value::as_str) != Some("page") {
-        return heard;
-    }
-    for entry in list(&document, "entry") {
-        if entry.get("id").and_then(meta::id).as_deref() != Some(page_id) {
-            continue;
-        }
-        for event in list(entry, "messaging").iter().chain(list(entry, "standby")) {
-            if event.is_object() {
-                heard.signals.extend(Event { raw: event, received: raw.received_at }.signals());
-            } else {
-                heard.unreadable += 1;
+    let documents = document.as_array().map_or(std::slice::from_ref(&document), Vec::as_slice);
+    for document in documents.iter().filter(|d| d.get("object").and_then(Value::as_str) == Some(inbox.object)) {
+        for entry in list(document, "entry") {
+            if entry.get("id").and_then(id).as_deref() != Some(inbox.id) {
+                continue;
+            }
+            for event in list(entry, "messaging").iter().chain(list(entry, "standby")) {
+                if event.is_object() {
+                    heard
+                        .signals
+                        .extend(Event { raw: event, received: raw.received_at, scheme: inbox.scheme }.signals());
+                } else {
+                    heard.unreadable += 1;
+                }
             }
         }
     }
@@ -51,6 +77,7 @@ fn text(value: &Value, key: &str) -> Option<String> {
 struct Event<'a> {
     raw: &'a Value,
     received: Timestamp,
+    scheme: &'static str,
 }
 
 impl Event<'_> {
@@ -151,7 +178,7 @@ impl Event<'_> {
     }
 
     fn delivery(&self, delivery: &Value) -> Vec<Signal> {
-        let mids = list(delivery, "mids").iter().filter_map(meta::id);
+        let mids = list(delivery, "mids").iter().filter_map(id);
         let mut signals: Vec<Signal> = mids
             .map(|mid| {
                 let mut signal = self.signal("delivered", self.person("sender"), format!("delivered:{mid}"));
@@ -165,8 +192,14 @@ impl Event<'_> {
     }
 
     fn up_to(&self, event: &Value, what: &'static str, state: ReceiptState) -> Option<Signal> {
-        let watermark = event.get("watermark").and_then(meta::integer)?;
         let person = self.person("sender")?;
+        let Some(watermark) = event.get("watermark").and_then(integer) else {
+            // Instagram names the message.
+            let mid = text(event, "mid")?;
+            let mut signal = self.signal(what, Some(person), format!("{what}:{mid}"));
+            signal.receipt = Some(Receipt { of: ReceiptOf::ProviderId(mid), state });
+            return Some(signal);
+        };
         let key = format!("{what}:{}:{watermark}", person.value);
         let mut signal = self.signal(what, Some(person), key);
         signal.receipt = Some(Receipt { of: ReceiptOf::UpTo(moment(watermark)), state });
@@ -177,7 +210,7 @@ impl Event<'_> {
         let account = match enforcement.get("action").and_then(Value::as_str)? {
             "block" => {
                 let reason = enforcement.get("reason").and_then(Value::as_str).unwrap_or("no reason given");
-                AccountSignal::Stopped(meta::scrub(reason))
+                AccountSignal::Stopped(scrub(reason))
             }
             "unblock" => AccountSignal::Resumed,
             _ => return None,
@@ -212,13 +245,13 @@ impl Event<'_> {
     }
 
     fn person(&self, side: &str) -> Option<Address> {
-        self.raw.get(side)?.get("id").and_then(meta::id).and_then(|id| person(&id))
+        self.raw.get(side)?.get("id").and_then(id).and_then(|id| person(self.scheme, &id))
     }
 
     /// Events without an id of their own: who, when and what is all there is.
     fn key(&self, what: &str) -> String {
-        let who = self.person("sender").map_or_else(|| SCHEME.to_string(), |p| p.value);
-        let when = self.raw.get("timestamp").and_then(meta::integer).unwrap_or_default();
+        let who = self.person("sender").map_or_else(|| self.scheme.to_string(), |p| p.value);
+        let when = self.raw.get("timestamp").and_then(integer).unwrap_or_default();
         format!("{what}:{who}:{when}")
     }
 
@@ -226,7 +259,7 @@ impl Event<'_> {
     /// a time in the future would hold the window open.
     fn at(&self) -> Timestamp {
         let watermark = || ["delivery", "read"].iter().find_map(|k| self.raw.get(k)?.get("watermark"));
-        let time = self.raw.get("timestamp").or_else(watermark).and_then(meta::integer);
+        let time = self.raw.get("timestamp").or_else(watermark).and_then(integer);
         time.map_or(self.received, |t| moment(t).min(self.received))
     }
 }

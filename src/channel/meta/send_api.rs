@@ -1,9 +1,9 @@
-//! What Meta's answer to a send means. The pair of code and subcode decides: code 10 alone is "window
+//! What Meta's answer to a send by Messenger or Instagram means. The pair of code and subcode decides: code 10 alone is "window
 //! closed", "page restricted", "permission missing" and more. HTTP statuses are hardly documented and count
 //! only where no error object came. (Messenger "Error codes", read 2026-06-25.)
 
-use super::meta::{self, GraphError};
-use super::retry_after;
+use super::{GraphError, id, regain_secs};
+use crate::channel::wire::retry_after;
 use crate::domain::decision::Reason;
 use crate::domain::person::{PersonChange, Unreachable};
 use crate::domain::verdict::{Answer, Scope, Verdict};
@@ -21,7 +21,7 @@ const BOTHERSOME: i64 = 24 * 3600;
 const PASSING: i64 = 5;
 
 /// What an answer means.
-pub(super) fn judge(answer: &Answer) -> Verdict {
+pub(in crate::channel) fn judge(answer: &Answer) -> Verdict {
     let (status, body) = match answer {
         Answer::NotSent(why) => return later(Reason::Retrying, None, Scope::Message, why.clone()),
         Answer::NoAnswer(why) => return Verdict::Unsure { detail: why.clone() },
@@ -32,7 +32,7 @@ pub(super) fn judge(answer: &Answer) -> Verdict {
         return judge_error(error, status, answer);
     }
     if (200..300).contains(&status)
-        && let Some(id) = document.get("message_id").and_then(meta::id)
+        && let Some(id) = document.get("message_id").and_then(id)
     {
         return Verdict::Accepted { ids: vec![id], again: false };
     }
@@ -40,7 +40,7 @@ pub(super) fn judge(answer: &Answer) -> Verdict {
 }
 
 /// Meta could not use the picture, and took nothing.
-pub(super) fn picture_refused(answer: &Answer) -> bool {
+pub(in crate::channel) fn picture_refused(answer: &Answer) -> bool {
     let Answer::Reply { body, .. } = answer else { return false };
     let error = serde_json::from_slice(body).ok().and_then(|document: Value| GraphError::read(&document));
     error.is_some_and(|e| e.code == 100 && matches!(e.subcode, Some(2018109 | 2018008 | 2018047 | 2018294)))
@@ -60,7 +60,7 @@ fn judge_status(status: u16, answer: &Answer) -> Verdict {
 fn judge_error(error: GraphError, status: u16, answer: &Answer) -> Verdict {
     match (error.code, error.subcode) {
         (1, Some(1_357_046)) => Verdict::Unsure { detail: error.detail() },
-        (2018300 | 2018321 | 2018171, _) | (_, Some(2018300 | 2018321 | 2018171)) => {
+        (2018300 | 2018321 | 2018171, _) | (_, Some(2018300 | 2018321 | 2018171 | 2534037)) => {
             later(Reason::Retrying, Some(THREAD_TAKEN), Scope::Recipient, error.detail())
         }
         (10, Some(2018278 | 2018065 | 2534022)) => {
@@ -74,12 +74,14 @@ fn judge_error(error: GraphError, status: u16, answer: &Answer) -> Verdict {
             later(Reason::RecipientCapped, Some(BOTHERSOME), Scope::Recipient, error.detail())
         }
         (10, Some(1893063)) | (368 | 2022, _) => stop(Some(RESTRICTED), error.detail()),
+        // Instagram: no right to the account, messages switched off in the app, the business blocked.
+        (_, Some(2534013 | 2534077 | 2534041 | 2534029)) | (36103, _) => stop(None, error.detail()),
         (100, _) => judge_parameter(error),
         (2, Some(2018344)) => stop(None, error.detail()),
         // A token, a permission, a review, an address of the API: a person must act, the messages stay owed.
         (3 | 10 | 102 | 190 | 200..=299 | 803 | 2500, _) => stop(None, error.detail()),
         (4 | 17 | 32 | 613 | 80001..=80008, _) => {
-            let wait = meta::regain_secs(answer).unwrap_or(THROTTLED);
+            let wait = regain_secs(answer).unwrap_or(THROTTLED);
             later(Reason::RateLimited, Some(wait), Scope::Account, error.detail())
         }
         (1 | 2, _) if error.transient != Some(false) => {
@@ -94,7 +96,7 @@ fn judge_error(error: GraphError, status: u16, answer: &Answer) -> Verdict {
 fn judge_parameter(error: GraphError) -> Verdict {
     let says = |words: &str| error.subcode.is_none() && error.words.contains(words);
     match error.subcode {
-        Some(2018001) => gone(Unreachable::Invalid, error),
+        Some(2018001 | 2534014) => gone(Unreachable::Invalid, error),
         None if says("no matching user") => gone(Unreachable::Invalid, error),
         // A message tag, which no code of ours can write; or a page id that is no page of this token.
         Some(1893061 | 33) => stop(None, error.detail()),
