@@ -15,7 +15,9 @@ mod line;
 mod messenger;
 mod meta;
 mod slack;
+mod telegram;
 mod text;
+mod viber;
 mod whatsapp;
 mod wire;
 
@@ -100,8 +102,16 @@ pub struct Quota {
 }
 
 /// Every kind, in the order in which they are documented.
-pub static ALL: &[&Kind] =
-    &[&line::KIND, &messenger::KIND, &instagram::KIND, &whatsapp::KIND, &email::KIND, &slack::KIND];
+pub static ALL: &[&Kind] = &[
+    &line::KIND,
+    &messenger::KIND,
+    &instagram::KIND,
+    &whatsapp::KIND,
+    &telegram::KIND,
+    &viber::KIND,
+    &email::KIND,
+    &slack::KIND,
+];
 
 /// The kind of this name.
 pub fn find(name: &str) -> Option<&'static Kind> {

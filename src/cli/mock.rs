@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 /// `mock`.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Where LINE, Messenger, WhatsApp, Slack and the control calls listen.
+    /// Where all providers but SMTP, and the control calls, listen.
     #[arg(long, default_value = "127.0.0.1:8090")]
     http: SocketAddr,
     /// Where SMTP listens.
@@ -75,8 +75,17 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
     options.whatsapp.access_token.clone_from(&args.whatsapp_token);
     options.whatsapp.app_secret.clone_from(&args.app_secret);
     options.whatsapp.templates.clone_from(&args.whatsapp_templates);
+    let keys = [
+        ("Instagram", "account_id", options.instagram.account_id.clone()),
+        ("Instagram", "access_token", options.instagram.access_token.clone()),
+        ("Instagram", "app_secret", options.instagram.app_secret.clone()),
+        ("Telegram", "bot_token", options.telegram.token.clone()),
+        ("Telegram", "webhook_secrets", options.telegram.webhook_secret.clone()),
+        ("Viber", "auth_token", options.viber.token.clone()),
+    ];
     let mock = Mock::start(options).await?;
-    out::line(&format!("LINE, Messenger, WhatsApp: api_url = \"{}\"", mock.http_url()));
+    out::line(&format!("all but Slack and e-mail: api_url = \"{}\"", mock.http_url()));
+    keys.iter().for_each(|(who, key, value)| out::line(&format!("{who}: {key} is {value}")));
     out::line(&format!("Slack: webhook_url = {{ value = \"{}\" }}", mock.slack_webhook_url()));
     out::line(&format!(
         "e-mail: host = \"{}\", port = {}, tls = \"none\"",

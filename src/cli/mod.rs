@@ -62,7 +62,7 @@ enum Command {
     Preview(preview::Args),
     /// Print the documented settings file, or with --schema its JSON Schema.
     Example(example::Args),
-    /// Play the providers: LINE, Messenger, WhatsApp, Slack, SMTP.
+    /// Play the providers on this machine, with faults on demand.
     Mock(mock::Args),
     /// Show an order: its state, what is owed, its ledger.
     Order(order::Args),

@@ -101,8 +101,11 @@ pub(super) async fn say(house: &Arc<House>, channel: &str, person: &str, what: &
     match channel {
         "line" => line(house, person, what).await,
         "messenger" => messenger(house, person, what).await,
+        "instagram" => super::instagram::say(house, person, what).await,
         "whatsapp" => super::whatsapp::say(house, person, what).await,
-        _ => Err(format!("{channel} calls nobody back; line, messenger and whatsapp do")),
+        "telegram" => super::telegram::say(house, person, what).await,
+        "viber" => super::viber::say(house, person, what).await,
+        _ => Err(format!("{channel} calls nobody back; {} do", super::control::PEOPLE.join(", "))),
     }
 }
 

@@ -20,17 +20,20 @@ GET    /faults    POST /faults    DELETE /faults
               {\"hang_before\": ms} {\"hang_after\": ms} \"cut_before\" \"cut_after\" {\"slow_answer\": ms}
               {\"slow_body\": bytes/s} \"endless_body\" {\"wrong_encoding\": \"gzip|utf8|html\"} {\"late_receipt\": ms}
               {\"smtp_greeting\": [421, \"…\"]} {\"smtp_rcpt\": [550, \"…\"]} {\"smtp_data\": [554, \"…\"]}
-POST   /people/{line|messenger|whatsapp}/{id}/{open|close|block|unblock|forget|know}
-POST   /say/{line|messenger|whatsapp}/{id}               {\"text\": \"…\"} {\"postback\": \"…\"} {\"link\": \"…\"}
+POST   /people/{CHANNEL}/{id}/{open|close|block|unblock|forget|know}
+POST   /say/{CHANNEL}/{id}                            {\"text\": \"…\"} {\"postback\": \"…\"} {\"link\": \"…\"}
                                                 {\"follow\": true} {\"unfollow\": true} {\"read\": true}
 POST   /verify/messenger                        the callback handshake
 PUT    /relay                                   the relay's public address, as text; empty: none
 DELETE /line/tokens                             LINE's issued tokens are worth nothing any more
 ";
 
+/// Channels that know people.
+pub(super) const PEOPLE: &[&str] = &["line", "messenger", "instagram", "whatsapp", "telegram", "viber"];
+
 /// The name of a channel that knows people.
 pub(super) fn with_people(name: &str) -> Option<&'static str> {
-    ["line", "messenger", "whatsapp"].into_iter().find(|known| *known == name)
+    PEOPLE.iter().copied().find(|known| *known == name)
 }
 
 fn done() -> Reply {
@@ -63,7 +66,7 @@ pub(super) async fn answer(house: &Arc<House>, request: &Request) -> Reply {
                 house.people.change(channel, id, what, house.now());
                 done()
             }
-            _ => no(404, "POST /people/{line|messenger|whatsapp}/{id}/{open|close|block|unblock|forget|know}"),
+            _ => no(404, "POST /people/{CHANNEL}/{id}/{open|close|block|unblock|forget|know}"),
         },
         ("POST", ["say", channel, id]) => say(house, request, channel, id).await,
         ("POST", ["verify", "messenger"]) => match callback::verify(house).await {

@@ -1,6 +1,6 @@
 //! **mock** — floor 5: the providers' understudies.
 //!
-//! Knows: how LINE, Messenger, WhatsApp, Slack and an SMTP server take a message, refuse one and call back; faults on demand.
+//! Knows: how each messenger and an SMTP server take a message, refuse one and call back; faults on demand.
 //! Must not know: how we shape and judge: an understudy that shares the actor's mistakes would not find them.
 //! May use: domain
 //! How to add one: a provider over HTTP is a file here with an `Understudy` (whose paths, what it refuses,
@@ -14,6 +14,7 @@ mod callback;
 mod control;
 mod door;
 mod fault;
+mod instagram;
 mod line;
 mod messenger;
 mod people;
@@ -21,16 +22,21 @@ mod reply;
 mod request;
 mod slack;
 mod smtp;
+mod telegram;
+mod viber;
 mod whatsapp;
 
 pub use book::{Refused, Taken};
 pub use callback::Say;
 pub use fault::{Fault, FaultKind, Wrong};
+pub use instagram::InstagramOptions;
 pub use line::LineOptions;
 pub use messenger::MessengerOptions;
 pub use people::Become;
 pub use slack::SlackOptions;
 pub use smtp::SmtpOptions;
+pub use telegram::TelegramOptions;
+pub use viber::ViberOptions;
 pub use whatsapp::{WhatsAppOptions, WhatsAppTemplate};
 
 use crate::domain::clock::{Clock, SystemClock, Timestamp};
@@ -48,7 +54,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// Every provider over HTTP.
-const ALL: &[&Understudy] = &[&line::UNDERSTUDY, &whatsapp::UNDERSTUDY, &messenger::UNDERSTUDY, &slack::UNDERSTUDY];
+const ALL: &[&Understudy] = &[
+    &line::UNDERSTUDY,
+    &whatsapp::UNDERSTUDY,
+    &instagram::UNDERSTUDY,
+    &messenger::UNDERSTUDY,
+    &telegram::UNDERSTUDY,
+    &viber::UNDERSTUDY,
+    &slack::UNDERSTUDY,
+];
 /// Messages kept for people to look at.
 const KEEP: usize = 100_000;
 
@@ -64,8 +78,14 @@ pub struct MockOptions {
     pub line: LineOptions,
     /// Messenger's page.
     pub messenger: MessengerOptions,
+    /// Instagram's account.
+    pub instagram: InstagramOptions,
     /// WhatsApp's business number.
     pub whatsapp: WhatsAppOptions,
+    /// Telegram's bot.
+    pub telegram: TelegramOptions,
+    /// Viber's bot.
+    pub viber: ViberOptions,
     /// Slack's workspace.
     pub slack: SlackOptions,
     /// The mail server.
@@ -86,7 +106,10 @@ impl Default for MockOptions {
             smtp: any,
             line: LineOptions::default(),
             messenger: MessengerOptions::default(),
+            instagram: InstagramOptions::default(),
             whatsapp: WhatsAppOptions::default(),
+            telegram: TelegramOptions::default(),
+            viber: ViberOptions::default(),
             slack: SlackOptions::default(),
             mail: SmtpOptions::default(),
             relay: None,
@@ -226,8 +249,8 @@ impl Mock {
         self.house.book.wait_for(n, timeout).await
     }
 
-    /// Changes what the provider thinks of a person, without a callback. `channel`: `line`,
-    /// `messenger` or `whatsapp`.
+    /// Changes what the provider thinks of a person, without a callback. `channel`: the name
+    /// of a messenger.
     pub fn person(&self, channel: &str, id: &str, what: Become) {
         if let Some(channel) = control::with_people(channel) {
             self.house.people.change(channel, id, what, self.house.now());

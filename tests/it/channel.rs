@@ -12,4 +12,6 @@ mod openapi;
 mod server;
 mod slack;
 mod stand_in;
+mod telegram;
+mod viber;
 mod whatsapp;

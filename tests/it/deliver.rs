@@ -5,6 +5,7 @@ pub mod shops;
 pub mod world;
 
 mod chain;
+mod chats;
 mod limits;
 mod line;
 mod messenger;

@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use orderwire::channel::{ALL, Channel, Kind};
 use orderwire::domain::channel::{Audience, Button, Form, Message};
 use orderwire::domain::decision::Reason;
+use orderwire::domain::settings::SECRET_KEY;
 use orderwire::domain::signature::sign;
 use orderwire::domain::verdict::{Answer, Scope, Verdict};
 use orderwire::domain::webhook::{Admission, RawWebhook};
@@ -15,9 +16,18 @@ use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-/// Every secret of every account here: found nowhere else. It has the form of an address, because for some
-/// kinds the address is the secret.
-const CANARY: &str = "https://hooks.slack.com/services/T0/B0/canary4f1d9c";
+/// The secrets of the accounts here, with a word that is found nowhere else: the first, or where a kind asks for
+/// another form of secret, the first that it takes. For some kinds the address is the secret.
+const CANARIES: [&str; 7] = [
+    "https://hooks.slack.com/services/T0/B0/canary4f1d9c",
+    "https://discord.com/api/webhooks/100000000000000001/canary4f1d9c",
+    "https://mock.environment.api.powerplatform.com/workflows/1?sig=canary4f1d9c",
+    "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=canary4f1d9c",
+    "whsec_canary4f1d9cAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "123456:canary4f1d9cAAAAAAAAAA",
+    "canary4f1d9c_0123456789abcdef",
+];
+const CANARY: &str = CANARIES[0];
 
 /// The kind's example as settings of a part: uncommented, secrets resolved, without what `config` reads itself.
 fn example(kind: &Kind) -> Value {
@@ -31,7 +41,24 @@ fn example(kind: &Kind) -> Value {
     fields.remove("kind");
     fields.remove("id");
     resolve(&mut settings, CANARY);
+    for key in settings.as_object().unwrap().keys().cloned().collect::<Vec<_>>() {
+        for canary in CANARIES.iter().skip(1) {
+            let mistakes = (kind.open)("a".into(), settings.clone()).err().unwrap_or_default();
+            if !mistakes.iter().any(|m| m.key.split('[').next() == Some(&key)) {
+                break;
+            }
+            match &mut settings[&key] {
+                Value::Array(items) if secret_in(&items[0]) => items[0] = secret(canary),
+                item if secret_in(item) => *item = secret(canary),
+                _ => break,
+            }
+        }
+    }
     settings
+}
+
+fn secret_in(value: &Value) -> bool {
+    value.get(SECRET_KEY).is_some()
 }
 
 fn uncomment(line: &str) -> &str {
@@ -111,15 +138,17 @@ fn a_secret_written_openly_is_refused_and_not_repeated() {
     for kind in ALL {
         let settings = example(kind);
         for (key, value) in settings.as_object().unwrap() {
-            if value != &secret(CANARY) {
-                continue;
-            }
+            let (plain, nothing) = match value {
+                one if secret_in(one) => (one[SECRET_KEY].clone(), secret("")),
+                Value::Array(all) if secret_in(&all[0]) => (json!([all[0][SECRET_KEY]]), json!([secret("")])),
+                _ => continue,
+            };
             let mut open = settings.clone();
-            open[key] = CANARY.into();
+            open[key] = plain;
             let mistakes = (kind.open)("a".into(), open).err().unwrap_or_else(|| panic!("{} {key}", kind.name));
             assert!(!format!("{mistakes:?}").contains("canary"), "{} {key}: {mistakes:?}", kind.name);
             let mut empty = settings.clone();
-            empty[key] = secret("");
+            empty[key] = nothing;
             assert!((kind.open)("a".into(), empty).is_err(), "{}: {key} may not be empty", kind.name);
         }
     }
@@ -267,6 +296,7 @@ fn signed(body: &[u8]) -> Vec<(String, String)> {
     vec![
         ("x-line-signature".into(), STANDARD.encode(mac)),
         ("x-hub-signature-256".into(), format!("sha256={}", hex::encode(mac))),
+        ("x-viber-content-signature".into(), hex::encode(mac)),
     ]
 }
 
@@ -300,7 +330,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn a_flipped_bit_is_refused(bit in 0usize..10_000, in_body: bool, which in 0usize..2) {
+    fn a_flipped_bit_is_refused(bit in 0usize..10_000, in_body: bool, which in 0usize..3) {
         let body = SIGNED_BODY;
         let mut headers = signed(body);
         let mut bytes = body.to_vec();
@@ -312,7 +342,7 @@ proptest! {
             let place = bit % value.len();
             let other = if matches!(value.as_bytes()[place], b'A' | b'a') { "0" } else { "a" };
             value.replace_range(place..=place, other);
-            headers.remove(1 - which);
+            headers = vec![headers.swap_remove(which)];
         }
         for (kind, channel) in ACCOUNTS.iter() {
             prop_assert!(!taken(&**channel, &raw(&headers, &bytes)), "{}", kind.name);
@@ -323,7 +353,7 @@ proptest! {
     fn arbitrary_bytes_are_borne_and_never_taken(
         body in prop::collection::vec(any::<u8>(), 0..600),
         value in "\\PC{0,100}",
-        name in prop::sample::select(vec!["x-line-signature", "x-hub-signature-256", "x-other"]),
+        name in prop::sample::select(vec!["x-line-signature", "x-hub-signature-256", "x-viber-content-signature", "x-other"]),
     ) {
         let raw = raw(&[(name.into(), value)], &body);
         for (_, channel) in ACCOUNTS.iter() {
@@ -378,11 +408,18 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// An account of each kind that can be pointed at loopback, with a short time-out.
 fn local(url: &str) -> Vec<(&'static Kind, Box<dyn Channel>)> {
-    let has_address = ALL.iter().copied().filter(|kind| properties(kind).contains("api_url"));
-    has_address
+    let ways = |kind: &&Kind| ["api_url", "loopback"].iter().any(|key| properties(kind).contains(*key));
+    ALL.iter()
+        .copied()
+        .filter(ways)
         .map(|kind| {
             let mut settings = example(kind);
-            settings["api_url"] = url.into();
+            if properties(kind).contains("loopback") {
+                settings["url"] = secret(&format!("{url}/hook/canary4f1d9c"));
+                settings["loopback"] = true.into();
+            } else {
+                settings["api_url"] = url.into();
+            }
             settings["timeout"] = "1s".into();
             (kind, open_kind(kind, &settings))
         })
@@ -452,7 +489,9 @@ async fn a_redirect_is_not_followed() {
 async fn an_endless_answer_is_read_up_to_a_cap() {
     let server = Server::start(|_| Act::Answer(200, Vec::new(), "a".repeat(20_000_000))).await;
     for (kind, channel) in local(&server.url) {
-        let verdict = send(&*channel).await;
-        assert!(!matches!(verdict, Verdict::Accepted { .. }), "{}: {verdict:?}", kind.name);
+        // Some ask for the status alone.
+        let headers = Vec::new();
+        let expected = (kind.judge)(&Answer::Reply { status: 200, headers, body: b"aaaa".to_vec() });
+        assert_eq!(send(&*channel).await, expected, "{}", kind.name);
     }
 }

@@ -5,7 +5,10 @@ use orderwire::boot::{self, run::Role, run::Running, run::start_with};
 use orderwire::domain::clock::{Clock, SystemClock, Timestamp, from_millis};
 use orderwire::flow::explain::{self, ItemView, OrderView};
 use orderwire::flow::sweep;
-use orderwire::mock::{LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken, WhatsAppOptions};
+use orderwire::mock::{
+    InstagramOptions, LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken, TelegramOptions, ViberOptions,
+    WhatsAppOptions,
+};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -340,6 +343,9 @@ fn providers(setup: &Setup, clock: &Shifted) -> MockOptions {
             templates: setup.templates.iter().map(|(n, l)| ((*n).to_string(), (*l).to_string())).collect(),
             ..MessengerOptions::default()
         },
+        instagram: InstagramOptions { id: "instagram".into(), ..InstagramOptions::default() },
+        telegram: TelegramOptions { id: "telegram".into(), ..TelegramOptions::default() },
+        viber: ViberOptions { id: "viber".into(), ..ViberOptions::default() },
         whatsapp: WhatsAppOptions {
             id: "whatsapp".into(),
             templates: setup.whatsapp.iter().map(|(n, l, c)| ((*n).into(), (*l).into(), *c)).collect(),

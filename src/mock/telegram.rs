@@ -1,0 +1,140 @@
+//! Telegram's Bot API for one bot: `sendMessage`, and updates to its webhook.
+//!
+//! Vendor's documents: Bot API 10.3 (2026-08-24) and the errors of its own server. Whoever never started the bot
+//! cannot be written to. There is no idempotency key: what is sent twice arrives twice.
+
+use super::House;
+use super::book::Taken;
+use super::callback::Say;
+use super::door::{Errand, Outcome, Understudy};
+use super::fault::FaultKind;
+use super::people::Become;
+use super::reply::Reply;
+use super::request::Request;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(super) static UNDERSTUDY: Understudy = Understudy { name: "telegram", read, too_many };
+
+/// Longest text, in UTF-16.
+const TEXT: usize = 4096;
+
+/// A bot.
+#[derive(Clone)]
+pub struct TelegramOptions {
+    /// The channel's id on the relay, for `/callbacks/{id}`.
+    pub id: String,
+    /// The bot's token.
+    pub token: String,
+    /// `secret_token` of its webhook.
+    pub webhook_secret: String,
+}
+
+impl Default for TelegramOptions {
+    fn default() -> Self {
+        TelegramOptions {
+            id: "telegram-bot".into(),
+            token: "110201543:mock-telegram-token".into(),
+            webhook_secret: "mock-telegram-secret".into(),
+        }
+    }
+}
+
+fn error(code: u16, description: &str) -> Reply {
+    Reply::json(code, &json!({ "ok": false, "error_code": code, "description": description }))
+}
+
+fn too_many(kind: &FaultKind, _to: &str) -> Reply {
+    let wait = if let FaultKind::Rate429After(after) = kind { after.as_str() } else { "3" };
+    let body = json!({ "ok": false, "error_code": 429, "description": format!("Too Many Requests: retry after {wait}"),
+        "parameters": { "retry_after": wait.parse::<i64>().unwrap_or(3) } });
+    Reply::json(429, &body).with("retry-after", wait)
+}
+
+fn read(house: &House, request: &Request) -> Option<Errand> {
+    let (token, method) = request.path().strip_prefix("/bot")?.split_once('/')?;
+    let body = serde_json::from_slice::<Value>(&request.body).unwrap_or(Value::Null);
+    let chat = body.get("chat_id").map(|c| c.as_str().map_or_else(|| c.to_string(), String::from));
+    let to = chat.unwrap_or_default();
+    let outcome = if token != house.options.telegram.token {
+        Outcome::Refuse(error(401, "Unauthorized"))
+    } else if method != "sendMessage" || request.method() != "POST" {
+        Outcome::Refuse(error(404, "Not Found"))
+    } else {
+        match accept(house, request, &body, &to) {
+            Ok(taken) => Outcome::Take(settle, Box::new(taken)),
+            Err(refusal) => Outcome::Refuse(refusal),
+        }
+    };
+    Some(Errand { lane: "telegram", to, outcome })
+}
+
+fn accept(house: &House, request: &Request, body: &Value, to: &str) -> Result<Taken, Reply> {
+    if !to.bytes().all(|b| b.is_ascii_digit()) || to.is_empty() || house.people.unknown("telegram", to) {
+        return Err(error(400, "Bad Request: chat not found"));
+    }
+    if house.people.blocked("telegram", to) {
+        return Err(error(403, "Forbidden: bot was blocked by the user"));
+    }
+    let text = body.get("text").and_then(Value::as_str).unwrap_or_default();
+    if text.trim().is_empty() {
+        return Err(error(400, "Bad Request: message text is empty"));
+    }
+    let length = text.encode_utf16().count();
+    if length > TEXT {
+        return Err(error(400, "Bad Request: message is too long"));
+    }
+    let entities = body.get("entities").and_then(Value::as_array).into_iter().flatten();
+    let number = |e: &Value, key: &str| e.get(key).and_then(Value::as_u64).unwrap_or(u64::MAX);
+    if entities.into_iter().any(|e| number(e, "offset").saturating_add(number(e, "length")) > length as u64) {
+        return Err(error(400, "Bad Request: entity beyond the end of the text"));
+    }
+    let mut lines = vec![text.to_string()];
+    let keyboard = body.pointer("/reply_markup/inline_keyboard").and_then(Value::as_array).into_iter().flatten();
+    for button in keyboard.filter_map(Value::as_array).flatten() {
+        let (label, url) = (button["text"].as_str().unwrap_or_default(), button["url"].as_str().unwrap_or_default());
+        if label.is_empty() || !url.starts_with("http") {
+            return Err(error(400, "Bad Request: BUTTON_URL_INVALID"));
+        }
+        lines.push(format!("[{label}] {url}"));
+    }
+    let title = text.lines().next().unwrap_or_default().to_string();
+    let (form, body) = ("message", request.body.clone());
+    Ok(Taken { form, delivered: true, body, title, text: lines.join("\n"), ..Taken::default() })
+}
+
+fn settle(house: &Arc<House>, mut taken: Taken, _late: Option<u64>) -> Reply {
+    let id = taken.n;
+    let chat = json!({ "id": taken.to.parse::<i64>().unwrap_or_default(), "type": "private" });
+    let reply = json!({ "ok": true, "result": { "message_id": id, "date": taken.at.as_second(), "chat": chat } });
+    taken.status = 200;
+    taken.ids = vec![id.to_string()];
+    house.book.take(taken);
+    Reply::json(200, &reply)
+}
+
+/// A person's doing, played.
+pub(super) async fn say(house: &House, person: &str, what: &Say) -> Result<u16, String> {
+    let now = house.now();
+    let id: i64 = person.parse().map_err(|_| "a chat's id is a number".to_string())?;
+    let chat = json!({ "id": id, "type": "private", "first_name": "Somebody" });
+    let from = json!({ "id": id, "is_bot": false, "first_name": "Somebody" });
+    let message = |text: &str| json!({ "message": { "message_id": 1, "from": from, "chat": chat, "date": now.as_second(), "text": text } });
+    let member = |status: &str| json!({ "my_chat_member": { "chat": chat, "from": from, "date": now.as_second(), "new_chat_member": { "status": status } } });
+    let mut update = match what {
+        Say::Text(text) => message(text),
+        Say::Link(code) => message(&format!("/start {code}")),
+        Say::Follow => message("/start"),
+        Say::Unfollow => member("kicked"),
+        Say::Postback(data) => {
+            json!({ "callback_query": { "id": "1", "from": from, "data": data, "message": { "message_id": 1, "chat": chat, "date": now.as_second() } } })
+        }
+        Say::Read => return Err("Telegram reports no reading".into()),
+    };
+    let state = if *what == Say::Unfollow { Become::Blocked } else { Become::Unblocked };
+    house.people.change("telegram", person, state, now);
+    update["update_id"] = (1_000_000 + house.relay.event()).into();
+    let own = &house.options.telegram;
+    let header = ("x-telegram-bot-api-secret-token", own.webhook_secret.clone());
+    house.relay.post(&own.id, header, update.to_string()).await
+}
