@@ -6,6 +6,7 @@
 //! How to add one: a part brings its settings struct; it gets a field in [`Parts`] and a line in [`read`].
 
 pub mod example;
+pub mod harden;
 pub mod run;
 
 use crate::channel;
@@ -13,9 +14,9 @@ use crate::config::{Document, Problem};
 use crate::domain::clock::Clock;
 use crate::domain::ids::{ChannelId, RouteId, ShopId};
 use crate::domain::settings::{Mistake, Secret, Span};
-use crate::flow::App;
 use crate::flow::account::Account;
 use crate::flow::live::{Keyed, Live, Shop};
+use crate::flow::{App, Asking};
 use crate::http;
 use crate::http::settings::{AdminSettings, ServerSettings};
 use crate::milestone;
@@ -401,11 +402,11 @@ pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, spools
     };
     live.keyed = Some(Keyed { seal, public_url: settings.server.public_url.clone() });
     let metrics = Arc::new(Metrics::new(labels(&live)));
-    let asking = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(std::time::Duration::from_secs(10))
-        .build()?;
+    let asking = |private| {
+        let client = channel::outgoing(channel::Guarded::system(private));
+        client.timeout(std::time::Duration::from_secs(10)).build()
+    };
+    let asking = Asking { public: asking(false)?, private: asking(true)? };
     let lease_ms = u64::try_from(settings.worker.lease.0).unwrap_or(60) * 1000;
     let mut app = App::new(clock, store, metrics, live, worker_name(), lease_ms, asking);
     app.spool = spool;

@@ -1,10 +1,11 @@
 //! What the settings of every channel account have in common: reading them, the vendor's address, the pace
 //! and the time-out.
 
+use crate::domain::outgoing;
 use crate::domain::settings::{Mistake, Span, is_loopback};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use url::{Host, Url};
+use url::Url;
 
 /// Longest time-out that may be set: a lease does not live much longer.
 const TIMEOUT_MAX: i64 = 60;
@@ -20,7 +21,8 @@ pub(super) fn read<T: DeserializeOwned>(settings: Value) -> Result<T, Vec<Mistak
     })
 }
 
-/// A vendor's address, checked: `https` with a name, or anything on loopback (mock, tests).
+/// A vendor's address, checked: `https` with a name at the usual port, or anything on loopback (mock, tests, a
+/// gateway of one's own beside the relay).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct Base {
     /// Without a slash at the end.
@@ -36,26 +38,11 @@ pub(super) struct Base {
 pub(super) fn base(key: &str, text: &str) -> Result<Base, Mistake> {
     let no = |why: &str| Err(Mistake::new(key, why));
     let Ok(url) = Url::parse(text) else { return no("is not an address; write https://host/path") };
-    if !url.username().is_empty() || url.password().is_some() {
-        return no("must not carry a user or password");
+    if let Some(why) = outgoing::fault(&url, false) {
+        return no(why);
     }
     if url.query().is_some() || url.fragment().is_some() {
         return no("must end before any ? or #");
-    }
-    if loopback(&url) {
-        if !matches!(url.scheme(), "http" | "https") {
-            return no("must begin with http:// or https://");
-        }
-    } else {
-        if url.scheme() != "https" {
-            return no(
-                "must begin with https:// (http is for loopback only: messages and tokens would travel in the open)",
-            );
-        }
-        // `url` has already read every spelling of a number (0x7f.1, 2130706433) as the address it is.
-        if !matches!(url.host(), Some(Host::Domain(_))) {
-            return no("must name its host; a bare number is for loopback only");
-        }
     }
     Ok(Base { url: url.as_str().trim_end_matches('/').to_string(), plain: url.scheme() == "http" })
 }

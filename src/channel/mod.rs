@@ -21,7 +21,7 @@ mod viber;
 mod whatsapp;
 mod wire;
 
-pub use wire::install_tls;
+pub use wire::{Guarded, Lookup, install_tls, outgoing};
 
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
 use crate::domain::ids::ChannelId;

@@ -1,12 +1,20 @@
 //! One HTTP client per account, and the only place where a channel touches the network over HTTP.
 //!
-//! No redirects (a 307 would carry our token to another origin), no proxy from the environment, every step
-//! bounded in time, every answer capped while it is read, no address in an error text (tokens live there).
-//! The client repeats nothing by itself; retries happen in one layer, and that is not here.
+//! No redirects (a 307 would carry our token to another origin), no proxy from the environment, no connection to
+//! what is not on the public internet, every step bounded in time, every answer capped while it is read, no address
+//! in an error text (tokens live there). The client repeats nothing by itself; retries happen in one layer, and
+//! that is not here.
 
+use crate::domain::outgoing::may_reach;
+use crate::domain::settings::is_loopback;
 use crate::domain::verdict::Answer;
+use futures_util::future::BoxFuture;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use std::error::Error as _;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest answer read; the rest is dropped.
@@ -28,10 +36,7 @@ impl Wire {
     /// # Errors
     /// The TLS back end could not be set up.
     pub fn new(timeout: Duration, plain: bool) -> Result<Wire, String> {
-        install_tls();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
+        let client = outgoing(Guarded::system(false))
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT.min(timeout))
             .timeout(timeout)
@@ -91,6 +96,53 @@ impl Wire {
             }
         }
         Answer::Reply { status, headers, body }
+    }
+}
+
+/// What every client of ours has in common that asks others: no proxy, no redirect, names looked up by `guarded`.
+pub fn outgoing(guarded: Guarded) -> reqwest::ClientBuilder {
+    install_tls();
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).dns_resolver(Arc::new(guarded))
+}
+
+/// How a name is looked up.
+pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+
+/// Looks names up and leaves out every address that none of ours may reach: no name, whoever owns it, leads a
+/// request into our network. Connections go to the very addresses that were looked at, so that a second answer
+/// (rebinding) changes nothing. `localhost` leads to loopback only.
+pub struct Guarded {
+    lookup: Lookup,
+    private: bool,
+}
+
+impl Guarded {
+    /// By the system's means. `private`: addresses of private networks count as well.
+    pub fn system(private: bool) -> Guarded {
+        let ask = |name: String| -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+            Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|at| at.ip()).collect()) })
+        };
+        Guarded { lookup: Arc::new(ask), private }
+    }
+
+    /// By other means, for tests that have no name server.
+    pub fn by(lookup: Lookup, private: bool) -> Guarded {
+        Guarded { lookup, private }
+    }
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (asked, private) = ((self.lookup)(name.as_str().to_string()), self.private);
+        Box::pin(async move {
+            let here = is_loopback(name.as_str());
+            let fine = |ip: &IpAddr| if here { ip.is_loopback() } else { may_reach(*ip, private) };
+            let found: Vec<SocketAddr> = asked.await?.into_iter().filter(fine).map(|ip| (ip, 0).into()).collect();
+            if found.is_empty() {
+                return Err("its name leads to no address on the public internet".into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
     }
 }
 

@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod milestone;
 pub mod money;
 pub mod order;
+pub mod outgoing;
 pub mod owed;
 pub mod person;
 pub mod settings;

@@ -255,15 +255,13 @@ async fn resolve(app: &App, shop: &Shop, waiting: &Waiting, record: &Record, now
 
 /// Asks the shop; what it answers is folded in like a webhook.
 async fn ask(app: &App, shop: &Shop, waiting: &Waiting, known: Option<OrderId>) -> Result<Option<OrderId>, AskFault> {
-    if shop.access.api.is_none() {
-        return Ok(known);
-    }
+    let Some(api) = &shop.access.api else { return Ok(known) };
     let question = match (&waiting.about, known) {
         (_, Some(order)) => Question::Order(order),
         (About::Join(key), None) => Question::OrderOf(key.clone()),
         (About::Order(id), None) => Question::Order(id.clone()),
     };
-    let Some(event) = (shop.platform.ask)(&shop.access, &app.asking, question).await? else {
+    let Some(event) = (shop.platform.ask)(&shop.access, app.asking.of(api), question).await? else {
         return Err(AskFault::Refused("the shop does not know it".into()));
     };
     let About::Order(order) = event.about.clone() else {

@@ -46,6 +46,20 @@ use tokio::sync::Mutex;
 /// revision.
 const STRIPES: usize = 256;
 
+/// Clients for questions to shops' APIs: a shop on a private network is asked by one that may go there.
+pub struct Asking {
+    /// Reaches the public internet and this machine.
+    pub public: reqwest::Client,
+    /// Reaches private networks too.
+    pub private: reqwest::Client,
+}
+
+impl Asking {
+    fn of(&self, api: &crate::platform::Api) -> &reqwest::Client {
+        if api.private { &self.private } else { &self.public }
+    }
+}
+
 /// Everything a step needs, introduced once at start.
 pub struct App {
     /// What time it is.
@@ -58,8 +72,8 @@ pub struct App {
     pub worker: String,
     /// Lease length, milliseconds.
     pub lease_ms: u64,
-    /// Client for questions to shops' APIs.
-    pub asking: reqwest::Client,
+    /// Clients for questions to shops' APIs.
+    pub asking: Asking,
     /// Where genuine requests wait while Redis is away; `None`: nowhere.
     pub spool: Option<Spool>,
     live: RwLock<Arc<Live>>,
@@ -77,7 +91,7 @@ impl App {
         live: Live,
         worker: String,
         lease_ms: u64,
-        asking: reqwest::Client,
+        asking: Asking,
     ) -> App {
         App {
             clock,

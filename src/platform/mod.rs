@@ -70,6 +70,8 @@ pub struct Api {
     pub key: Option<Secret>,
     /// WooCommerce: consumer secret. Shopify: Admin API access token.
     pub secret: Secret,
+    /// It lies on a network of our own.
+    pub private: bool,
 }
 
 /// What is asked of a shop's API.

@@ -1,6 +1,7 @@
 //! `[[shop]]`: a shop's settings, and what the pure parts and its platform get of them.
 
 use super::{ALL, Api, Kind, Shop, find};
+use crate::domain::outgoing;
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::shop::{QuietHours, ShopRules};
 use jiff::tz::TimeZone;
@@ -94,6 +95,9 @@ pub struct ApiSettings {
     pub key: Option<Secret>,
     /// WooCommerce: the consumer secret; Shopify: the Admin API access token.
     pub secret: Secret,
+    /// The shop lies on a private network of your own: addresses that are not public, and any port, are allowed.
+    #[serde(default)]
+    pub private: bool,
 }
 
 /// Quiet hours.
@@ -158,7 +162,12 @@ impl ShopSettings {
             domain: self.domain.map(|d| d.to_ascii_lowercase()),
             statuses: self.statuses.into_iter().map(|(k, v)| (k.to_lowercase(), v)).collect(),
             identify: self.identify,
-            api: self.api.map(|a| Api { url: a.url.trim_end_matches('/').into(), key: a.key, secret: a.secret }),
+            api: self.api.map(|a| Api {
+                url: a.url.trim_end_matches('/').into(),
+                key: a.key,
+                secret: a.secret,
+                private: a.private,
+            }),
             payment_deadline: rules.payment_deadline,
         };
         Ok(Opened { rules, kind, shop })
@@ -237,13 +246,11 @@ impl ShopSettings {
             }
         }
         if let Some(api) = &self.api {
-            let fine = url::Url::parse(&api.url).is_ok_and(|u| {
-                let loopback = matches!(u.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-                u.scheme() == "https" || (u.scheme() == "http" && loopback)
-            });
-            if !fine {
-                found.push(Mistake::new("api.url", "write an https address (http only to this machine itself)"));
-            }
+            let fault = match url::Url::parse(&api.url) {
+                Ok(url) => outgoing::fault(&url, api.private),
+                Err(_) => Some("is not an address; write https://host"),
+            };
+            found.extend(fault.map(|why| Mistake::new("api.url", why)));
         }
         found
     }

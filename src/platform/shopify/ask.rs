@@ -9,7 +9,8 @@ use super::order;
 use super::wire::{self, is_number};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{About, JoinKey, OrderEvent, Patch};
-use crate::domain::settings::{Secret, is_loopback};
+use crate::domain::outgoing;
+use crate::domain::settings::Secret;
 use crate::platform::meta::{self, Many, Part, Text};
 use crate::platform::{Api, AskFault, Question, Shop};
 use futures_util::future::BoxFuture;
@@ -106,9 +107,8 @@ fn query(question: &Question) -> Result<Value, AskFault> {
 fn endpoint(api: &Api) -> Result<url::Url, AskFault> {
     let wrong = |what: &str| AskFault::Refused(format!("[shop.api] url {what}, as in https://demo.myshopify.com"));
     let url = url::Url::parse(api.url.trim_end_matches('/')).map_err(|_| wrong("is no address: write it"))?;
-    let local = url.host_str().is_some_and(is_loopback);
-    if url.scheme() != "https" && !(local && url.scheme() == "http") {
-        return Err(wrong("is not https: the access token would travel in the open; write it"));
+    if let Some(why) = outgoing::fault(&url, api.private) {
+        return Err(wrong(why));
     }
     url.join(PATH).map_err(|_| wrong("cannot carry a path: write it"))
 }

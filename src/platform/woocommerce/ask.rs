@@ -8,7 +8,7 @@ use super::body::{self, Body};
 use super::snapshot::{Passed, Snapshot};
 use super::{AskFault, MAX_BODY, Question, Shop};
 use crate::domain::event::OrderEvent;
-use crate::domain::settings::is_loopback;
+use crate::domain::outgoing;
 use crate::platform::meta;
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
@@ -55,13 +55,12 @@ fn request(shop: &Shop, client: &reqwest::Client, id: &str) -> Result<reqwest::R
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
         return refused("this is no WooCommerce order id: they are digits only");
     }
-    let safe = |url: &url::Url| match url.scheme() {
-        "https" => url.has_host(),
-        scheme => scheme == "http" && url.host_str().is_some_and(is_loopback),
+    let Ok(base) = url::Url::parse(&api.url) else {
+        return refused("[shop.api] url is not an address; write https://host");
     };
-    let Some(base) = url::Url::parse(&api.url).ok().filter(safe) else {
-        return refused("[shop.api] url must begin with https://: the key and secret travel with every request");
-    };
+    if let Some(why) = outgoing::fault(&base, api.private) {
+        return refused(format!("[shop.api] url {why}"));
+    }
     let address = format!("{}/wp-json/wc/v3/orders/{id}", base.as_str().trim_end_matches('/'));
     Ok(client.get(address).basic_auth(key.expose(), Some(api.secret.expose())).timeout(TIMEOUT))
 }

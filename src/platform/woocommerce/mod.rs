@@ -81,6 +81,7 @@ payment_deadline = "60m"              # WooCommerce > Settings > Products > Inve
 url = "https://shop.example.com"      # where /wp-json/wc/v3 is found
 key = { env = "DEMO_WOO_KEY" }        # a REST API key that may read
 secret = { env = "DEMO_WOO_KEY_SECRET" }
+# private = true                       # the shop lies on a private network of yours
 
 [shop.statuses]                       # what statuses mean at this shop, without "wc-"
 completed = "shipped"                 # shipped, delivered or picked_up; left out: completed
