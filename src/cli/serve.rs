@@ -27,6 +27,7 @@ enum RoleArg {
 
 /// Runs until told to stop.
 pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
+    let hardened = boot::harden::harden();
     let environment = crate::config::environment();
     crate::flow::crash::arm(environment.get("ORDERWIRE_CRASH"));
     let settings = match boot::read(config, &environment) {
@@ -37,6 +38,9 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
         }
     };
     crate::telemetry::init(settings.parts.log.format, &settings.parts.log.filter).map_err(anyhow::Error::msg)?;
+    if let Err(error) = hardened {
+        tracing::warn!(%error, "the system does not let this process forbid images of its memory");
+    }
     let role = match args.role {
         RoleArg::All => Role::All,
         RoleArg::Web => Role::Web,

@@ -107,6 +107,8 @@ impl Default for Retention {
 pub struct StoreOptions {
     /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://`; `None`: a private redis-server under `dir`.
     pub url: Option<String>,
+    /// File with the authorities that may vouch for an encrypted server; `None`: the system's.
+    pub ca_file: Option<PathBuf>,
     /// Directory of the private server.
     pub dir: PathBuf,
     /// First part of every key.
@@ -127,6 +129,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         StoreOptions {
             url: None,
+            ca_file: None,
             dir: "orderwire-data".into(),
             prefix: "ow".into(),
             durability: Durability::Local,
@@ -134,6 +137,16 @@ impl Default for StoreOptions {
             redis_server: None,
             deadline_ms: 1500,
             retention: Retention::default(),
+        }
+    }
+}
+
+impl StoreOptions {
+    fn place(&self, url: &str) -> Result<Place, StoreError> {
+        let place = Place::of(url).map_err(StoreError::setup)?;
+        match &self.ca_file {
+            None => Ok(place),
+            Some(file) => place.vouched_by(file).map_err(|why| StoreError::setup(format!("store.ca_file {why}"))),
         }
     }
 }
@@ -228,8 +241,8 @@ impl Store {
             None => Some(Arc::new(Child::take(&o.dir, o.redis_server.as_deref())?)),
         };
         let info = match (&o.url, &child) {
-            (Some(url), _) => Place::of(url).map_err(StoreError::setup)?,
-            (None, Some(child)) => unix(child.place().socket())?,
+            (Some(url), _) => o.place(url)?,
+            (None, Some(child)) => Place::socket(child.place().socket())?,
             (None, None) => return Err(StoreError::bug("neither an address nor a server of our own")),
         };
         Store::unasked(o, seal, info, child)
@@ -242,8 +255,8 @@ impl Store {
     /// As [`Store::open`], and that no private server runs under `dir`.
     pub async fn attach(o: &StoreOptions, seal: Arc<Seal>) -> Result<Store, StoreError> {
         let info = match &o.url {
-            Some(url) => Place::of(url).map_err(StoreError::setup)?,
-            None => unix(child::Place::prepare(&o.dir)?.socket())?,
+            Some(url) => o.place(url)?,
+            None => Place::socket(child::Place::prepare(&o.dir)?.socket())?,
         };
         let store = Store::unasked(o, seal, info, None)?;
         store.first_answer().await?;
@@ -359,8 +372,3 @@ const LOADING: Duration = Duration::from_secs(120);
 const HURRY: Duration = Duration::from_secs(3);
 /// How long a start waits for the private server to come up.
 const STARTING: Duration = Duration::from_secs(15);
-
-fn unix(socket: &std::path::Path) -> Result<Place, StoreError> {
-    let info = redis::IntoConnectionInfo::into_connection_info(redis::ConnectionAddr::Unix(socket.to_path_buf()))?;
-    Ok(Place::Fixed(info))
-}

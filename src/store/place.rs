@@ -1,7 +1,11 @@
 //! Where the server is: at a fixed address, or wherever the sentinels say.
 
 use super::error::{ErrorKind, StoreError};
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,9 +14,16 @@ const SENTINEL: Duration = Duration::from_millis(500);
 /// Where sentinels listen, if nothing else is said.
 const SENTINEL_PORT: u16 = 26379;
 
-/// Where to connect to.
+/// Where to connect to, and whom to believe there.
 #[derive(Clone)]
-pub(super) enum Place {
+pub(super) struct Place {
+    at: At,
+    /// Certificates (PEM) of the authorities that may vouch for the server; `None`: the system's.
+    ca: Option<Arc<[u8]>>,
+}
+
+#[derive(Clone)]
+enum At {
     /// One server.
     Fixed(ConnectionInfo),
     /// The primary of a service that sentinels watch.
@@ -29,26 +40,67 @@ pub(super) struct Watched {
     access: String,
     database: String,
     /// The sentinel that answered last.
-    first: std::sync::Arc<AtomicUsize>,
+    first: Arc<AtomicUsize>,
 }
 
 impl Place {
     /// Reads an address; the message names what is wrong with it and never quotes it.
     pub(super) fn of(url: &str) -> Result<Place, String> {
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
-        match scheme {
-            "redis+sentinel" => watched("redis", rest).map(Place::Watched),
-            "rediss+sentinel" => watched("rediss", rest).map(Place::Watched),
+        let at = match scheme {
+            "redis+sentinel" => watched("redis", rest).map(At::Watched),
+            "rediss+sentinel" => watched("rediss", rest).map(At::Watched),
             "redis+cluster" | "rediss+cluster" => {
                 Err("redis+cluster:// is not spoken by this build; name one server, or sentinels".into())
             }
-            _ => plain(url).map(Place::Fixed),
+            _ => plain(url).map(At::Fixed),
+        };
+        Ok(Place { at: at?, ca: None })
+    }
+
+    /// The socket of a server on this machine.
+    pub(super) fn socket(path: &Path) -> Result<Place, redis::RedisError> {
+        let info = ConnectionAddr::Unix(path.to_path_buf()).into_connection_info()?;
+        Ok(Place { at: At::Fixed(info), ca: None })
+    }
+
+    /// Believes only what these authorities vouch for.
+    ///
+    /// # Errors
+    /// The file cannot be read, holds no certificate, or the connection is not encrypted at all.
+    pub(super) fn vouched_by(mut self, file: &Path) -> Result<Place, String> {
+        if !self.encrypted() {
+            return Err("is of no use without encryption: write store.url with rediss://".into());
+        }
+        let pem = std::fs::read(file).map_err(|e| format!("cannot be read: {e}"))?;
+        let certificates = CertificateDer::pem_slice_iter(&pem).filter(Result::is_ok).count();
+        if certificates == 0 {
+            return Err("holds no certificate; write the authority's in PEM (-----BEGIN CERTIFICATE-----)".into());
+        }
+        self.ca = Some(pem.into());
+        Ok(self)
+    }
+
+    fn encrypted(&self) -> bool {
+        match &self.at {
+            At::Fixed(info) => matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
+            At::Watched(watched) => watched.scheme == "rediss",
+        }
+    }
+
+    fn client(&self, info: ConnectionInfo) -> Result<Client, redis::RedisError> {
+        match &self.ca {
+            None => Client::open(info),
+            Some(ca) => {
+                let trust = TlsCertificates { client_tls: None, root_cert: Some(ca.to_vec()) };
+                Client::build_with_tls(info, trust)
+            }
         }
     }
 
     /// Whether a failover may move it, so that a server which cannot serve is worth leaving.
     pub(super) fn moves(&self) -> bool {
-        matches!(self, Place::Watched(_))
+        matches!(self.at, At::Watched(_))
     }
 
     /// The server's address now.
@@ -56,18 +108,18 @@ impl Place {
     /// # Errors
     /// No sentinel answers, or none knows the service.
     pub(super) async fn find(&self, config: &AsyncConnectionConfig) -> Result<Client, StoreError> {
-        let watched = match self {
-            Place::Fixed(info) => return Ok(Client::open(info.clone())?),
-            Place::Watched(watched) => watched,
+        let watched = match &self.at {
+            At::Fixed(info) => return Ok(self.client(info.clone())?),
+            At::Watched(watched) => watched,
         };
         let count = watched.sentinels.len();
         let begin = watched.first.load(Ordering::Relaxed);
         let mut unknown = false;
         for i in (0..count).map(|i| (begin + i) % count) {
-            match tokio::time::timeout(SENTINEL, watched.ask(&watched.sentinels[i], config)).await {
+            match tokio::time::timeout(SENTINEL, self.ask(watched, &watched.sentinels[i], config)).await {
                 Ok(Ok(Some((host, port)))) => {
                     watched.first.store(i, Ordering::Relaxed);
-                    return Ok(Client::open(watched.server(&host, &port).map_err(StoreError::setup)?)?);
+                    return Ok(self.client(watched.server(&host, &port).map_err(StoreError::setup)?)?);
                 }
                 Ok(Ok(None)) => unknown = true,
                 Ok(Err(_)) | Err(_) => {}
@@ -78,18 +130,19 @@ impl Place {
             false => StoreError::new(ErrorKind::Away, "no sentinel answers"),
         })
     }
-}
 
-impl Watched {
     async fn ask(
         &self,
+        watched: &Watched,
         sentinel: &ConnectionInfo,
         config: &AsyncConnectionConfig,
     ) -> Result<Option<(String, String)>, redis::RedisError> {
-        let mut conn = Client::open(sentinel.clone())?.get_multiplexed_async_connection_with_config(config).await?;
-        redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service).query_async(&mut conn).await
+        let mut conn = self.client(sentinel.clone())?.get_multiplexed_async_connection_with_config(config).await?;
+        redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&watched.service).query_async(&mut conn).await
     }
+}
 
+impl Watched {
     fn server(&self, host: &str, port: &str) -> Result<ConnectionInfo, String> {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
         plain(&format!("{}://{}{host}:{port}/{}", self.scheme, self.access, self.database))
@@ -120,7 +173,7 @@ fn watched(scheme: &'static str, rest: &str) -> Result<Watched, String> {
         plain(&format!("{scheme}://{password}{host}{port}"))
     };
     let sentinels = hosts.split(',').map(sentinel).collect::<Result<_, _>>()?;
-    let watched = Watched { sentinels, service, scheme, access, database, first: std::sync::Arc::default() };
+    let watched = Watched { sentinels, service, scheme, access, database, first: Arc::default() };
     watched.server("localhost", "6379").map_err(|_| FORM)?;
     Ok(watched)
 }
@@ -146,7 +199,9 @@ mod tests {
 
     #[test]
     fn sentinels_are_read_from_the_address() {
-        let Ok(Place::Watched(w)) = Place::of("redis+sentinel://ow:pa%40ss@a.example,b.example:26380/main/2") else {
+        let Ok(Place { at: At::Watched(w), .. }) =
+            Place::of("redis+sentinel://ow:pa%40ss@a.example,b.example:26380/main/2")
+        else {
             panic!("an address")
         };
         let shown: Vec<String> = w.sentinels.iter().map(|s| s.addr().to_string()).collect();

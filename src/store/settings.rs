@@ -27,6 +27,9 @@ pub struct StoreSettings {
     /// Address of Redis or Valkey: `redis://`, `rediss://` or `unix://`, with `user:password@` where it asks
     /// for one; or of its sentinels: `redis+sentinel://host:26379,host:26379/SERVICE/0`. Left out: a private redis-server is started under `dir`.
     pub url: Option<RedisUrl>,
+    /// File with the certificates (PEM) of the authorities that may vouch for a server behind `rediss://`: no others
+    /// are believed. Left out: those the system trusts.
+    pub ca_file: Option<PathBuf>,
     /// Directory of the private redis-server's data.
     pub dir: PathBuf,
     /// `local` (nothing acknowledged is lost short of losing the disk), `replicated` (nor at a failover: at least one
@@ -59,6 +62,7 @@ impl Default for StoreSettings {
         let o = StoreOptions::default();
         StoreSettings {
             url: None,
+            ca_file: None,
             dir: o.dir,
             durability: None,
             encryption_keys: Vec::new(),
@@ -79,6 +83,7 @@ impl StoreSettings {
     pub fn options(&self) -> StoreOptions {
         StoreOptions {
             url: self.url.as_ref().map(|u| u.0.clone()),
+            ca_file: self.ca_file.clone(),
             dir: self.dir.clone(),
             prefix: self.prefix.clone(),
             durability: self.level(),
@@ -122,10 +127,14 @@ impl StoreSettings {
     /// What is wrong with these settings, as far as can be seen without a server.
     pub fn mistakes(&self) -> Vec<Mistake> {
         let mut out = self.seal().err().unwrap_or_default();
-        if let Some(url) = &self.url
-            && let Err(e) = Place::of(&url.0)
-        {
-            out.push(Mistake::new("url", e));
+        let place = self.url.as_ref().map(|url| Place::of(&url.0)).transpose();
+        match (place, &self.ca_file) {
+            (Err(e), _) => out.push(Mistake::new("url", e)),
+            (Ok(Some(place)), Some(file)) => {
+                out.extend(place.vouched_by(file).err().map(|e| Mistake::new("ca_file", e)));
+            }
+            (Ok(None), Some(_)) => out.push(Mistake::new("ca_file", "is of no use without store.url")),
+            (Ok(_), None) => {}
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.prefix.is_empty() || self.prefix.len() > 32 || !self.prefix.chars().all(plain) {
