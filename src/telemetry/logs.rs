@@ -53,7 +53,7 @@ impl LogSettings {
     }
 }
 
-/// Starts logging, once per process.
+/// Starts logging, once per process; panics are logged too, without what they say.
 ///
 /// # Errors
 /// `filter` is none, or logging has been started before.
@@ -61,7 +61,18 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
     let terminal = std::io::stderr().is_terminal();
     subscriber(format, filter, terminal, std::io::stderr)?
         .try_init()
-        .map_err(|_| "logging was started before".to_string())
+        .map_err(|_| "logging was started before".to_string())?;
+    silence_panics();
+    Ok(())
+}
+
+/// From now on a panic is a line of the log that says where, and not what: the message of a panic repeats what was
+/// being read ("byte index 3 is not a char boundary; it is inside …"), which may be a person or a secret.
+fn silence_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        tracing::error!(at, "the code panicked; what it said is not shown, it may repeat what it was reading");
+    }));
 }
 
 /// The same without starting it, for tests: events go to `writer`, which is a `terminal` or not. Colour is
