@@ -10,6 +10,7 @@ mod doors;
 mod erase;
 mod faults;
 mod fences;
+mod guard;
 mod milestone;
 mod mock;
 mod plan;

@@ -73,6 +73,11 @@ impl Serving {
         serving
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that it logged so far.
     pub fn logged(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()

@@ -191,8 +191,13 @@ pub struct Relay {
 impl Relay {
     /// Starts one.
     pub async fn start(plan: &Plan, role: Role) -> Relay {
+        Relay::start_text(&plan.text(), &plan.prefix, role).await
+    }
+
+    /// Starts one with these very settings, whose keys have this prefix.
+    pub async fn start_text(text: &str, prefix: &str, role: Role) -> Relay {
         let dir = Dir::new();
-        let text = plan.text().replace("[store]\n", &format!("[store]\ndir = \"{}\"\n", dir.path().display()));
+        let text = text.replace("[store]\n", &format!("[store]\ndir = \"{}\"\n", dir.path().display()));
         let file = dir.write("orderwire.toml", &text);
         let settings = boot::read(Some(&file), &BTreeMap::new());
         let settings =
@@ -203,7 +208,7 @@ impl Relay {
             app: Arc::clone(&running.app),
             web: running.public.unwrap_or(running.admin),
             admin: running.admin,
-            prefix: plan.prefix.clone(),
+            prefix: prefix.into(),
             file,
             clock,
             running,
