@@ -374,6 +374,18 @@ pub fn reach(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Reac
     Ok(Reach { admin: admin.listen, token: configured.or_else(own) })
 }
 
+/// The key that look-ups hang on, in hexadecimal: what `store.lookup_key` is to name when the oldest key goes.
+///
+/// # Errors
+/// Mistakes in `[store]`, or no key.
+pub fn lookup_key(path: Option<&Path>, env: &BTreeMap<String, String>) -> anyhow::Result<zeroize::Zeroizing<String>> {
+    let wrong = |p: Vec<Problem>| anyhow::anyhow!(p.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+    let mut document = Document::load(path, env).map_err(wrong)?;
+    let mut problems = Vec::new();
+    let store = document.part::<StoreSettings>("store", &mut problems).ok_or_else(|| wrong(problems))?;
+    Ok(zeroize::Zeroizing::new(hex::encode(seal(&store)?.lookup_key().as_slice())))
+}
+
 /// The keys for encryption at rest. Without any in the settings, a private Redis gets one of its own, kept
 /// beside its data; a Redis elsewhere must be given one.
 fn seal(store: &StoreSettings) -> anyhow::Result<Seal> {

@@ -3,7 +3,7 @@
 use super::{Parts, Settings, read};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::settings::Secret;
-use crate::flow::{App, deliver, drain, erase, sweep};
+use crate::flow::{App, deliver, drain, erase, rekey, sweep};
 use crate::http;
 use crate::http::Status;
 use crate::http::auth::{Guard, Scope, Token};
@@ -105,6 +105,7 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
     if role != Role::Web {
         tasks.push(tokio::spawn(deliver::run(Arc::clone(&app), stopped.clone())));
         tasks.push(tokio::spawn(erase::run(Arc::clone(&app), stopped.clone())));
+        tasks.push(tokio::spawn(rekey::run(Arc::clone(&app), stopped.clone())));
     }
     tasks.push(tokio::spawn(drain::run(Arc::clone(&app), stopped.clone())));
     tasks.push(tokio::spawn(sweep::run(Arc::clone(&app), role != Role::Web, stopped.clone())));

@@ -16,6 +16,7 @@ mod out;
 mod people;
 mod preview;
 mod queue;
+mod rekey;
 mod replay;
 mod serve;
 
@@ -78,6 +79,8 @@ enum Command {
     Redact(people::Redact),
     /// Print all that is kept of a customer, as JSON.
     Export(people::Export),
+    /// Seal everything anew with the first encryption key, so that older ones can go.
+    Rekey(rekey::Args),
     /// Ask a running relay whether it is ready.
     Health(ask::HealthArgs),
 }
@@ -127,6 +130,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Channels(args) => queue::channels(&args, config).await,
             Command::Redact(args) => people::redact(&args, config).await,
             Command::Export(args) => people::export(&args, config).await,
+            Command::Rekey(args) => rekey::run(&args, config).await,
             Command::Health(args) => ask::health(&args, config).await,
         }
     })

@@ -24,7 +24,9 @@ pub fn fault(url: &Url, private: bool) -> Option<&'static str> {
         return (!web).then_some("must begin with http:// or https://");
     }
     if url.scheme() != "https" {
-        return Some("must begin with https:// (http is for loopback only: what is sent would travel in the open)");
+        return Some(
+            "must begin with https:// (http is for loopback only: messages and tokens would travel in the open)",
+        );
     }
     let ip = match url.host() {
         Some(Host::Domain(_)) => None,

@@ -2,7 +2,7 @@
 //!
 //! `ORDERWIRE_CRASH=after-begin:3` aborts the process the third time it passes `after-begin`. The places:
 //! `after-lease` `after-begin` `after-send` `before-settle` `after-commit` `after-duty` `before-erase` `after-page`
-//! `after-spool` `before-strike`. A release build has none of this.
+//! `after-reseal` `after-spool` `before-strike`. A release build has none of this.
 
 #[cfg(debug_assertions)]
 static ARMED: std::sync::OnceLock<(String, std::sync::atomic::AtomicI64)> = std::sync::OnceLock::new();

@@ -1,7 +1,7 @@
 //! **flow** — floor 2: the order of steps.
 //!
 //! Knows: `accept deliver hear sweep`, pacing, worker loops, what is done about people's data (`erase`), operators'
-//! questions (`replay explain`).
+//! questions (`replay explain`), the change of keys (`rekey`).
 //! Must not know: Redis commands, vendor JSON, web types; it takes no decision about *meaning*.
 //! May use: domain, seal, platform, milestone, plan, words, channel, store, spool, telemetry
 //! How to add one: a step is one function that reads top to bottom; before it is written, its comment says
@@ -23,6 +23,7 @@ pub mod live;
 pub mod nudge;
 pub mod outcome;
 pub mod queue;
+pub mod rekey;
 pub mod replay;
 pub mod send;
 pub mod sending;

@@ -14,6 +14,7 @@ mod callbacks;
 mod hooks;
 mod people;
 mod problem;
+mod rekey;
 pub mod settings;
 mod source;
 
@@ -97,6 +98,7 @@ pub fn admin(status: Arc<Status>, guard: Guard, listener: TcpListener) -> std::i
             .configure(admin::routes)
             .configure(api::routes)
             .configure(people::routes)
+            .configure(rekey::routes)
             .default_service(web::route().to(api::nothing_here))
             .wrap(from_fn(keep))
     });

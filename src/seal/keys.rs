@@ -40,20 +40,20 @@ pub(super) fn derive(key: &[u8; 32], label: &[u8]) -> Zeroizing<[u8; 32]> {
 
 /// Refuses what a person typed to get going: all zero, one byte or a short pattern repeated, readable text.
 pub(super) fn must_look_random(place: usize, key: &[u8; 32]) -> Result<(), KeyError> {
-    let weak = |why| Err(KeyError::Weak { place, why });
-    for period in [1, 2, 4, 8, 16] {
-        if key.iter().zip(key.iter().skip(period)).all(|(a, b)| a == b) {
-            return weak("its bytes repeat");
-        }
+    weakness(key).map_or(Ok(()), |why| Err(KeyError::Weak { place, why }))
+}
+
+/// Why nobody drew these bytes at random; `None`: somebody may have.
+pub(super) fn weakness(key: &[u8; 32]) -> Option<&'static str> {
+    let repeats = |period: &usize| key.iter().zip(key.iter().skip(*period)).all(|(a, b)| a == b);
+    if [1, 2, 4, 8, 16].iter().any(repeats) {
+        return Some("its bytes repeat");
     }
     if key.iter().zip(key.iter().skip(1)).all(|(a, b)| b.wrapping_sub(*a) == 1) {
-        return weak("its bytes count up");
+        return Some("its bytes count up");
     }
     // 32 random bytes are all printable once in 10^14.
-    if key.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
-        return weak("it is readable text");
-    }
-    Ok(())
+    key.iter().all(|b| b.is_ascii_graphic() || *b == b' ').then_some("it is readable text")
 }
 
 /// 32 bytes out of base64 or hexadecimal.

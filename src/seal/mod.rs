@@ -7,7 +7,8 @@
 //!
 //! Rotation. The **first** key seals, **all** of them open: a new key is put in front. Look-up hashes
 //! ([`Seal::hash16`]) are names of stored things and may not change when keys rotate, so they come from the
-//! **last** (the oldest) key: it stays at the end of the list for as long as data written under it exists.
+//! **last** (the oldest) key: it stays at the end of the list for as long as data written under it exists, or its
+//! look-up key takes its place ([`Seal::lookup_key`]), which opens nothing.
 
 mod keys;
 
@@ -67,6 +68,9 @@ pub enum KeyError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The key for look-ups is not one that was derived.
+    #[error("the look-up key is not random ({0}); make it with `orderwire rekey --lookup-key FILE`")]
+    Lookup(&'static str),
     /// The same key twice.
     #[error("encryption keys {} and {} are the same; remove one", .0 + 1, .1 + 1)]
     Twice(usize, usize),
@@ -103,6 +107,15 @@ impl Seal {
     /// # Errors
     /// No key, too many, one that is not random, or one that appears twice.
     pub fn new(keys: &[[u8; 32]]) -> Result<Seal, KeyError> {
+        Seal::with_lookup(keys, None)
+    }
+
+    /// The same with a look-up key of its own, so that the oldest key need not stay: what [`Seal::lookup_key`] gave
+    /// while it was there.
+    ///
+    /// # Errors
+    /// As [`Seal::new`].
+    pub fn with_lookup(keys: &[[u8; 32]], lookup: Option<&[u8; 32]>) -> Result<Seal, KeyError> {
         let last = keys.last().ok_or(KeyError::None)?;
         if keys.len() > MAX_KEYS {
             return Err(KeyError::Many(keys.len()));
@@ -113,7 +126,25 @@ impl Seal {
                 return Err(KeyError::Twice(first, place));
             }
         }
-        Ok(Seal { keys: keys.iter().map(Subkeys::of).collect(), lookup: derive(last, b"lookup") })
+        let lookup = match lookup {
+            None => derive(last, b"lookup"),
+            Some(own) => {
+                keys::weakness(own).map_or(Ok(()), |why| Err(KeyError::Lookup(why)))?;
+                Zeroizing::new(*own)
+            }
+        };
+        Ok(Seal { keys: keys.iter().map(Subkeys::of).collect(), lookup })
+    }
+
+    /// The key that names of stored things hang on. It opens nothing, and the key it was derived from cannot be
+    /// found from it.
+    pub fn lookup_key(&self) -> Zeroizing<[u8; 32]> {
+        self.lookup.clone()
+    }
+
+    /// What the first key is known by: in every record it sealed, and no secret.
+    pub fn first_key(&self) -> String {
+        hex::encode(self.keys[0].id)
     }
 
     /// Reads a key as people write it: base64 (standard or URL alphabet) or hexadecimal, of exactly 32 bytes.
@@ -138,6 +169,18 @@ impl Seal {
     /// See [`SealError`].
     pub fn open(&self, aad: &[&[u8]], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         self.open_with(|k| &k.encryption, aad, sealed)
+    }
+
+    /// Seals anew, with the first key, what another of the keys sealed; `None`: the first did.
+    ///
+    /// # Errors
+    /// As [`Seal::open`].
+    pub fn reseal(&self, aad: &[&[u8]], sealed: &[u8]) -> Result<Option<Vec<u8>>, SealError> {
+        if sealed.len() > ID && !self.is_old(sealed) {
+            return Ok(None);
+        }
+        let plain = Zeroizing::new(self.open(aad, sealed)?);
+        Ok(Some(self.seal(aad, &plain)))
     }
 
     /// Whether the record is sealed with another than the first key, and should be sealed anew.

@@ -124,3 +124,23 @@ fn keys_are_read_from_base64_and_hex_of_exactly_32_bytes() {
     }
     assert_eq!(format!("{:?}", seal(&[1, 2])), "Seal(2 keys)");
 }
+
+#[test]
+fn what_is_sealed_anew_opens_without_the_old_key() {
+    let old = seal(&[1]);
+    let both = seal(&[2, 1]);
+    let new = Seal::with_lookup(&[key(2)], Some(&both.lookup_key())).unwrap();
+    let sealed = old.seal(&[b"a"], b"x");
+    let anew = both.reseal(&[b"a"], &sealed).unwrap().unwrap();
+    assert_eq!(new.open(&[b"a"], &anew).unwrap(), b"x");
+    assert_eq!(new.open(&[b"a"], &sealed), Err(SealError::UnknownKey));
+    assert_eq!(both.reseal(&[b"a"], &anew), Ok(None), "it is of the first key already");
+    assert_eq!(both.reseal(&[b"b"], &sealed), Err(SealError::Damaged), "nothing is taken elsewhere");
+    assert_eq!(new.reseal(&[b"a"], &sealed), Err(SealError::UnknownKey));
+    assert!(both.reseal(&[], b"").is_err() && both.reseal(&[], &sealed[..3]).is_err());
+    assert_eq!(new.hash16("p", &[b"1"]), old.hash16("p", &[b"1"]), "names stay");
+    assert_ne!(seal(&[2]).hash16("p", &[b"1"]), old.hash16("p", &[b"1"]));
+    assert_eq!(new.open(&[], &Seal::new(&[*both.lookup_key()]).unwrap().seal(&[], b"y")), Err(SealError::UnknownKey));
+    assert_eq!(Seal::with_lookup(&[key(2)], Some(&[7; 32])).unwrap_err(), KeyError::Lookup("its bytes repeat"));
+    assert_eq!((both.first_key(), both.first_key() == old.first_key()), (new.first_key(), false));
+}

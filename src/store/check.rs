@@ -102,7 +102,7 @@ pub(super) async fn demand(conn: &mut MultiplexedConnection, d: &Demands) -> Res
             Some(_) if field == "names" => {
                 return Err(StoreError::setup(
                     "the last of store.encryption_keys is not the one this data was first written with; \
-                     put the oldest key back at the end (a new key goes in front)",
+                     put the oldest key back at the end (a new key goes in front), or name its store.lookup_key",
                 ));
             }
             other => {

@@ -169,6 +169,23 @@ impl Part {
     }
 }
 
+/// What is sealed under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sealed<'k> {
+    /// An order, by its hash: a string.
+    Snapshot(&'k str),
+    /// Its ledger: a list.
+    Ledger(&'k str),
+    /// What is being sent: a hash.
+    Envelopes(&'k str),
+    /// A person, by the hash of their name: fields of a hash.
+    Person(&'k str),
+    /// What is to be done about people's data: a hash.
+    Duties,
+    /// Unreadable webhooks of a partition: a stream.
+    Odd,
+}
+
 /// The key names under one prefix.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
@@ -224,6 +241,32 @@ impl Keys {
     /// hash: when something was last erased, and when the server's log was last rewritten, ms.
     pub(super) fn rewrite(&self) -> String {
         format!("{}:{{rewrite}}", self.prefix)
+    }
+
+    /// string: how far sealing anew is.
+    pub(super) fn rekey(&self) -> String {
+        format!("{}:{{rekey}}", self.prefix)
+    }
+
+    /// Pattern of every key.
+    pub(super) fn all(&self) -> String {
+        format!("{}:{{*", self.prefix)
+    }
+
+    /// What the record is that lies under this key, where it is one that may be sealed.
+    pub(super) fn sealed<'k>(&self, key: &'k str) -> Option<Sealed<'k>> {
+        let (tag, rest) = key.strip_prefix(&self.prefix)?.strip_prefix(":{")?.split_once('}')?;
+        if let Some(hash) = tag.strip_prefix("who:").filter(|_| rest.is_empty()) {
+            return Some(Sealed::Person(hash));
+        }
+        match (tag, rest.strip_prefix(':')?.split_once(':')) {
+            ("duty", None) => Some(Sealed::Duties),
+            (_, None) if rest == ":odd" => Some(Sealed::Odd),
+            (_, Some(("snp", hash))) => Some(Sealed::Snapshot(hash)),
+            (_, Some(("led", hash))) => Some(Sealed::Ledger(hash)),
+            (_, Some(("env", hash))) => Some(Sealed::Envelopes(hash)),
+            _ => None,
+        }
     }
 
     /// Pattern of the keys of all orders, for a walk.

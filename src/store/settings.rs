@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::{Durability, Retention, StoreOptions};
 use crate::domain::settings::{Mistake, Secret, Span};
-use crate::seal::Seal;
+use crate::seal::{KeyError, Seal};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
@@ -39,6 +39,9 @@ pub struct StoreSettings {
     /// Keys for encryption at rest, 32 random bytes each in base64 or hexadecimal. The first encrypts, all
     /// decrypt; a new one goes in front, the oldest stays last.
     pub encryption_keys: Vec<Secret>,
+    /// What look-ups hang on when the oldest key has gone: made by `orderwire rekey --lookup-key FILE` while it is
+    /// still there. Left out: the last of `encryption_keys`.
+    pub lookup_key: Option<Secret>,
     /// First part of every key name, for a Redis shared with others.
     pub prefix: String,
     /// Dangers accepted knowingly, by the name the refusal gave.
@@ -66,6 +69,7 @@ impl Default for StoreSettings {
             dir: o.dir,
             durability: None,
             encryption_keys: Vec::new(),
+            lookup_key: None,
             prefix: o.prefix,
             accept_risk: o.accept_risk,
             redis_server: None,
@@ -118,10 +122,18 @@ impl StoreSettings {
                 Err(e) => mistakes.push(Mistake::new(format!("encryption_keys[{i}]"), e.to_string())),
             }
         }
+        let lookup = self.lookup_key.as_ref().map(|text| Seal::key_from_text(text.expose())).transpose();
+        let lookup = lookup.unwrap_or_else(|e| {
+            mistakes.push(Mistake::new("lookup_key", e.to_string()));
+            None
+        });
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Seal::new(&keys).map_err(|e| vec![Mistake::new("encryption_keys", e.to_string())])
+        Seal::with_lookup(&keys, lookup.as_ref()).map_err(|e| {
+            let key = if matches!(e, KeyError::Lookup(_)) { "lookup_key" } else { "encryption_keys" };
+            vec![Mistake::new(key, e.to_string())]
+        })
     }
 
     /// What is wrong with these settings, as far as can be seen without a server.

@@ -442,7 +442,7 @@ impl Store {
     }
 }
 
-fn envelope_field(no: u16) -> String {
+pub(super) fn envelope_field(no: u16) -> String {
     format!("env{no}")
 }
 

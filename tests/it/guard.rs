@@ -4,6 +4,7 @@
 mod outgoing;
 mod process;
 mod redis_door;
+mod rekey;
 mod retention;
 mod table;
 mod trust;

@@ -9,6 +9,7 @@ mod model_rules;
 mod operators;
 mod orders;
 mod people;
+mod rekey;
 mod replicas;
 mod server;
 

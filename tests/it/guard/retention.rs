@@ -34,6 +34,7 @@ fn class(key: &str) -> Option<(&'static str, Kept)> {
         "snt" => ("messages of a person", Kept::Secs(35 * DAY)),
         "msg" => ("message", Kept::Secs(35 * DAY)),
         "join" => ("what belongs to an order", Kept::Secs(90 * DAY)),
+        "rekey" => ("sealing anew", Kept::Secs(90 * DAY)),
         "run" => ("operator's run", Kept::Secs(90 * DAY)),
         "hold" => ("right to go on", Kept::Secs(600)),
         "rl" => ("pace", Kept::Secs(600)),

@@ -55,8 +55,14 @@ pub struct Serving {
 impl Serving {
     /// Starts `serve` with this settings file and waits until it is up.
     pub fn start(file: &Path, dir: &Dir) -> Serving {
+        Serving::armed(file, dir, "")
+    }
+
+    /// The same, and it dies at a place of `flow::crash`.
+    pub fn armed(file: &Path, dir: &Dir, crash: &str) -> Serving {
         let log = dir.join(&format!("log-{}", super::dir::serial()));
         let child = orderwire()
+            .env("ORDERWIRE_CRASH", crash)
             .args(["-c", &file.display().to_string(), "serve"])
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
