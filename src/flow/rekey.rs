@@ -3,8 +3,8 @@
 //! A run is one record in Redis, durable before whoever asked is answered, and worked off in the background by one
 //! process of all, a page at a time. Dies before the record is written: nobody was told that it runs. Dies in a page:
 //! some of it is done, the record still names its beginning, and the next process does it again, which finds those
-//! done. Dies after a page: the next goes on from the one written down. Redis starts anew in between: the place in the
-//! walk means nothing any more, and the pass begins again.
+//! done. Dies after a page: the next goes on from the one written down. Redis starts anew in between: the walk begins
+//! again.
 //!
 //! It ends with a pass that finds nothing old: only then is no record left of an older key. Whoever still writes with
 //! one (a process that does not have the new key in front) is found out by pass after pass that finds something.
@@ -59,8 +59,6 @@ pub struct Run {
     pub anew: u64,
     /// Where this pass goes on; `None`: at its beginning.
     pub cursor: Option<String>,
-    /// The server's start that the place is good for.
-    pub server: String,
     /// When it was over.
     pub ended: Option<Timestamp>,
     /// What came of it.
@@ -74,15 +72,6 @@ impl Run {
 
     /// Takes in a page.
     fn take(&mut self, page: Resealed, now: Timestamp) {
-        if page.server != self.server {
-            self.server.clone_from(&page.server);
-            if self.cursor.is_some() {
-                // A place in the walk of another start: what was skipped is not known.
-                self.anew += page.tally.anew;
-                (self.cursor, self.found) = (None, Tally::default());
-                return;
-            }
-        }
         self.anew += page.tally.anew;
         self.found.add(&page.tally);
         self.cursor = page.cursor;
@@ -122,7 +111,6 @@ pub async fn ask(app: &App, by: &str, shops: Vec<ShopId>) -> Result<Run, AcceptE
         found: Tally::default(),
         anew: 0,
         cursor: None,
-        server: String::new(),
         ended: None,
         outcome: None,
     };
@@ -208,15 +196,14 @@ mod tests {
             found: Tally::default(),
             anew: 0,
             cursor: None,
-            server: String::new(),
             ended: None,
             outcome: None,
         }
     }
 
-    fn page(server: &str, old: u64, strange: u64, cursor: Option<&str>) -> Resealed {
+    fn page(old: u64, strange: u64, cursor: Option<&str>) -> Resealed {
         let tally = Tally { seen: 10, old, anew: old - strange, strange, closed: 0 };
-        Resealed { tally, cursor: cursor.map(String::from), server: server.into() }
+        Resealed { tally, cursor: cursor.map(String::from) }
     }
 
     fn after(pages: &[Resealed]) -> Run {
@@ -227,21 +214,12 @@ mod tests {
 
     #[test]
     fn it_ends_with_a_pass_that_finds_nothing() {
-        let run = after(&[page("a", 3, 0, Some("7")), page("a", 0, 0, None)]);
+        let run = after(&[page(3, 0, Some("7")), page(0, 0, None)]);
         assert_eq!((run.pass, run.outcome, run.anew), (2, None, 3), "something was found: once more");
-        let run = after(&[page("a", 3, 0, None), page("a", 0, 0, Some("7")), page("a", 0, 0, None)]);
+        let run = after(&[page(3, 0, None), page(0, 0, Some("7")), page(0, 0, None)]);
         assert_eq!((run.outcome, run.found.seen, run.anew), (Some(Outcome::Free), 20, 3));
-        assert_eq!(after(&[page("a", 2, 2, None)]).outcome, Some(Outcome::Strange));
-        assert_eq!(after(&vec![page("a", 1, 0, None); 5]).outcome, Some(Outcome::StillWritten));
-        assert_eq!(after(&vec![page("a", 1, 0, None); 4]).outcome, None);
-    }
-
-    #[test]
-    fn a_server_that_started_anew_begins_the_pass_again() {
-        let run = after(&[page("a", 0, 0, Some("7")), page("b", 1, 0, None)]);
-        assert_eq!((run.pass, run.cursor.as_deref(), run.outcome, run.found), (1, None, None, Tally::default()));
-        assert_eq!(run.anew, 1);
-        let run = after(&[page("a", 0, 0, Some("7")), page("b", 0, 0, Some("9")), page("b", 0, 0, None)]);
-        assert_eq!(run.outcome, Some(Outcome::Free));
+        assert_eq!(after(&[page(2, 2, None)]).outcome, Some(Outcome::Strange));
+        assert_eq!(after(&vec![page(1, 0, None); 5]).outcome, Some(Outcome::StillWritten));
+        assert_eq!(after(&vec![page(1, 0, None); 4]).outcome, None);
     }
 }

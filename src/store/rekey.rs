@@ -11,6 +11,7 @@ use super::link::Repeat;
 use super::order::SEALED;
 use super::script::{Call, RESEAL, SWAP};
 use super::value;
+use super::walk::Scanned;
 use super::work::envelope_field;
 use crate::domain::ids::Tag;
 use crate::seal::SealError;
@@ -59,8 +60,6 @@ pub struct Resealed {
     pub tally: Tally,
     /// Where to go on; `None`: that was the last.
     pub cursor: Option<String>,
-    /// Which start of the server this was: a cursor is good for the same one only.
-    pub server: String,
 }
 
 /// A record: how it lies there, its name, as read.
@@ -80,15 +79,7 @@ impl Store {
     /// # Errors
     /// The store's; the same page again does no harm.
     pub async fn reseal(&self, shops: &[Tag], cursor: Option<&str>, write: bool) -> Result<Resealed, StoreError> {
-        let cursor = cursor.filter(|c| !c.is_empty()).unwrap_or("0");
-        let scan = Call::new("SCAN").arg(cursor).arg("MATCH").arg(self.keys.all()).arg("COUNT").arg(PAGE);
-        let mut answers = self.work.flight(&[scan, Call::new("INFO").arg("server")], Repeat::Once).await?.into_iter();
-        let mut page = value::list(answers.next().unwrap_or_default())?.into_iter();
-        let info = value::text(answers.next().unwrap_or_default())?;
-        let server = info.lines().find_map(|l| l.strip_prefix("run_id:")).unwrap_or_default().trim().to_string();
-        let next = value::text(page.next().unwrap_or_default())?;
-        let names = value::list(page.next().unwrap_or_default())?;
-        let names: Vec<String> = names.into_iter().map(value::text).collect::<Result<_, _>>()?;
+        let Scanned { names, cursor } = self.keys_page(&self.keys.all(), PAGE, cursor).await?;
         let mut tally = Tally::default();
         let found: Vec<(&String, Sealed<'_>)> = names.iter().filter_map(|k| Some((k, self.keys.sealed(k)?))).collect();
         for (key, _) in found.iter().filter(|(_, sealed)| *sealed == Sealed::Odd) {
@@ -106,7 +97,7 @@ impl Store {
         for done in self.work.flight(&calls, Repeat::Once).await? {
             tally.anew += value::int(done)?.unsigned_abs();
         }
-        Ok(Resealed { tally, cursor: (next != "0").then_some(next), server })
+        Ok(Resealed { tally, cursor })
     }
 
     /// What is old of a key's records, and how it is to be.

@@ -254,6 +254,25 @@ async fn a_duty_moves_on_only_as_it_was_read() {
 }
 
 #[tokio::test]
+async fn a_place_in_a_walk_is_good_for_one_start_of_the_server() {
+    let w = World::new().await;
+    for i in 0..900 {
+        w.owe(&w.order(&i.to_string()), 1, 60).await;
+    }
+    let demo = [ShopId::from("demo").tag()];
+    let walk = async |from: Option<&str>| w.store.walk(&demo, from).await.unwrap();
+    let members = |page: &orderwire::store::walk::Page| page.units.iter().map(|(m, _)| m.clone()).collect::<Vec<_>>();
+    let first = walk(None).await;
+    let place = first.cursor.clone().expect("there is more");
+    let (start, rest) = place.split_once('.').expect("whose place it is");
+    assert!(start.len() == 40 && rest.parse::<u64>().is_ok(), "{place}");
+    assert_ne!(members(&walk(Some(&place)).await), members(&first), "it goes on");
+    for other in [format!("{}.{rest}", "0".repeat(40)), rest.to_string(), String::new()] {
+        assert_eq!(members(&walk(Some(&other)).await), members(&first), "{other}: from the beginning");
+    }
+}
+
+#[tokio::test]
 async fn a_walk_finds_a_shops_orders_and_no_others() {
     let w = World::new().await;
     let other = ShopId::from("other");
