@@ -15,6 +15,10 @@ use crate::domain::settings::Secret;
 use crate::domain::signature::{decode_hex, sign, signed_by};
 use crate::domain::verdict::Answer;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -70,6 +74,59 @@ pub(super) fn signature(secrets: &[Secret], raw: &RawWebhook) -> Admission {
         },
         None => Admission::Refuse(Refusal::BadSignature),
     }
+}
+
+/// What a person asked Meta to have erased comes as a form of one field, `signed_request`: a MAC and a document, both
+/// in base64, the MAC over the document as it stands there (Meta, "Data deletion request callback", read 2026-09).
+const ERASURE: &str = "signed_request";
+/// A request issued longer ago than this is somebody's copy. Meta's own come at once.
+const ERASURE_SECS: i64 = 7 * 86_400;
+
+/// Whether this is such a form: it carries its signature within, and no header with one.
+pub(super) fn is_erasure(raw: &RawWebhook) -> bool {
+    let form = raw.header("content-type").is_some_and(|t| t.starts_with("application/x-www-form-urlencoded"));
+    form && !raw.has_header("x-hub-signature-256")
+}
+
+/// The two halves of a `signed_request`, if the form holds exactly one.
+fn halves(raw: &RawWebhook) -> Option<(String, String)> {
+    let mut found = url::form_urlencoded::parse(&raw.body).filter(|(name, _)| name == ERASURE).map(|(_, v)| v);
+    let request = found.next().filter(|_| found.next().is_none())?;
+    request.split_once('.').map(|(mac, document)| (mac.to_string(), document.to_string()))
+}
+
+/// Base64 of either alphabet, with its padding or without.
+fn unpadded(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches('=');
+    URL_SAFE_NO_PAD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok()
+}
+
+/// Checks the form's signature with every app secret.
+pub(super) fn erasure(secrets: &[Secret], raw: &RawWebhook) -> Admission {
+    let Some((mac, document)) = halves(raw) else { return Admission::Refuse(Refusal::Unsigned) };
+    let Some(mac) = unpadded(&mac).filter(|mac| mac.len() == 32) else {
+        return Admission::Refuse(Refusal::BadSignature);
+    };
+    match signed_by(secrets, document.as_bytes(), &mac) {
+        Some(secret_index) => Admission::Take {
+            dedupe: hex::encode(Sha256::digest(&raw.body)),
+            content: Digest8::of(&[&mac]),
+            secret_index,
+        },
+        None => Admission::Refuse(Refusal::BadSignature),
+    }
+}
+
+/// Whom a genuine form is about; `None`: it names nobody, or is too old.
+pub(super) fn erasure_of(raw: &RawWebhook) -> Option<String> {
+    let document: Value = serde_json::from_slice(&unpadded(&halves(raw)?.1)?).ok()?;
+    let known =
+        document.get("algorithm").and_then(Value::as_str).is_some_and(|a| a.eq_ignore_ascii_case("HMAC-SHA256"));
+    let fresh = match document.get("issued_at").and_then(integer) {
+        Some(issued) => raw.received_at.as_second().saturating_sub(issued) <= ERASURE_SECS,
+        None => true,
+    };
+    document.get("user_id").and_then(id).filter(|_| known && fresh)
 }
 
 /// The body with everything outside ASCII as lower-case `\uXXXX`, surrogate pairs included; `None` where

@@ -141,6 +141,8 @@ pub struct Signal {
     pub payload: Option<String>,
     /// What it says of the whole account.
     pub account: Option<AccountSignal>,
+    /// The person asked the provider to be erased.
+    pub erase: bool,
 }
 
 impl Signal {
@@ -157,6 +159,7 @@ impl Signal {
             text: None,
             payload: None,
             account: None,
+            erase: false,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::App;
 use super::account::Account;
+use super::erase::through;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
 use crate::domain::person::{AccountSignal, PersonChange, Signal};
@@ -72,17 +73,19 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
     if heard.unreadable > 0 {
         tracing::warn!(channel = %account.id, events = heard.unreadable, "parts of a callback could not be read");
     }
+    let erased = heard.signals.iter().find(|s| s.erase).and_then(|s| s.person.as_ref());
+    let words = heard.answer.or_else(|| erased.map(|person| through::answer(app, &account.id, person)));
     let waits = super::spooled::of_answer(app, ANSWER);
     let applied = tokio::time::timeout(waits, apply_all(app, account, &heard.signals, raw.received_at)).await;
     let why = match applied {
-        Ok(Ok(())) => return Answer::Heard(heard.answer),
+        Ok(Ok(())) => return Answer::Heard(words),
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("not applied within {waits:?}"),
     };
     let door = Door::Callback { channel: account.id.clone() };
     if super::spooled::keep(app, door, raw).await {
         tracing::warn!(channel = %account.id, why, "callback kept on disk: Redis could not take it");
-        return Answer::Kept(heard.answer);
+        return Answer::Kept(words);
     }
     tracing::error!(channel = %account.id, why, "callback answered 503: the provider repeats it");
     Answer::Unavailable
@@ -130,6 +133,9 @@ async fn apply(app: &App, account: &Account, signal: &Signal) -> Result<(), Stor
         app.store.receipt(&account.id, &receipt.of, signal.person.as_ref(), &receipt.state, signal.at).await?;
     }
     let Some(person) = &signal.person else { return Ok(()) };
+    if signal.erase {
+        return through::ask(app, &account.id, person).await;
+    }
     let mut change = signal.change.clone();
     if let Some(off) = signal.text.as_deref().and_then(crate::words::switch_word) {
         change.opted_out = Some(off);

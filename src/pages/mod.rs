@@ -1,11 +1,12 @@
 //! **pages** — floor 3: what customers see in a browser.
 //!
-//! Knows: the page by which a recipient switches messages off (RFC 8058).
+//! Knows: the page by which a recipient switches messages off (RFC 8058), and the one that says how an erasure stands.
 //! Must not know: Redis, vendors, rules.
 //! May use: domain, flow
 //! How to add one: a page is a function here and a line in [`routes`]; GET changes nothing, whoever asks.
 
 use crate::flow::App;
+use crate::flow::erase::through::{Standing, standing};
 use crate::flow::hear::switch_off;
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
@@ -15,6 +16,7 @@ const POLICY: &str = "default-src 'none'; form-action 'self'; base-uri 'none'; f
 
 /// The pages of the public door.
 pub fn routes(config: &mut ServiceConfig) {
+    config.service(web::resource("/p/erasure/{token}").route(web::get().to(erasure)));
     config.service(web::resource("/p/{token}").route(web::get().to(show)).route(web::post().to(off)));
 }
 
@@ -43,6 +45,39 @@ async fn off(token: Path<String>, app: Data<App>) -> HttpResponse {
         Err(error) => {
             tracing::error!(%error, "an opt-out could not be kept");
             page(503, "Please try again in a moment · 請稍後再試 · 请稍后再试 · Vui lòng thử lại sau", true)
+        }
+    }
+}
+
+/// How the erasure stands that somebody asked a messenger's provider for. Names nobody.
+async fn erasure(token: Path<String>, app: Data<App>) -> HttpResponse {
+    match standing(&app, &token).await {
+        Ok(Some(Standing::Doing)) => page(
+            200,
+            "Your data is being erased · 正在刪除您的資料 · 正在删除您的数据 · Dữ liệu của bạn đang được xóa",
+            false,
+        ),
+        Ok(Some(Standing::Done { records: 0, .. })) => page(
+            200,
+            "Nothing is kept under this account. To have an order's data erased, ask the shop · 此帳號沒有任何資料;如需刪除訂單資料,請洽商店 · 此账号没有任何数据;如需删除订单数据,请联系商店 · Không có dữ liệu nào của tài khoản này. Để xóa dữ liệu đơn hàng, hãy liên hệ cửa hàng",
+            false,
+        ),
+        Ok(Some(Standing::Done { at, .. })) => {
+            let day = at.strftime("%Y-%m-%d");
+            page(
+                200,
+                &format!(
+                    "Your data was erased ({day}) · 您的資料已刪除 · 您的数据已删除 · Dữ liệu của bạn đã được xóa"
+                ),
+                false,
+            )
+        }
+        Ok(None) => {
+            page(404, "This link is not valid any more · 連結已失效 · 链接已失效 · Liên kết không còn hiệu lực", false)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "how an erasure stands could not be looked up");
+            page(503, "Please try again in a moment · 請稍後再試 · 请稍后再试 · Vui lòng thử lại sau", false)
         }
     }
 }

@@ -55,7 +55,7 @@ impl StoreError {
         StoreError { kind, what: what.into() }
     }
 
-    pub(super) fn bug(what: impl Into<String>) -> StoreError {
+    pub(crate) fn bug(what: impl Into<String>) -> StoreError {
         StoreError::new(ErrorKind::Bug, what)
     }
 

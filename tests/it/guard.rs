@@ -1,6 +1,7 @@
 //! Who must be kept out, and what must not get out: the threats of `docs/security.md` that no other module proves.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod deletion;
 mod outgoing;
 mod process;
 mod redis_door;

@@ -1,7 +1,7 @@
 //! An account at Meta as our calls and its callbacks need it: address and version of the Graph API, the token,
 //! the app's secrets. Messenger, Instagram and WhatsApp are set up alike.
 
-use super::{handshake, proof, signature};
+use super::{erasure, handshake, is_erasure, proof, signature};
 use crate::channel::account;
 use crate::channel::wire::{Wire, bearer};
 use crate::domain::settings::{Mistake, Secret, Span};
@@ -100,6 +100,7 @@ impl App {
     pub(in crate::channel) fn admit(&self, raw: &RawWebhook) -> Admission {
         match raw.method.as_str() {
             "GET" => handshake(&self.verify_token, &raw.query),
+            "POST" if is_erasure(raw) => erasure(&self.secrets, raw),
             "POST" => signature(&self.secrets, raw),
             _ => Admission::Refuse(Refusal::Unsigned),
         }

@@ -6,7 +6,7 @@
 //! sometimes wrapped in a list. Ids and times come as numbers or strings, by age of the sending part. What is not
 //! listed opens nothing.
 
-use super::{id, integer, scrub};
+use super::{erasure_of, id, integer, is_erasure, scrub};
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::person::{AccountSignal, Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal};
 use crate::domain::webhook::RawWebhook;
@@ -40,6 +40,9 @@ pub(in crate::channel) fn person(scheme: &str, raw: &str) -> Option<Address> {
 /// What an admitted callback told of this inbox. Others of the same app share its secret: what is theirs is left
 /// alone.
 pub(in crate::channel) fn hear(inbox: &Inbox<'_>, raw: &RawWebhook) -> Heard {
+    if is_erasure(raw) {
+        return erasure(inbox.scheme, raw);
+    }
     let mut heard = Heard::default();
     let Ok(document) = serde_json::from_slice::<Value>(&raw.body) else {
         heard.unreadable = 1;
@@ -63,6 +66,17 @@ pub(in crate::channel) fn hear(inbox: &Inbox<'_>, raw: &RawWebhook) -> Heard {
         }
     }
     heard
+}
+
+/// A person asked Meta to have what we know of them erased. Meta names them by its id for the app, which is the page's
+/// id of them only where the two are the same; nothing tells us which belong together.
+fn erasure(scheme: &str, raw: &RawWebhook) -> Heard {
+    let Some(person) = erasure_of(raw).and_then(|id| person(scheme, &id)) else {
+        return Heard { unreadable: 1, ..Heard::default() };
+    };
+    let key = format!("erase:{}:{}", person.value, raw.received_at.as_second());
+    let signal = Signal { erase: true, ..Signal::new("erase", Some(person), key, raw.received_at) };
+    Heard { signals: vec![signal], ..Heard::default() }
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {

@@ -26,7 +26,7 @@ use crate::domain::ids::ChannelId;
 use crate::domain::person::{Address, Heard};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::Verdict;
-use crate::domain::webhook::{Admission, RawWebhook};
+use crate::domain::webhook::{Admission, RawWebhook, Refusal};
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -222,6 +222,10 @@ impl Channel for WhatsApp {
     }
 
     fn admit(&self, raw: &RawWebhook) -> Admission {
+        // Meta asks for erasures by an id of the app's, which no number here knows anybody by.
+        if meta::is_erasure(raw) {
+            return Admission::Refuse(Refusal::Unsigned);
+        }
         self.app.admit(raw)
     }
 

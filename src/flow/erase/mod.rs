@@ -11,6 +11,7 @@ mod look;
 mod order;
 mod page;
 mod person;
+pub mod through;
 
 pub use look::{Data, Preview, data, person_of, preview};
 

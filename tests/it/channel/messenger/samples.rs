@@ -42,6 +42,31 @@ fn published_signatures_verify_and_forged_ones_do_not() {
 }
 
 #[test]
+fn published_requests_to_be_erased_verify_and_forged_ones_do_not() {
+    let Some(document) = samples("signatures.json") else { return };
+    for item in items(&document, "signed_requests") {
+        let name = item["name"].as_str().unwrap();
+        let mut settings = settings();
+        settings["app_secret"] = secret(item["app_secret"].as_str().unwrap());
+        let form = [("signed_request", item["signed_request"].as_str().unwrap())];
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let head = [("Content-Type", "application/x-www-form-urlencoded")];
+        // Of the year of the samples: an old one is somebody's copy.
+        let raw = RawWebhook::post(&head, body, at("2010-12-08T20:00:00Z"));
+        let page = open("messenger", &settings);
+        let taken = matches!(page.admit(&raw), Admission::Take { secret_index: 0, .. });
+        assert_eq!(taken, item["valid"] == true, "{name}");
+        if taken {
+            let heard = page.hear(&raw).signals;
+            assert!(heard.len() == 1 && heard[0].erase, "{name}: {heard:?}");
+            assert_eq!(heard[0].person, Some(Address::new("messenger", item["decoded"]["user_id"].as_str().unwrap())));
+            let late = RawWebhook { received_at: at("2026-11-25T08:00:00Z"), ..raw };
+            assert!(page.hear(&late).signals.is_empty(), "{name}: years later");
+        }
+    }
+}
+
+#[test]
 fn published_handshakes_are_answered() {
     let Some(document) = samples("webhook_verification.json") else { return };
     for item in items(&document, "items") {
