@@ -1,7 +1,7 @@
 # The few commands of this project. `make demo` and `make test` set a fresh Debian machine up by themselves:
 # they need Rust (rustup.rs) and, where redis-server is missing, the rights to install a package.
 
-.PHONY: demo run test chaos lint deny sbom bench needs
+.PHONY: demo run test chaos fuzz fuzz-kept lint deny sbom bench needs
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -16,6 +16,19 @@ test: needs          ## everything that .ci/run proves but format and lints
 
 chaos: needs         ## kill -9 the relay 200 times under load, and hold what comes of it against the promises (minutes)
 	ORDERWIRE_KILLS=$${ORDERWIRE_KILLS:-200} cargo test --locked --test it faults::kills::kills -- --nocapture
+
+FUZZ := hooks callbacks answers decoders addresses settings spool words steps
+FUZZ_SECS ?= 60
+
+fuzz: needs          ## throw made-up input at every target, FUZZ_SECS each; what breaks one lies in fuzz/artifacts
+	@command -v c++ >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq g++; }
+	@command -v cargo-fuzz >/dev/null || cargo install --locked --quiet cargo-fuzz@0.13.1
+	@cd fuzz && for target in $(FUZZ); do mkdir -p corpus/$$target; \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target corpus/$$target kept/$$target -- \
+			-max_total_time=$(FUZZ_SECS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 || exit 1; done
+
+fuzz-kept:           ## the kept inputs, made anew from the goldens
+	cargo test --locked --test it guard::thrown::kept_inputs_are_written -- --ignored
 
 lint:                ## format, lints, docs
 	cargo fmt --check

@@ -28,7 +28,7 @@ use crate::seal::{Seal, SealError};
 use book::{Book, Spot};
 use files::Folder;
 use keeper::{Append, Job, Keeper};
-use record::Look;
+use record::{Look, Part};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -284,10 +284,32 @@ impl Spool {
 fn read(folder: &Folder, seal: &Seal, place: Place, spot: Spot) -> Result<Entry, Damage> {
     let from = place.offset.checked_sub(spot.name.base).ok_or(Damage::Damaged)?;
     let bytes = folder.read_at(spot.name, from, spot.length).map_err(|_| Damage::Damaged)?;
-    if record::look(&bytes) != Look::Whole(bytes.len()) {
+    entry(seal, place, &bytes)
+}
+
+/// What some bytes hold as a file of the spool: each part's place, and its request or what is wrong with it. What is
+/// torn at the end was never acknowledged and is left out.
+pub fn look_into(seal: &Seal, segment: u64, bytes: &[u8]) -> Vec<(Place, Result<Entry, Damage>)> {
+    let parts = record::scan(bytes).into_iter().filter_map(|part| match part {
+        Part::Record(offset, length) => Some((offset, Some(length))),
+        Part::Bad(offset, _) => Some((offset, None)),
+        Part::Torn(_) => None,
+    });
+    let of = |(offset, length): (u64, Option<u32>)| {
+        let place = Place { segment, offset };
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        let whole = length.and_then(|length| bytes.get(from..)?.get(..length as usize));
+        (place, whole.map_or(Err(Damage::Damaged), |record| entry(seal, place, record)))
+    };
+    parts.map(of).collect()
+}
+
+/// The request of a whole record.
+fn entry(seal: &Seal, place: Place, bytes: &[u8]) -> Result<Entry, Damage> {
+    if record::look(bytes) != Look::Whole(bytes.len()) {
         return Err(Damage::Damaged);
     }
-    let plain = record::open(seal, place, &bytes).map_err(|e| match e {
+    let plain = record::open(seal, place, bytes).map_err(|e| match e {
         SealError::Damaged | SealError::Form | SealError::UnknownKey => Damage::Unsealable,
     })?;
     serde_json::from_slice(&plain).map_err(|_| Damage::Unreadable)

@@ -8,4 +8,5 @@ mod redis_door;
 mod rekey;
 mod retention;
 mod table;
+mod thrown;
 mod trust;
