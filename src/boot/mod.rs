@@ -27,6 +27,7 @@ use crate::spool::settings::SpoolSettings;
 use crate::spool::{Options as SpoolOptions, Spool};
 use crate::store::Store;
 use crate::store::settings::StoreSettings;
+use crate::store::work::LONGEST_LEASE_MS;
 use crate::telemetry::{LogSettings, Metrics, Names};
 use crate::words::{Condition, Words};
 use schemars::JsonSchema;
@@ -253,10 +254,15 @@ fn load_words(dir: Option<&Path>, problems: &mut Vec<Problem>) -> Option<Words> 
     }
 }
 
-/// A lease must outlive the slowest send, or a second worker would take an order that is still being told.
+/// A lease must outlive the slowest send, or a second worker would take an order that is still being told; and it
+/// must not be longer than any that the store believes.
 fn lease_mistakes(worker: &WorkerSettings, channels: &BTreeMap<ChannelId, Arc<Account>>) -> Vec<Mistake> {
     let slowest = channels.values().map(|a| i64::from(a.caps.timeout_secs)).max().unwrap_or(10);
     let least = 3 * slowest + 5;
+    let most = i64::try_from(LONGEST_LEASE_MS / 1000).unwrap_or(i64::MAX);
+    if worker.lease.0 > most {
+        return vec![Mistake::new("lease", format!("is longer than a lease may be; write {most}s or less"))];
+    }
     if worker.lease.0 >= least {
         return Vec::new();
     }

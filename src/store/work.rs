@@ -22,6 +22,8 @@ const MAX_LEASE: usize = 100;
 const MAX_BEGIN: usize = 50;
 /// Orders settled by one script.
 const MAX_SETTLE: usize = 50;
+/// Longest lease there may be. ms.
+pub const LONGEST_LEASE_MS: u64 = 600_000;
 /// Ticks this far apart mean that the server was away. ms.
 const OUTAGE_MS: u64 = 5_000;
 /// Time that workers then get to settle before their leases count as ended. ms.
@@ -415,7 +417,8 @@ impl Store {
                 .map(Clone::clone)
                 .to_vec();
         keys.extend(known.iter().map(|c| part.parked(*c)));
-        let mut call = Call::script(&TICK, &keys).arg(max.clamp(1, 1000)).arg(OUTAGE_MS).arg(GRACE_MS);
+        let mut call =
+            Call::script(&TICK, &keys).arg(max.clamp(1, 1000)).arg(OUTAGE_MS).arg(GRACE_MS).arg(LONGEST_LEASE_MS);
         for channel in &known {
             call.push(hex_tag(*channel));
         }

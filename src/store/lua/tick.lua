@@ -3,7 +3,7 @@
 -- Knows nothing of items: the next holder finds what its predecessor had begun.
 -- KEYS 1 ready  2 wait  3 lease  4 tok  5 red  6 vt  7 ctl  8 calls  then parked:<channel> each
 -- ARGV 1 how many of each (at most 1,000)  2 ms without a tick that count as an outage  3 ms of grace after one
---      then the channels, in the order of their keys
+--      4 ms of the longest lease  then the channels, in the order of their keys
 -- → more (1 or 0), promoted, reaped, unparked, then every channel with parked orders
 -- Repeated: finds less to do.
 local ready, wait, lease, tok, red, vt, ctl, calls = unpack(KEYS, 1, 8)
@@ -31,6 +31,12 @@ if not marks[1] or now - last >= 1000 or now < last then
   redis.call('HSET', ctl, 'last_tick', num(now))
 end
 
+-- A lease that ends later than any can was taken before the clock was set back: whoever holds it has its time from now.
+local longest = num(now + tonumber(ARGV[4]))
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', lease, '(' .. longest, '+inf', 'LIMIT', 0, max)) do
+  redis.call('ZADD', lease, 'XX', longest, member)
+end
+
 local reaped = 0
 if now >= hold then
   local over = redis.call('ZRANGEBYSCORE', lease, '-inf', num(now), 'LIMIT', 0, max)
@@ -54,7 +60,7 @@ end
 
 local unparked = 0
 for i = 9, #KEYS do
-  local parked, channel = KEYS[i], ARGV[i - 5]
+  local parked, channel = KEYS[i], ARGV[i - 4]
   local back
   if stands(ctl, channel, now) then
     back = redis.call('ZRANGEBYSCORE', parked, '-inf', num(now), 'LIMIT', 0, max)

@@ -2,7 +2,7 @@
 
 use super::*;
 use orderwire::domain::decision::Reason;
-use orderwire::store::work::{Begun, Settled, Ticked};
+use orderwire::store::work::{Begun, LONGEST_LEASE_MS, Settled, Ticked};
 
 #[tokio::test]
 async fn an_order_is_leased_by_one_and_settled_once() {
@@ -391,4 +391,33 @@ async fn two_calls_of_one_worker_at_once_never_get_the_same_order() {
     let all = got.len();
     got.dedup();
     assert_eq!((got.len(), all), (40, 40));
+}
+
+/// A worker that died while the server's clock was an hour ahead is not waited for until that hour has come.
+#[tokio::test]
+async fn leases_taken_before_the_clock_was_set_back_end() {
+    let mut w = World::new().await;
+    let m = w.order("1");
+    w.shift(3_600_000);
+    w.owe(&m, 1, 0).await;
+    w.take(&m).await;
+    w.store.tick(m.partition(), 10).await.unwrap();
+    w.shift(0);
+    let ended = async |w: &World| w.store.tick(m.partition(), 10).await.unwrap().reaped;
+    assert_eq!(ended(&w).await, 0, "it may be at work: it has the longest time there is");
+    let longest = i64::try_from(LONGEST_LEASE_MS).unwrap();
+    // Step by step: nobody was away.
+    for minute in 1..=longest / 60_000 {
+        w.shift(minute * 60_000 - 30_000);
+        assert_eq!(ended(&w).await, 0, "minute {minute}");
+    }
+    // A minute without a tick looks like an outage, after which there is grace.
+    let mut reaped = Vec::new();
+    for secs in [5, 9, 13, 17] {
+        w.shift(longest + secs * 1000);
+        reaped.push(ended(&w).await);
+    }
+    assert_eq!(reaped, [0, 0, 0, 1]);
+    assert_eq!(w.take(&m).await.redeliveries, 1);
+    w.audit().await;
 }
