@@ -230,10 +230,24 @@ impl Link {
         if let Some(child) = &self.child {
             child.ensure().await?;
         }
+        let mut tried = 1;
+        let conn = loop {
+            match self.reach().await {
+                Ok(conn) => break conn,
+                Err(e) if e.kind == ErrorKind::Setup || tried >= self.place.witnesses() => return Err(e),
+                Err(_) => tried += 1,
+            }
+        };
+        self.place.believe();
+        Ok(Live { serial: self.serial.fetch_add(1, Ordering::Relaxed), conn })
+    }
+
+    /// A connection to the server that is named now, if it is one that serves.
+    async fn reach(&self) -> Result<MultiplexedConnection, StoreError> {
         let client = self.place.find(&self.config).await?;
         let mut conn = client.get_multiplexed_async_connection_with_config(&self.config).await?;
         demand(&mut conn, &self.demands).await?;
-        Ok(Live { serial: self.serial.fetch_add(1, Ordering::Relaxed), conn })
+        Ok(conn)
     }
 
     /// What is known of the server.

@@ -39,8 +39,10 @@ pub(super) struct Watched {
     scheme: &'static str,
     access: String,
     database: String,
-    /// The sentinel that answered last.
+    /// The sentinel to be asked first.
     first: Arc<AtomicUsize>,
+    /// The one that answered last.
+    answered: Arc<AtomicUsize>,
 }
 
 impl Place {
@@ -103,7 +105,23 @@ impl Place {
         matches!(self.at, At::Watched(_))
     }
 
-    /// The server's address now.
+    /// How many may have to be asked until one names a server that serves.
+    pub(super) fn witnesses(&self) -> usize {
+        match &self.at {
+            At::Fixed(_) => 1,
+            At::Watched(watched) => watched.sentinels.len(),
+        }
+    }
+
+    /// The server found last serves: whoever named it is asked first the next time.
+    pub(super) fn believe(&self) {
+        if let At::Watched(watched) = &self.at {
+            watched.first.store(watched.answered.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// The server's address now. Who named it is asked last the next time, unless it is believed: a sentinel that
+    /// is cut off from the others goes on naming the primary of yesterday.
     ///
     /// # Errors
     /// No sentinel answers, or none knows the service.
@@ -118,7 +136,8 @@ impl Place {
         for i in (0..count).map(|i| (begin + i) % count) {
             match tokio::time::timeout(SENTINEL, self.ask(watched, &watched.sentinels[i], config)).await {
                 Ok(Ok(Some((host, port)))) => {
-                    watched.first.store(i, Ordering::Relaxed);
+                    watched.answered.store(i, Ordering::Relaxed);
+                    watched.first.store((i + 1) % count, Ordering::Relaxed);
                     return Ok(self.client(watched.server(&host, &port).map_err(StoreError::setup)?)?);
                 }
                 Ok(Ok(None)) => unknown = true,
@@ -173,7 +192,15 @@ fn watched(scheme: &'static str, rest: &str) -> Result<Watched, String> {
         plain(&format!("{scheme}://{password}{host}{port}"))
     };
     let sentinels = hosts.split(',').map(sentinel).collect::<Result<_, _>>()?;
-    let watched = Watched { sentinels, service, scheme, access, database, first: Arc::default() };
+    let watched = Watched {
+        sentinels,
+        service,
+        scheme,
+        access,
+        database,
+        first: Arc::default(),
+        answered: Arc::default(),
+    };
     watched.server("localhost", "6379").map_err(|_| FORM)?;
     Ok(watched)
 }
