@@ -19,8 +19,10 @@ use std::time::Duration;
 
 /// Longest answer read; the rest is dropped.
 const ANSWER_CAP: usize = 64 * 1024;
-/// Longest time for name, connect and TLS.
+/// Longest time for name, connect and TLS; at most so much of the whole time, so that a provider that cannot be reached
+/// is told from one that does not answer: the first was sent nothing for certain.
 const CONNECT: Duration = Duration::from_secs(3);
+const CONNECT_PART: f64 = 2.0 / 3.0;
 
 /// An account's own client: pools and permits are never shared, so that one provider that hangs holds
 /// nobody else up.
@@ -38,7 +40,7 @@ impl Wire {
     pub fn new(timeout: Duration, plain: bool) -> Result<Wire, String> {
         let client = outgoing(Guarded::system(false))
             .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT.min(timeout))
+            .connect_timeout(CONNECT.min(timeout.mul_f64(CONNECT_PART)))
             .timeout(timeout)
             .pool_idle_timeout(Duration::from_secs(30))
             .https_only(!plain)
