@@ -98,7 +98,8 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
             .with_context(|| format!("[server] listen = {}", settings.server.listen))?;
         public_at = Some(listener.local_addr()?);
         let workers = if settings.server.workers == 0 { num_threads() } else { settings.server.workers };
-        let server = http::public(Arc::clone(&app), crate::pages::routes, listener, &settings.server, workers)?;
+        let server =
+            http::public(Arc::clone(&app), crate::pages::routes, listener, &settings.server, workers, files())?;
         servers.push(server.handle());
         tasks.push(spawn_server(server));
     }
@@ -128,6 +129,20 @@ fn spawn_server(server: actix_web::dev::Server) -> tokio::task::JoinHandle<()> {
             tracing::error!(%error, "a door closed");
         }
     })
+}
+
+/// How many files this process may open, after asking for as many as it may have: many systems begin with 1,024.
+fn files() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, most) {
+        Ok(()) => limit.maximum.unwrap_or(u64::MAX),
+        Err(error) => {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+            limit.current.unwrap_or(u64::MAX)
+        }
+    }
 }
 
 fn num_threads() -> usize {

@@ -33,8 +33,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// Connections at one time at the public door.
-const CONNECTIONS: usize = 2_000;
+/// Connections at one time at the public door, at most.
+const CONNECTIONS: u64 = 2_000;
+/// What every worker of the door may have, however few files the process may open.
+const LEAST_CONNECTIONS: usize = 8;
 /// The head of a request must be there within.
 const HEAD: Duration = Duration::from_secs(5);
 
@@ -48,7 +50,15 @@ pub struct Status {
     pub app: Arc<App>,
 }
 
-/// The public door: shops' webhooks, channels' callbacks, and the pages for customers.
+/// Connections that one of so many workers takes at one time. The door has no more than half of the files that the
+/// process may open: the rest is for Redis, providers and the spool, which must go on whoever knocks.
+fn connections(files: u64, workers: usize) -> usize {
+    let door = usize::try_from(CONNECTIONS.min(files / 2)).unwrap_or(usize::MAX);
+    (door / workers.max(1)).max(LEAST_CONNECTIONS)
+}
+
+/// The public door: shops' webhooks, channels' callbacks, and the pages for customers. `files`: how many files the
+/// process may open.
 ///
 /// # Errors
 /// The listener could not be used.
@@ -58,6 +68,7 @@ pub fn public(
     listener: TcpListener,
     settings: &ServerSettings,
     workers: usize,
+    files: u64,
 ) -> std::io::Result<Server> {
     let budget = web::Data::new(Budget::default());
     let sources = web::Data::new(Sources::new(settings.proxies()));
@@ -74,7 +85,7 @@ pub fn public(
     });
     Ok(server
         .workers(workers)
-        .max_connections(CONNECTIONS)
+        .max_connections(connections(files, workers))
         .client_request_timeout(HEAD)
         .shutdown_timeout(settings.grace_secs)
         .disable_signals()
@@ -124,4 +135,16 @@ async fn keep(
 
 async fn nothing_here() -> HttpResponse {
     HttpResponse::NotFound().json(serde_json::json!({ "error": "nothing here" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_leaves_half_of_the_files() {
+        assert_eq!((connections(1 << 20, 1), connections(1 << 20, 4)), (2000, 500));
+        assert_eq!((connections(1024, 2), connections(260, 1)), (256, 130));
+        assert_eq!(connections(10, 8), LEAST_CONNECTIONS);
+    }
 }
