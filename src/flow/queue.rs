@@ -194,6 +194,8 @@ pub struct Health {
     pub max_memory: u64,
     /// The server's clock minus ours.
     pub skew_ms: i64,
+    /// How it is no longer as it must be: what it acknowledges may be lost.
+    pub complaint: Option<String>,
 }
 
 /// Asks Redis.
@@ -209,5 +211,6 @@ pub async fn health(app: &App) -> Result<Health, Fault> {
         used_memory: info.used_memory,
         max_memory: info.max_memory,
         skew_ms: info.skew_ms,
+        complaint: info.complaint.map(|e| e.to_string()),
     })
 }

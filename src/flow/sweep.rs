@@ -115,6 +115,9 @@ async fn figures(app: &App) {
     }
     match app.store.info().await {
         Ok(info) => {
+            if let Some(complaint) = &info.complaint {
+                tracing::error!(%complaint, "Redis is no longer set up as it must be");
+            }
             let ratio = if info.max_memory == 0 { 0.0 } else { info.used_memory as f64 / info.max_memory as f64 };
             app.metrics.set_redis(ratio, 0);
             app.metrics.set_durability(match info.durability {

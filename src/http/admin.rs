@@ -44,7 +44,9 @@ async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
     let spool = status.app.spool.as_ref().map(|s| s.standing());
     let takes = health.is_some() || spool.is_some_and(|s| s.usable);
     let clock = health.as_ref().is_none_or(|h| h.skew_ms.abs() < SKEW_LIMIT);
-    let ready = takes && clock && !leaving && status.started.load(Ordering::Acquire);
+    // A server set up anew behind our back may lose what it acknowledges: shops are better served elsewhere.
+    let sound = health.as_ref().is_none_or(|h| h.complaint.is_none());
+    let ready = takes && clock && sound && !leaving && status.started.load(Ordering::Acquire);
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     if !request.query_string().contains("verbose") {
         return answer.body(if ready { "ok\n" } else { "not ready\n" });
@@ -64,7 +66,7 @@ async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
         "leaving": leaving,
         "redis": health.as_ref().map(|h| json!({
             "server": h.server, "durability": h.durability, "used_memory": h.used_memory,
-            "max_memory": h.max_memory, "skew_ms": h.skew_ms,
+            "max_memory": h.max_memory, "skew_ms": h.skew_ms, "complaint": h.complaint,
         })),
         "spool": spool,
         "channels": channels,
