@@ -13,12 +13,12 @@
 //! In these runs each milestone has one subject an order, and each channel one slot an order, so (order,
 //! milestone, channel) names an item.
 
-use super::shops::Order;
+use super::shops::{Order, Step};
 use orderwire::domain::milestone::Purpose;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest time until a shop has its answer.
 const ANSWERED: Duration = Duration::from_millis(4500);
@@ -29,6 +29,8 @@ pub struct Post {
     /// Place in [`Evidence::orders`].
     pub order: usize,
     pub step: usize,
+    /// When it was answered or cut off.
+    pub at: Instant,
     pub took: Duration,
     /// Status and the relay's word; `None`: cut off.
     pub answer: Option<(u16, String)>,
@@ -96,6 +98,23 @@ pub struct Report {
     pub faults: Vec<String>,
 }
 
+impl Report {
+    /// Webhooks, milestones and messages that were lost.
+    pub fn lost(&self) -> usize {
+        self.faults.iter().filter(|f| f.contains(": kept:") || f.contains("was told 0 times")).count()
+    }
+
+    /// Messages told again without a doubt in the ledger, or never owed.
+    pub fn repeated(&self) -> usize {
+        self.faults.iter().filter(|f| f.contains(": once:") && !f.contains("was told 0 times")).count()
+    }
+
+    /// Messages older than one told before.
+    pub fn older(&self) -> usize {
+        self.faults.iter().filter(|f| f.contains(": order:")).count()
+    }
+}
+
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -126,6 +145,7 @@ pub fn check(evidence: &Evidence) -> Report {
                 ended(item, &mut faults);
                 once(case, view, item, &mut report.repeats, &mut faults);
             }
+            whole(case, view, &mut faults);
             never_owed(case, view, &mut faults);
         }
         in_order(case, &mut faults);
@@ -155,21 +175,31 @@ fn answered(evidence: &Evidence, post: &Post, report: &mut Report) {
     }
     let Some(view) = &case.view else { return fault("kept: acknowledged, and the order is unknown".into()) };
     let step = &case.plan.steps[post.step];
-    let noted = |entry: &serde_json::Value| {
-        let happened = entry["happened"].as_str().and_then(|t| t.parse().ok());
-        entry["what"] == "webhook" && entry["topic"] == step.topic && happened == Some(step.at)
-    };
-    if !view.ledger.iter().any(noted) {
+    if !noted(view, step) {
         fault(format!("kept: acknowledged ({word}), and the ledger does not hold it"));
     }
-    for milestone in &step.proves {
-        let owed = view.items.iter().any(|i| i.milestone == *milestone);
-        let unowed = view.ledger.iter().any(|e| e["what"] == "unowed" && e["milestone"] == *milestone);
-        if !owed && !unowed {
-            fault(format!("kept: {milestone} was proved, and is neither owed nor passed over"));
+    report.acknowledged += 1;
+}
+
+/// Whether the ledger holds a webhook.
+fn noted(view: &View, step: &Step) -> bool {
+    view.ledger.iter().any(|entry| {
+        let happened = entry["happened"].as_str().and_then(|t| t.parse().ok());
+        entry["what"] == "webhook" && entry["topic"] == step.topic && happened == Some(step.at)
+    })
+}
+
+/// Whatever was taken was taken whole, answered or not: what it proves is owed, or passed over in words.
+fn whole(case: &Case, view: &View, faults: &mut Vec<String>) {
+    for step in case.plan.steps.iter().filter(|step| noted(view, step)) {
+        for milestone in &step.proves {
+            let owed = view.items.iter().any(|i| i.milestone == *milestone);
+            let unowed = view.ledger.iter().any(|e| e["what"] == "unowed" && e["milestone"] == *milestone);
+            if !owed && !unowed {
+                faults.push(format!("kept: {milestone} was proved, and is neither owed nor passed over"));
+            }
         }
     }
-    report.acknowledged += 1;
 }
 
 /// It came to an end, and says why where it was not sent.

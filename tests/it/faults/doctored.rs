@@ -5,7 +5,7 @@ use super::shops;
 use orderwire::domain::clock::from_millis;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn item(no: u16, milestone: &str, route: &str, state: &str) -> Item {
     let why = (state != "sent").then(|| "moved_on".to_string());
@@ -39,7 +39,7 @@ fn good(turn: u64, route: &str, lane: &'static str) -> Evidence {
     let messages = names.iter().zip(1..).map(|(m, n)| told(n, lane, &[m])).collect();
     let taken = || Some((200, "taken".to_string()));
     let posts = (0..plan.steps.len())
-        .map(|step| Post { order: 0, step, took: Duration::from_millis(9), answer: taken() })
+        .map(|step| Post { order: 0, step, at: Instant::now(), took: Duration::from_millis(9), answer: taken() })
         .collect();
     let view = View { items, ledger: plan.steps.iter().map(webhook).collect() };
     let orders = vec![Case { plan, view: Some(view), told: messages }];
@@ -185,7 +185,13 @@ fn a_late_answer_a_wrong_one_a_stray_message_and_a_broken_structure_are_found() 
     evidence.posts[1].took = Duration::from_secs(5);
     complains(&evidence, "answered: after 5s");
     let mut evidence = line();
-    evidence.posts.push(Post { order: 0, step: 1, took: Duration::ZERO, answer: Some((500, String::new())) });
+    evidence.posts.push(Post {
+        order: 0,
+        step: 1,
+        at: Instant::now(),
+        took: Duration::ZERO,
+        answer: Some((500, String::new())),
+    });
     complains(&evidence, "answered: 500");
     evidence.posts[4].answer = Some((503, String::new()));
     content(&evidence);

@@ -11,8 +11,9 @@ use std::time::Duration;
 const KILLS: u64 = 20;
 const SEED: u64 = 20_261_125;
 
+/// A number that the caller asks for, or the usual one.
 #[expect(clippy::disallowed_methods, reason = "the length of a run is asked of the caller, not of the settings")]
-fn asked(name: &str, default: u64) -> u64 {
+pub fn asked(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
@@ -54,4 +55,29 @@ async fn kills_at_random_instants_lose_nothing_and_double_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_private_redis_outlives_the_relay_and_is_adopted() {
     run("4 kills beside a private Redis", Redis::Private, 4, SEED).await;
+}
+
+/// The whole machine goes down, relay and Redis, in any order, and comes up again in any order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_killed_twenty_times_loses_nothing_and_doubles_nothing() {
+    let mut dice = StdRng::seed_from_u64(SEED ^ 3);
+    let mut world = World::make("everything", Redis::Own).await;
+    let mut relay = world.start("all").await;
+    world.open_windows().await;
+    let traffic = Traffic::start(&world.street, 3, Duration::from_millis(250), Duration::from_millis(700));
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(dice.random_range(100..500))).await;
+        if dice.random_bool(0.5) {
+            world.server().kill();
+            relay.kill();
+        } else {
+            relay.kill();
+            world.server().kill();
+        }
+        world.close();
+        world.server().again();
+        relay = world.start("all").await;
+    }
+    traffic.end().await;
+    world.judge("20 kills of everything", &mut relay).await;
 }

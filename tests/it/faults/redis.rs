@@ -2,7 +2,8 @@
 
 use super::traffic::Traffic;
 use super::world::{Redis, World};
-use std::time::Duration;
+use crate::support::redis::Reply;
+use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_killed_and_started_again_loses_nothing_acknowledged() {
@@ -12,27 +13,25 @@ async fn redis_killed_and_started_again_loses_nothing_acknowledged() {
     let traffic = Traffic::start(&world.street, 1, Duration::from_millis(120), Duration::from_millis(400));
     for rest in [0, 300, 1200, 50] {
         tokio::time::sleep(Duration::from_millis(900)).await;
-        let redis = world.redis.as_mut().expect("this world has a Redis of its own");
-        redis.kill_and_restart(Duration::from_millis(rest)).await;
+        world.server().kill_and_restart(Duration::from_millis(rest)).await;
     }
     traffic.end().await;
     world.judge("4 kills of Redis", &mut relay).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_standing_still_for_three_seconds_is_told_to_the_shop_in_time() {
+async fn redis_standing_still_is_told_to_the_shop_in_time() {
     let mut world = World::make("redis-stopped", Redis::Own).await;
     let mut relay = world.start("all").await;
     world.open_windows().await;
     let traffic = Traffic::start(&world.street, 2, Duration::from_millis(120), Duration::from_millis(400));
-    for rest in [3000, 1000] {
+    for rest in [3000, 1000, 10_000] {
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        let redis = world.redis.as_ref().expect("this world has a Redis of its own");
-        redis.stop_for(Duration::from_millis(rest)).await;
+        world.server().stop_for(Duration::from_millis(rest)).await;
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     traffic.end().await;
-    world.judge("Redis stopped for 3 s and 1 s", &mut relay).await;
+    world.judge("Redis stopped for 3 s, 1 s, and longer than a lease", &mut relay).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,4 +50,61 @@ async fn answers_lost_after_their_work_was_done_are_not_work_done_twice() {
     assert!(lost > 20, "only {lost} answers were lost");
     traffic.end().await;
     world.judge(&format!("{lost} answers of Redis lost"), &mut relay).await;
+}
+
+/// Redis reads a long log after a kill: until it has, nothing is taken and nothing is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_reading_its_log_is_waited_for() {
+    let mut world = World::make("loading", Redis::Own).await;
+    let mut relay = world.start("all").await;
+    world.open_windows().await;
+    let traffic = Traffic::start(&world.street, 15, Duration::from_millis(100), Duration::from_millis(300));
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    // Each command takes its time, as a million of them would.
+    world.server().will(vec!["--key-load-delay", "2500", "--loading-process-events-interval-bytes", "1024"]);
+    let from = world.street.posts.lock().unwrap().len();
+    world.server().kill_and_restart(Duration::ZERO).await;
+    let started = Instant::now();
+    while matches!(world.server().ask(&["PING"]), Reply::Error(e) if e.starts_with("LOADING")) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let took = started.elapsed();
+    let posts = world.street.posts.lock().unwrap()[from..].to_vec();
+    let refused = posts.iter().filter(|p| p.answer.as_ref().is_some_and(|(status, _)| *status == 503)).count();
+    assert!(took > Duration::from_secs(1) && refused > 5, "it read for {took:?}, and {refused} were sent away");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    traffic.end().await;
+    world.judge(&format!("Redis reading its log for {took:?}"), &mut relay).await;
+}
+
+/// Somebody sets Redis up anew while it runs, or empties it: the relay says so, and calls itself no longer ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_changed_behind_our_back_is_told() {
+    let mut world = World::make("changed", Redis::Own).await;
+    let mut relay = world.start("all").await;
+    let changes = [
+        ("maxmemory-policy", "allkeys-lru", "noeviction", "noeviction"),
+        ("appendfsync", "everysec", "always", "appendfsync"),
+        ("appendonly", "no", "yes", "appendonly"),
+    ];
+    for (key, bad, good, word) in changes {
+        world.server().ask(&["CONFIG", "SET", key, bad]);
+        let said = world.ready().await;
+        assert_eq!(said["ready"], false, "{key} {bad}: {said}");
+        assert!(said["redis"]["complaint"].as_str().is_some_and(|c| c.contains(word)), "{key} {bad}: {said}");
+        world.server().ask(&["CONFIG", "SET", key, good]);
+        assert_eq!(world.ready().await["ready"], true, "{key} {good}");
+    }
+    world.server().ask(&["CONFIG", "SET", "maxmemory-policy", "volatile-lru"]);
+    let end = Instant::now() + Duration::from_secs(15);
+    while !relay.logged().contains("no longer set up as it must be") {
+        assert!(Instant::now() < end, "nothing in the log:\n{}", relay.logged());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    world.server().ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    world.server().ask(&["FLUSHALL"]);
+    let said = world.ready().await;
+    assert_eq!((&said["ready"], &said["redis"]), (&false.into(), &serde_json::Value::Null), "{said}");
+    relay.end().await;
+    std::fs::remove_dir_all(&world.dir).ok();
 }

@@ -11,6 +11,17 @@ use std::time::{Duration, Instant};
 /// A start on a machine that is busy with other tests.
 const START: Duration = Duration::from_secs(30);
 
+/// How the process is started.
+#[derive(Clone, Default)]
+pub struct Manner {
+    /// A program and its arguments before the relay's own: what it becomes.
+    pub by: Vec<String>,
+    /// Variables.
+    pub env: Vec<(&'static str, String)>,
+    /// Where it is to die by itself.
+    pub crash: Option<String>,
+}
+
 /// A running relay.
 pub struct Relay {
     child: Child,
@@ -22,13 +33,16 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts the process; it is not up yet. `crash`: where it is to die by itself. Its log goes to `log`.
-    pub fn spawn(config: &Path, role: &str, crash: Option<&str>, log: PathBuf) -> Relay {
+    /// Starts the process; it is not up yet. Its log goes to `log`.
+    pub fn spawn(config: &Path, role: &str, manner: &Manner, log: PathBuf) -> Relay {
         let file = std::fs::File::create(&log).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orderwire"));
-        command.arg("--config").arg(config).args(["serve", "--role", role]);
+        let words = manner.by.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_orderwire")]);
+        let words: Vec<&str> = words.collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("--config").arg(config).args(["serve", "--role", role]);
         command.env_remove("ORDERWIRE_CRASH");
-        command.envs(crash.map(|place| ("ORDERWIRE_CRASH", place)));
+        command.envs(manner.env.iter().map(|(name, value)| (*name, value)));
+        command.envs(manner.crash.iter().map(|place| ("ORDERWIRE_CRASH", place)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).process_group(0);
         Relay { child: command.spawn().unwrap(), log, public: None, admin: None }
     }
@@ -77,6 +91,16 @@ impl Relay {
         // It may have died by itself meanwhile.
         self.child.kill().ok();
         self.child.wait().unwrap();
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it logged so far.
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Sends it a signal.

@@ -57,6 +57,16 @@ pub fn begin(street: &Street) -> (usize, Arc<Order>) {
     (place, order)
 }
 
+/// A new order of this shop; those of other shops that come before it stay untold.
+pub fn begin_of(street: &Street, shop: &str) -> (usize, Arc<Order>) {
+    loop {
+        let (place, order) = begin(street);
+        if order.shop == shop {
+            return (place, order);
+        }
+    }
+}
+
 async fn live(street: Arc<Street>, place: usize, order: Arc<Order>, mut dice: StdRng, gap: Duration) {
     for step in 0..order.steps.len() {
         while !post(&street, place, &order, step).await && order.repeats {
@@ -70,7 +80,7 @@ async fn live(street: Arc<Street>, place: usize, order: Arc<Order>, mut dice: St
 pub async fn post(street: &Street, place: usize, order: &Order, step: usize) -> bool {
     let door = *street.door.lock().unwrap();
     let Some(door) = door else {
-        let post = Post { order: place, step, took: Duration::ZERO, answer: None };
+        let post = Post { order: place, step, at: Instant::now(), took: Duration::ZERO, answer: None };
         street.posts.lock().unwrap().push(post);
         return false;
     };
@@ -90,7 +100,7 @@ pub async fn post(street: &Street, place: usize, order: &Order, step: usize) -> 
         }
     };
     let good = answer.as_ref().is_some_and(|(status, _)| (200..300).contains(status));
-    let post = Post { order: place, step, took: started.elapsed(), answer };
+    let post = Post { order: place, step, at: Instant::now(), took: started.elapsed(), answer };
     street.posts.lock().unwrap().push(post);
     good
 }

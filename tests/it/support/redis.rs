@@ -5,6 +5,7 @@ use super::dir::Dir;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -83,20 +84,21 @@ impl Redis {
         BufReader::new(leash.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let redis = Redis { pid: line.trim().parse().unwrap(), dir, leash };
         let end = Instant::now() + Duration::from_secs(10);
-        while UnixStream::connect(redis.socket()).is_err() {
+        while UnixStream::connect(redis.path()).is_err() {
             assert!(Instant::now() < end, "redis-server does not start; is it installed?");
             std::thread::sleep(Duration::from_millis(10));
         }
         redis
     }
 
-    fn socket(&self) -> std::path::PathBuf {
+    /// Its socket.
+    pub fn path(&self) -> std::path::PathBuf {
         self.dir.join("redis.sock")
     }
 
     /// `store.url`.
     pub fn url(&self) -> String {
-        format!("unix://{}", self.socket().display())
+        format!("unix://{}", self.path().display())
     }
 
     /// The process.
@@ -116,14 +118,8 @@ impl Redis {
 
     /// One command, one answer.
     pub fn ask(&self, words: &[&str]) -> Reply {
-        let stream = UnixStream::connect(self.socket()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let mut text = format!("*{}\r\n", words.len());
-        for word in words {
-            text.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
-        (&stream).write_all(text.as_bytes()).unwrap();
-        read(&mut BufReader::new(stream))
+        let words: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).collect();
+        ask(&self.path(), &words)
     }
 
     /// The names of all keys under a prefix.
@@ -176,6 +172,20 @@ impl Drop for Redis {
         drop(self.leash.stdin.take());
         drop(self.leash.wait());
     }
+}
+
+/// One command to the server behind this socket, one answer.
+pub fn ask(socket: &Path, words: &[&[u8]]) -> Reply {
+    let stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut text = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        text.extend(format!("${}\r\n", word.len()).into_bytes());
+        text.extend_from_slice(word);
+        text.extend_from_slice(b"\r\n");
+    }
+    (&stream).write_all(&text).unwrap();
+    read(&mut BufReader::new(stream))
 }
 
 /// Sends a signal to a process this test started.
