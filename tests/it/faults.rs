@@ -23,6 +23,7 @@ mod power;
 mod providers;
 mod redis;
 mod relay;
+mod replayed;
 mod rolling;
 mod sentinels;
 mod server;

@@ -36,6 +36,13 @@ pub struct Post {
     pub answer: Option<(u16, String)>,
 }
 
+impl Post {
+    /// Redis could not take it: sent away, or kept on disk.
+    pub fn without_redis(&self) -> bool {
+        self.answer.as_ref().is_some_and(|(status, word)| *status == 503 || word.contains("spooled"))
+    }
+}
+
 /// A message that reached a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
@@ -65,6 +72,13 @@ pub struct Item {
     pub reason: Option<String>,
     pub why: Option<String>,
     pub remedy: Option<String>,
+}
+
+impl Item {
+    /// Of the same milestone, to the same people, the same way.
+    fn same(&self, other: &Item) -> bool {
+        (&self.milestone, &self.route, &self.slot) == (&other.milestone, &other.route, &other.slot)
+    }
 }
 
 /// All of one order.
@@ -143,7 +157,11 @@ pub fn check(evidence: &Evidence) -> Report {
                 report.items += 1;
                 report.unsure += usize::from(item.state == "unsure");
                 ended(item, &mut faults);
-                once(case, view, item, &mut report.repeats, &mut faults);
+                // What was replayed is judged by the item that took its place.
+                let replayed = |other: &Item| other.item > item.item && other.same(item);
+                if !view.items.iter().any(replayed) {
+                    once(case, view, item, &mut report.repeats, &mut faults);
+                }
             }
             whole(case, view, &mut faults);
             never_owed(case, view, &mut faults);

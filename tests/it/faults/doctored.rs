@@ -131,6 +131,45 @@ fn elsewhere_a_repeat_needs_a_doubt_in_the_ledger_and_a_purpose_that_is_repeated
 }
 
 #[test]
+fn what_was_replayed_is_judged_by_the_item_that_took_its_place() {
+    let mut evidence = line();
+    view(&mut evidence).items[4] = item(5, "delivered", "line", "dead");
+    complains(&evidence, "is dead and was told 1 times");
+    view(&mut evidence).items.push(item(6, "delivered", "line", "sent"));
+    content(&evidence);
+    evidence.orders[0].told.push(told(9, "line", &["delivered"]));
+    complains(&evidence, "was told 2 times");
+}
+
+#[test]
+fn a_webhook_taken_by_halves_is_found_though_nobody_was_answered() {
+    let mut evidence = line();
+    evidence.posts.clear();
+    content(&evidence);
+    view(&mut evidence).items.pop();
+    evidence.orders[0].told.pop();
+    complains(&evidence, "neither owed nor passed over");
+}
+
+#[test]
+fn what_a_run_came_to_is_summed_up() {
+    let report = check(&line());
+    assert_eq!((report.lost(), report.repeated(), report.older()), (0, 0, 0));
+    let mut evidence = line();
+    evidence.orders[0].told.remove(2);
+    assert_eq!(check(&evidence).lost(), 1);
+    let mut evidence = line();
+    view(&mut evidence).ledger.remove(1);
+    assert_eq!(check(&evidence).lost(), 1);
+    let mut evidence = line();
+    evidence.orders[0].told.push(told(9, "line", &["delivered"]));
+    assert_eq!(check(&evidence).repeated(), 1);
+    let mut evidence = line();
+    evidence.orders[0].told[4].n = 0;
+    assert!(check(&evidence).older() > 0);
+}
+
+#[test]
 fn an_unsure_item_needs_a_doubt_in_the_ledger() {
     let mut evidence = mail();
     view(&mut evidence).items[0].state = "unsure".into();

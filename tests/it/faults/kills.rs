@@ -66,7 +66,7 @@ async fn everything_killed_twenty_times_loses_nothing_and_doubles_nothing() {
     world.open_windows().await;
     let traffic = Traffic::start(&world.street, 3, Duration::from_millis(250), Duration::from_millis(700));
     for _ in 0..20 {
-        tokio::time::sleep(Duration::from_millis(dice.random_range(100..500))).await;
+        tokio::time::sleep(Duration::from_millis(dice.random_range(50..350))).await;
         if dice.random_bool(0.5) {
             world.server().kill();
             relay.kill();

@@ -43,7 +43,7 @@ async fn a_rolling_restart_under_load_refuses_nobody_and_burns_no_attempt() {
         ledger.for_each(|e| *attempts.entry(e["item"].as_u64().unwrap_or(0)).or_default() += 1);
         assert!(attempts.values().all(|n| *n == 1), "{}: attempts by item {attempts:?}", case.plan.name);
     }
-    world.judge("4 relays replaced under load", &mut relay).await;
+    world.sentence("4 relays replaced under load", report, &evidence, &mut relay).await;
 }
 
 /// A request as it goes over the wire.

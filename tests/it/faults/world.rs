@@ -234,6 +234,13 @@ impl World {
         request.send().await.ok()?.error_for_status().ok()?.json().await.ok()
     }
 
+    /// What the admin door answers to this document; `None`: it answers nothing of use.
+    pub async fn tell(&self, path: &str, document: &Value) -> Option<Value> {
+        let url = format!("http://{}{path}", self.admin?);
+        let request = self.street.http.post(url).bearer_auth(TOKEN).json(document);
+        request.send().await.ok()?.error_for_status().ok()?.json().await.ok()
+    }
+
     /// `GET /readyz?verbose`.
     pub async fn ready(&self) -> Value {
         let admin = self.admin.expect("the relay is up");
@@ -266,7 +273,9 @@ impl World {
                 return;
             }
             let parked = queue["parked"].as_array().is_some_and(Vec::is_empty);
-            let idle = parked && ["ready", "wait", "leased"].iter().all(|k| queue[k] == 0);
+            let idle = parked
+                && ["ready", "wait", "leased"].iter().all(|k| queue[k] == 0)
+                && queue["spooled"].as_u64().unwrap_or(0) == 0;
             calm = if idle { calm + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -276,9 +285,14 @@ impl World {
     /// fault, and then leaves the files where they are.
     pub async fn judge(self, what: &str, relay: &mut Relay) -> Report {
         let (report, evidence) = self.report(what).await;
+        self.sentence(what, report, &evidence, relay).await
+    }
+
+    /// The second half of [`World::judge`], for tests that look at the evidence themselves before.
+    pub async fn sentence(self, what: &str, report: Report, evidence: &Evidence, relay: &mut Relay) -> Report {
         relay.end().await;
         if !report.faults.is_empty() {
-            self.write_down(&evidence, &report);
+            self.write_down(evidence, &report);
             let shown: Vec<&str> = report.faults.iter().take(40).map(String::as_str).collect();
             panic!("{what}: {report}\n{}\nfiles: {}", shown.join("\n"), self.dir.display());
         }
