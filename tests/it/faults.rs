@@ -18,6 +18,7 @@ mod kills;
 mod many;
 mod mutants;
 mod names;
+mod panics;
 mod points;
 mod power;
 mod providers;

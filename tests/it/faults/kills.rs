@@ -75,7 +75,7 @@ async fn everything_killed_twenty_times_loses_nothing_and_doubles_nothing() {
             world.server().kill();
         }
         world.close();
-        world.server().again();
+        world.server().start_again();
         relay = world.start("all").await;
     }
     traffic.end().await;

@@ -44,7 +44,7 @@ impl Machine {
             let length = file.metadata().unwrap().len().min(self.flushed(&file));
             std::fs::File::options().write(true).open(&file).unwrap().set_len(length).unwrap();
         }
-        server.again();
+        server.start_again();
         lost
     }
 }
@@ -133,7 +133,7 @@ async fn torn_tails_and_rewrites_that_fail_or_are_cut_off_cost_nothing() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         world.server().kill();
         tear(world.server(), tail);
-        world.server().again();
+        world.server().start_again();
     }
     let server = world.server();
     // Each key takes its time, so that a rewrite lasts long enough to be caught.
@@ -149,7 +149,7 @@ async fn torn_tails_and_rewrites_that_fail_or_are_cut_off_cost_nothing() {
     rewriting(server, "aof_rewrite_in_progress", "1").await;
     server.kill();
     tear(server, b"*5\r\n$4\r\nHS");
-    server.again();
+    server.start_again();
     tokio::time::sleep(Duration::from_millis(400)).await;
     let server = world.server();
     slow(server);
@@ -180,7 +180,7 @@ async fn on_a_full_disk(fsync: &'static str, store: &'static str) -> (World, Rel
         disk.free(world.server());
         // With `always` it ends; whoever keeps it running starts it again.
         if world.server().ended() {
-            world.server().again();
+            world.server().start_again();
         }
     }
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// The same files again.
-    pub fn again(&mut self) {
+    pub fn start_again(&mut self) {
         self.child = spawn(&self.dir, &self.how);
         self.up();
     }
@@ -117,7 +117,7 @@ impl Server {
     pub async fn kill_and_restart(&mut self, rest: Duration) {
         self.kill();
         tokio::time::sleep(rest).await;
-        self.again();
+        self.start_again();
     }
 
     /// Stands still for so long, connections open.
