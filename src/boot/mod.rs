@@ -16,6 +16,7 @@ use crate::domain::ids::{ChannelId, RouteId, ShopId};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::flow::account::Account;
 use crate::flow::live::{Keyed, Live, Shop};
+use crate::flow::pressure::Pressure;
 use crate::flow::{App, Asking};
 use crate::http;
 use crate::http::settings::{AdminSettings, ServerSettings};
@@ -428,6 +429,7 @@ pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, spools
     let lease_ms = u64::try_from(settings.worker.lease.0).unwrap_or(60) * 1000;
     let mut app = App::new(clock, store, metrics, live, worker_name(), lease_ms, asking);
     app.spool = spool;
+    app.pressure = Pressure::new(settings.server.max_waiting);
     Ok(Arc::new(app))
 }
 

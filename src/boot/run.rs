@@ -3,6 +3,7 @@
 use super::{Parts, Settings, read};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::settings::Secret;
+use crate::flow::pressure::pulse;
 use crate::flow::{App, deliver, drain, erase, rekey, sweep};
 use crate::http;
 use crate::http::Status;
@@ -108,6 +109,7 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
         tasks.push(tokio::spawn(erase::run(Arc::clone(&app), stopped.clone())));
         tasks.push(tokio::spawn(rekey::run(Arc::clone(&app), stopped.clone())));
     }
+    tasks.push(tokio::spawn(pulse::run(Arc::clone(&app), stopped.clone())));
     tasks.push(tokio::spawn(drain::run(Arc::clone(&app), stopped.clone())));
     tasks.push(tokio::spawn(sweep::run(Arc::clone(&app), role != Role::Web, stopped.clone())));
     if let Some(path) = reload_from {

@@ -106,6 +106,13 @@ pub enum Told {
     Unreadable(String),
 }
 
+impl Told {
+    /// There is something in it that must be kept before the shop is answered.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Told::Events(_) | Told::Notice(_) | Told::Unreadable(_))
+    }
+}
+
 /// A partial order: what one webhook knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Default)]
 pub struct Patch {

@@ -7,6 +7,7 @@
 use super::App;
 use super::kept::{AcceptError, read_order, write_order};
 use super::live::Shop;
+use super::pressure::Caller;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::event::{About, OrderEvent, Told};
 use crate::domain::ids::{Digest8, OrderId, ShopId};
@@ -84,11 +85,18 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
         }
     };
     let told = (shop.platform.normalise)(&shop.access, raw);
-    // Given up in the middle, a commit may have happened or not: the repeat is a duplicate or new, both right.
-    let stored =
-        tokio::time::timeout(super::spooled::of_answer(app, ANSWER), store(app, shop, raw, (&dedupe, content), told))
-            .await;
-    let error = match stored.unwrap_or(Err(AcceptError::TooLate)) {
+    let passes_by = app.passes_by(Caller::Shop).filter(|_| told.is_kept());
+    let _waits = app.pressure.wait();
+    let stored = match passes_by {
+        Some(why) => Err(why.into()),
+        None => {
+            // Given up in the middle, a commit may have happened or not: the repeat is a duplicate or new, both right.
+            let storing = store(app, shop, raw, (&dedupe, content), told);
+            let in_time = tokio::time::timeout(super::spooled::of_answer(app, ANSWER), storing).await;
+            in_time.unwrap_or(Err(AcceptError::TooLate))
+        }
+    };
+    let error = match stored {
         Ok(answer) => return answer,
         Err(error) => error,
     };

@@ -21,10 +21,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 
-/// Orders worked on at one time in one process.
-const IN_HAND: usize = 512;
-/// Orders taken from one partition in one call.
-const TAKE: usize = 64;
 /// Orders that go up to `begin` together: few enough that what was read of them is still fresh by then.
 const GROUP: usize = 128;
 /// Rest between two looks at every partition; nudges bring looks at some of them in between.
@@ -56,8 +52,9 @@ impl Crew {
 
     /// The same in some partitions only: an empty look costs a script in each.
     async fn look(&self, places: Places) -> usize {
-        let room = IN_HAND.saturating_sub(self.in_hand.load(Ordering::Acquire));
-        let each = TAKE.min(room / (places.count_ones() as usize).max(1));
+        let share = self.app.pressure.share();
+        let room = share.in_hand.saturating_sub(self.in_hand.load(Ordering::Acquire));
+        let each = share.take.min(room / (places.count_ones() as usize).max(1));
         if each == 0 {
             self.settled.notified().await;
             self.app.nudge.again(places);

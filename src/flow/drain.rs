@@ -12,6 +12,7 @@
 
 use super::App;
 use super::kept::AcceptError;
+use super::pressure::Level;
 use super::{accept, hear, spooled};
 use crate::spool::{Door, Entry, Place, Spool};
 use crate::store::error::{ErrorKind, StoreError};
@@ -167,10 +168,13 @@ async fn offer(app: &App, entry: &Entry) -> Offered {
             let Some(shop) = live.shops.get(shop).filter(|s| s.platform.name == platform) else {
                 return Offered::Never(format!("the shop {shop} is no longer configured"));
             };
+            if app.pressure.level() == Level::Full {
+                return Offered::Away("its memory is nearly full".into());
+            }
             match accept::put(app, shop, &entry.raw, (dedupe, *content)).await {
                 Ok(_) => Offered::Taken,
                 Err(AcceptError::Store(error)) => failed(&error),
-                Err(error @ AcceptError::TooLate) => Offered::Away(error.to_string()),
+                Err(error @ (AcceptError::TooLate | AcceptError::Shed(_))) => Offered::Away(error.to_string()),
                 Err(error) => Offered::Refused(error.to_string()),
             }
         }

@@ -93,6 +93,12 @@ pub enum Fault {
     /// Redis.
     #[error(transparent)]
     Store(#[from] crate::store::error::StoreError),
+    /// Redis' memory is too full for more than one order at a time.
+    #[error(
+        "Redis' memory is over 90 % full, and making many messages owed again fills it further; replay single orders \
+         (--shop and --order), or raise maxmemory and go on when it is below 85 %"
+    )]
+    Tight,
     /// What is kept cannot be read.
     #[error(transparent)]
     Kept(#[from] super::kept::AcceptError),

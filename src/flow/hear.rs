@@ -7,6 +7,7 @@
 use super::App;
 use super::account::Account;
 use super::erase::through;
+use super::pressure::Caller;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
 use crate::domain::person::{AccountSignal, PersonChange, Signal};
@@ -75,12 +76,14 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
     }
     let erased = heard.signals.iter().find(|s| s.erase).and_then(|s| s.person.as_ref());
     let words = heard.answer.or_else(|| erased.map(|person| through::answer(app, &account.id, person)));
-    let waits = super::spooled::of_answer(app, ANSWER);
-    let applied = tokio::time::timeout(waits, apply_all(app, account, &heard.signals, raw.received_at)).await;
-    let why = match applied {
-        Ok(Ok(())) => return Answer::Heard(words),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("not applied within {waits:?}"),
+    let passes_by = app.passes_by(Caller::Channel).filter(|_| !heard.signals.is_empty());
+    let _waits = app.pressure.wait();
+    let why = match passes_by {
+        Some(why) => why.to_string(),
+        None => match in_time(app, account, &heard.signals, raw).await {
+            Ok(()) => return Answer::Heard(words),
+            Err(why) => why,
+        },
     };
     let door = Door::Callback { channel: account.id.clone() };
     if super::spooled::keep(app, door, raw).await {
@@ -89,6 +92,15 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
     }
     tracing::error!(channel = %account.id, why, "callback answered 503: the provider repeats it");
     Answer::Unavailable
+}
+
+/// Everything of a callback, within the time that its sender waits; or why not.
+async fn in_time(app: &App, account: &Account, signals: &[Signal], raw: &RawWebhook) -> Result<(), String> {
+    let waits = super::spooled::of_answer(app, ANSWER);
+    match tokio::time::timeout(waits, apply_all(app, account, signals, raw.received_at)).await {
+        Ok(applied) => applied.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("not applied within {waits:?}")),
+    }
 }
 
 /// A callback whose signature held before: the same as at the door.

@@ -1,5 +1,6 @@
 //! kept: an order as it lies in Redis, and why a request cannot be put there.
 
+use super::pressure::Shed;
 use crate::domain::order::{ORDER_VERSION, Order};
 use crate::store::error::{ErrorKind, StoreError};
 
@@ -12,6 +13,9 @@ pub enum AcceptError {
     /// It took too long.
     #[error("it was not stored within the time a sender waits")]
     TooLate,
+    /// It was not asked.
+    #[error("it was not asked: {0}")]
+    Shed(#[from] Shed),
     /// The order was changed by others at every try.
     #[error("the order changed under every try")]
     Contended,
@@ -28,7 +32,7 @@ impl AcceptError {
     pub fn may_wait(&self) -> bool {
         match self {
             AcceptError::Store(error) => error.kind != ErrorKind::Bug,
-            AcceptError::TooLate | AcceptError::Contended => true,
+            AcceptError::TooLate | AcceptError::Shed(_) | AcceptError::Contended => true,
             AcceptError::NewerForm(_) | AcceptError::Unreadable(_) => false,
         }
     }

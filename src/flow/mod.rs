@@ -1,7 +1,7 @@
 //! **flow** — floor 2: the order of steps.
 //!
-//! Knows: `accept deliver hear sweep`, pacing, worker loops, what is done about people's data (`erase`), operators'
-//! questions (`replay explain`), the change of keys (`rekey`).
+//! Knows: `accept deliver hear sweep`, pacing, pressure, worker loops, what is done about people's data (`erase`),
+//! operators' questions (`replay explain`), the change of keys (`rekey`).
 //! Must not know: Redis commands, vendor JSON, web types; it takes no decision about *meaning*.
 //! May use: domain, seal, platform, milestone, plan, words, channel, store, spool, telemetry
 //! How to add one: a step is one function that reads top to bottom; before it is written, its comment says
@@ -22,6 +22,7 @@ pub mod kept;
 pub mod live;
 pub mod nudge;
 pub mod outcome;
+pub mod pressure;
 pub mod queue;
 pub mod rekey;
 pub mod replay;
@@ -40,7 +41,9 @@ pub use crate::store::error::StoreError;
 use crate::telemetry::Metrics;
 use live::Live;
 use nudge::Nudge;
+use pressure::{Caller, Pressure, Shed};
 use std::sync::{Arc, RwLock};
+use std::time::Instant;
 use tokio::sync::Mutex;
 
 /// Orders of one process queue on as many stripes, so that two webhooks of one order do not fight over its
@@ -77,6 +80,8 @@ pub struct App {
     pub asking: Asking,
     /// Where genuine requests wait while Redis is away; `None`: nowhere.
     pub spool: Option<Spool>,
+    /// How Redis bears what is asked of it.
+    pub pressure: Pressure,
     live: RwLock<Arc<Live>>,
     stripes: Vec<Mutex<()>>,
     /// Something became due in this process: look now, do not wait for the next poll.
@@ -102,6 +107,7 @@ impl App {
             lease_ms,
             asking,
             spool: None,
+            pressure: Pressure::default(),
             live: RwLock::new(Arc::new(live)),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             nudge: Nudge::default(),
@@ -141,13 +147,37 @@ impl App {
         step: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let answer = call.await;
-        self.metrics.redis(step, started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        self.pressure.trip(took, answer.as_ref().err().map(|e| e.kind), started + took);
+        self.metrics.redis(step, took.as_secs_f64());
         if let Err(error) = &answer {
             self.metrics.redis_error(error.kind.as_str());
         }
         answer
+    }
+
+    /// Asks Redis whether it is there, and whether the data is.
+    ///
+    /// # Errors
+    /// It is not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.timed("ping", self.store.ping()).await.map(drop)
+    }
+
+    /// Why a request of this caller is to be turned away before any of it is read; `None`: it is to be read. The
+    /// disk takes what Redis cannot, as long as it keeps up.
+    pub fn shed(&self, caller: Caller) -> Option<Shed> {
+        let why = self.pressure.relief(caller, Instant::now())?;
+        let spool = self.spool.as_ref().is_some_and(|s| !self.pressure.crowded() && s.standing().usable);
+        (!spool).then_some(why)
+    }
+
+    /// Why a request that was read goes to the spool without a try at Redis; `None`: it is tried.
+    fn passes_by(&self, caller: Caller) -> Option<Shed> {
+        self.spool.as_ref()?;
+        self.pressure.relief(caller, Instant::now())
     }
 
     fn stripe(&self, key: &str) -> &Mutex<()> {

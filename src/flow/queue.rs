@@ -203,7 +203,7 @@ pub struct Health {
 /// # Errors
 /// It does not answer.
 pub async fn health(app: &App) -> Result<Health, Fault> {
-    app.store.ping().await?;
+    app.ping().await?;
     let info = app.store.info().await?;
     Ok(Health {
         server: info.server,

@@ -9,6 +9,7 @@
 use super::App;
 use super::explain::{self, Fault};
 use super::kept::{read_order, write_order};
+use super::pressure::Level;
 use super::wording::about;
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::decision::{Decision, Reason};
@@ -147,6 +148,10 @@ pub async fn page(app: &App, request: &Request, who: &str) -> Result<Page, Fault
         return Ok(Page { run, lines: Vec::new(), cursor: None });
     }
     let filter = run.as_ref().map_or(&request.filter, |r| &r.filter).clone();
+    // A run that is refused in its middle goes on by its id when there is room.
+    if run.is_some() && filter.order.is_none() && app.pressure.level() >= Level::Tight {
+        return Err(Fault::Tight);
+    }
     let cursor = run.as_ref().map(|r| r.cursor.clone()).or_else(|| request.cursor.clone());
     let (found, next) = candidates(app, &filter, cursor.as_deref()).await?;
     let limit = run.as_ref().map_or(request.limit, |r| r.limit);

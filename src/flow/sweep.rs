@@ -7,7 +7,6 @@ use super::App;
 use crate::domain::clock::plus_secs;
 use crate::domain::decision::Reason;
 use crate::domain::ids::Tag;
-use crate::store::Durability;
 use crate::store::keys::PARTITIONS;
 use crate::telemetry::QueueState;
 use std::sync::Arc;
@@ -112,22 +111,6 @@ async fn figures(app: &App) {
             }
         }
         Err(error) => tracing::warn!(%error, "the queue's figures could not be read"),
-    }
-    match app.store.info().await {
-        Ok(info) => {
-            if let Some(complaint) = &info.complaint {
-                tracing::error!(%complaint, "Redis is no longer set up as it must be");
-            }
-            let ratio = if info.max_memory == 0 { 0.0 } else { info.used_memory as f64 / info.max_memory as f64 };
-            app.metrics.set_redis(ratio, 0);
-            app.metrics.set_durability(match info.durability {
-                Durability::Relaxed => 1,
-                Durability::Local => 2,
-                Durability::Replicated => 3,
-            });
-            app.metrics.set_clock_skew(info.skew_ms as f64 / 1000.0);
-        }
-        Err(error) => app.metrics.redis_error(error.kind.as_str()),
     }
 }
 

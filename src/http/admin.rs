@@ -42,7 +42,8 @@ async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
         tokio::time::timeout(PATIENCE, crate::flow::queue::health(&status.app)).await.ok().and_then(Result::ok);
     // What Redis cannot take waits on disk: that is no reason to send shops elsewhere.
     let spool = status.app.spool.as_ref().map(|s| s.standing());
-    let takes = health.is_some() || spool.is_some_and(|s| s.usable);
+    let well = health.as_ref().is_some_and(|h| h.complaint.is_none());
+    let takes = well || spool.is_some_and(|s| s.usable);
     let clock = health.as_ref().is_none_or(|h| h.skew_ms.abs() < SKEW_LIMIT);
     // A server set up anew behind our back may lose what it acknowledges: shops are better served elsewhere.
     let sound = health.as_ref().is_none_or(|h| h.complaint.is_none());
@@ -68,6 +69,7 @@ async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
             "server": h.server, "durability": h.durability, "used_memory": h.used_memory,
             "max_memory": h.max_memory, "skew_ms": h.skew_ms, "complaint": h.complaint,
         })),
+        "pressure": status.app.pressure.view(std::time::Instant::now()),
         "spool": spool,
         "channels": channels,
         "shops": live.shops.len(),

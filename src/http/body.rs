@@ -73,7 +73,9 @@ pub async fn read(
 
 async fn gather(mut payload: Payload, limit: usize, declared: Option<usize>) -> Result<Bytes, Fault> {
     let started = Instant::now();
-    let mut bytes = BytesMut::with_capacity(declared.unwrap_or(8 * 1024).min(limit));
+    // All of it at once, as it was reserved: pages that nothing is written to cost no memory, and a buffer that grows
+    // by doubling holds more than its share of the budget.
+    let mut bytes = BytesMut::with_capacity(declared.unwrap_or(limit).min(limit));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Fault::Broken)?;
         if bytes.len() + chunk.len() > limit {

@@ -1,10 +1,12 @@
 //! `GET|POST /callbacks/{channel}`.
 
-use super::body::{self, Budget};
+use super::body::{self, Budget, Fault};
 use super::hooks::{raw, refused, reply_with, said, shut_out, unavailable};
 use super::source::Sources;
 use crate::flow::App;
 use crate::flow::hear::{Answer, hear};
+use crate::flow::pressure::{Caller, Shed};
+use crate::telemetry::CallbackOutcome;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -35,8 +37,17 @@ pub async fn callback(
     if let Some(secs) = sources.shut(place, &door, app.clock.now()) {
         return shut_out(secs);
     }
+    let shed = |why: Shed| {
+        app.metrics.callback(&channel, CallbackOutcome::Shed);
+        app.metrics.shed(why.as_str());
+        unavailable()
+    };
+    if let Some(why) = app.shed(Caller::Channel) {
+        return shed(why);
+    }
     let body = match body::read(&request, payload, LIMIT, BODY, &budget).await {
         Ok(body) => body,
+        Err(Fault::Busy) => return shed(Shed::Bytes),
         Err(fault) => return refused(fault),
     };
     let raw = raw(&request, body.bytes.clone(), app.clock.now());

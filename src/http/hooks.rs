@@ -5,6 +5,7 @@ use super::source::Sources;
 use crate::domain::webhook::RawWebhook;
 use crate::flow::App;
 use crate::flow::accept::{Answer, accept};
+use crate::flow::pressure::{Caller, Shed};
 use crate::telemetry::WebhookOutcome;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{Bytes, Data, Path, Payload};
@@ -37,15 +38,15 @@ pub async fn hook(
         app.metrics.webhook(&shop, WebhookOutcome::ShutOut);
         return shut_out(secs);
     }
+    if let Some(why) = app.shed(Caller::Shop) {
+        app.metrics.webhook(&shop, WebhookOutcome::Shed);
+        app.metrics.shed(why.as_str());
+        return unavailable();
+    }
     let body = match body::read(&request, payload, limit, BODY, &budget).await {
         Ok(body) => body,
         Err(fault) => {
-            match fault {
-                Fault::TooLarge => app.metrics.webhook(&shop, WebhookOutcome::TooLarge),
-                Fault::TooSlow => app.metrics.webhook(&shop, WebhookOutcome::TooSlow),
-                Fault::Busy => app.metrics.webhook(&shop, WebhookOutcome::Unavailable),
-                Fault::Encoded | Fault::Broken => {}
-            }
+            count(&app, &shop, fault);
             return refused(fault);
         }
     };
@@ -64,6 +65,18 @@ pub async fn hook(
             answered(answer)
         }
         Err(_) => said(StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+    }
+}
+
+fn count(app: &App, shop: &str, fault: Fault) {
+    match fault {
+        Fault::TooLarge => app.metrics.webhook(shop, WebhookOutcome::TooLarge),
+        Fault::TooSlow => app.metrics.webhook(shop, WebhookOutcome::TooSlow),
+        Fault::Busy => {
+            app.metrics.webhook(shop, WebhookOutcome::Shed);
+            app.metrics.shed(Shed::Bytes.as_str());
+        }
+        Fault::Encoded | Fault::Broken => {}
     }
 }
 

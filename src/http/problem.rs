@@ -55,6 +55,7 @@ impl From<Fault> for Problem {
         match fault {
             Fault::Unknown | Fault::UnknownShop => Problem::new(404, "not found", fault.to_string()),
             Fault::Store(_) => Problem::new(503, "Redis could not be asked", fault.to_string()),
+            Fault::Tight => Problem::new(503, "Redis is nearly full", fault.to_string()),
             Fault::Kept(_) => Problem::new(409, "the order cannot be worked on", fault.to_string()),
         }
     }

@@ -22,6 +22,9 @@ pub struct ServerSettings {
     pub workers: usize,
     /// Seconds for what is under way when the process is told to stop.
     pub grace_secs: u64,
+    /// Genuine requests that may wait for Redis at one time in this process. More go to the spool, or are turned away
+    /// (503) before they are read.
+    pub max_waiting: usize,
     /// Networks of the proxies before this door, whose `X-Forwarded-For` is believed: only with them can a place that
     /// shows wrong signatures be told from all others.
     pub trusted_proxies: Vec<String>,
@@ -40,6 +43,7 @@ impl Default for ServerSettings {
             public_url: None,
             workers: 0,
             grace_secs: 25,
+            max_waiting: crate::flow::pressure::WAITING,
             trusted_proxies: Vec::new(),
         }
     }
@@ -53,6 +57,9 @@ impl ServerSettings {
             net(text).is_none().then(|| Mistake::new(key, "write a network or an address, like 10.0.0.0/8 or fd00::1"))
         };
         let mut mistakes: Vec<Mistake> = self.trusted_proxies.iter().enumerate().filter_map(wrong).collect();
+        if self.max_waiting == 0 {
+            mistakes.push(Mistake::new("max_waiting", "lets nobody in; write 1 or more, or leave it out"));
+        }
         mistakes.extend(self.public_url.as_deref().and_then(wrong_public_url));
         mistakes
     }

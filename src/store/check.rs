@@ -287,6 +287,7 @@ pub(super) async fn info(conn: &mut MultiplexedConnection, d: &Demands) -> Resul
         durability: d.durability,
         used_memory: get("used_memory").parse().unwrap_or(0),
         max_memory: get("maxmemory").parse().unwrap_or(0),
+        uncounted: get("mem_not_counted_for_evict").parse().unwrap_or(0),
         skew_ms: said.skew_ms,
         complaint: judge(&said, d).err(),
     })

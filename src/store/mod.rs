@@ -192,6 +192,8 @@ pub struct Info {
     pub used_memory: u64,
     /// Bytes allowed; 0: no limit set.
     pub max_memory: u64,
+    /// Bytes in use that do not count towards them: what waits for replicas and for the disk.
+    pub uncounted: u64,
     /// The server's clock minus ours.
     pub skew_ms: i64,
     /// What is wrong with it now (its settings were changed, it became a replica): readiness must fail.
@@ -199,9 +201,10 @@ pub struct Info {
 }
 
 impl Info {
-    /// How full it is, 0 to 1; `None`: no limit is set.
+    /// How full it is, 0 to 1, as the server counts it; `None`: no limit is set.
     pub fn memory_ratio(&self) -> Option<f64> {
-        (self.max_memory > 0).then(|| self.used_memory as f64 / self.max_memory as f64)
+        let counted = self.used_memory.saturating_sub(self.uncounted);
+        (self.max_memory > 0).then(|| counted as f64 / self.max_memory as f64)
     }
 }
 

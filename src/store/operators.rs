@@ -309,6 +309,20 @@ impl Store {
         Some(Odd { id: id.into(), shop: kept.shop, why: kept.why, raw: kept.raw })
     }
 
+    /// Lets unreadable webhooks go that are older than so many seconds, to have their memory back. Gives how many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn shorten_odd(&self, keep_secs: i64) -> Result<u64, StoreError> {
+        let oldest = (self.server_ms(false).await? - keep_secs * 1000).max(0);
+        let mut gone = 0;
+        for p in partitions() {
+            let trim = Call::new("XTRIM").arg(&self.keys.part(p).odd).arg("MINID").arg(format!("{oldest}-0"));
+            gone += u64::try_from(value::int(self.work.one(trim).await?)?).unwrap_or(0);
+        }
+        Ok(gone)
+    }
+
     /// Removes one that was put through again.
     ///
     /// # Errors

@@ -150,6 +150,8 @@ words! {
         TooLarge "too_large";
         /// Did not come in time.
         TooSlow "too_slow";
+        /// Turned away before it was read, because it could not be taken.
+        Shed "shed";
         /// Too many signatures from its place did not hold.
         ShutOut "shut_out";
         /// Redis could not take it; it waits in the spool.
@@ -184,6 +186,8 @@ words! {
         TooLarge "too_large";
         /// Did not come in time.
         TooSlow "too_slow";
+        /// Turned away before it was read, because it could not be taken.
+        Shed "shed";
         /// Redis could not take it; it waits in the spool.
         Spooled "spooled";
         /// Redis could not take it.

@@ -1,5 +1,5 @@
 //! The doors as a stranger meets them: bad input, the admin door's keeper, settings and their reload, the
-//! customer's page, and silence about secrets and people.
+//! customer's page, what is turned away, and silence about secrets and people.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod admin;
@@ -8,5 +8,6 @@ mod outage;
 mod page;
 mod places;
 mod settings;
+mod shed;
 mod silence;
 mod spool;

@@ -21,6 +21,8 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 /// Words of the verdicts, so that every series exists before its first event and rates see the first one.
 const VERDICTS: [&str; 5] = ["accepted", "try_later", "unreachable", "refused", "unsure"];
+/// Why requests are turned away unread: `flow::pressure::Shed`.
+const SHED: [&str; 5] = ["setup", "away", "memory", "queue", "bytes"];
 /// Labels of the secrets of a shop, of which there are at most four.
 const SECRETS: [&str; 4] = ["0", "1", "2", "3"];
 
@@ -82,6 +84,12 @@ pub struct Metrics {
     redis_errors: Counts<1>,
     redis_memory: Level,
     redis_replicas: Gauge,
+    redis_trip: Level,
+    redis_memory_level: Gauge,
+    redis_complaint: Gauge,
+    requests_waiting: Gauge,
+    worker_most: Gauge,
+    shed: Counts<1>,
     durability: Gauge,
     clock_skew: Level,
     spool_records: Gauge,
@@ -128,6 +136,12 @@ impl Metrics {
             redis_errors: Family::default(),
             redis_memory: Gauge::default(),
             redis_replicas: Gauge::default(),
+            redis_trip: Gauge::default(),
+            redis_memory_level: Gauge::default(),
+            redis_complaint: Gauge::default(),
+            requests_waiting: Gauge::default(),
+            worker_most: Gauge::default(),
+            shed: Family::default(),
             durability: Gauge::default(),
             clock_skew: Gauge::default(),
             spool_records: Gauge::default(),
@@ -187,6 +201,12 @@ impl Metrics {
         self.add("redis_errors", "Steps in Redis that failed, by kind of failure", self.redis_errors.clone());
         self.add("redis_memory_used_ratio", "Used part of Redis' memory limit; 0 without a limit", self.redis_memory.clone());
         self.add("redis_replicas", "Replicas connected to Redis", self.redis_replicas.clone());
+        self.add_in(Unit::Seconds, "redis_trip", "Average trip to Redis of late", self.redis_trip.clone());
+        self.add("redis_memory_level", "How full Redis' memory is: 1 from 80 %, 2 from 90 % (replays of many are refused), 3 from 95 % (nothing new is taken)", self.redis_memory_level.clone());
+        self.add("redis_complaint", "1 while Redis is set up so that it does not keep what it acknowledges", self.redis_complaint.clone());
+        self.add("requests_waiting", "Genuine requests that wait for Redis", self.requests_waiting.clone());
+        self.add("worker_most_orders", "Orders that the worker may have in hand: fewer while Redis is slow", self.worker_most.clone());
+        self.add("shed", "Requests turned away before they were read, by reason", self.shed.clone());
         self.add("store_durability_level", "Durability level that the store gives (1 relaxed, 2 local, 3 replicated)", self.durability.clone());
         self.add_in(Unit::Seconds, "clock_skew", "Redis' clock minus ours", self.clock_skew.clone());
         self.add("spool_records", "Requests that wait on disk for Redis", self.spool_records.clone());
@@ -226,6 +246,9 @@ impl Metrics {
                 let labels = [("milestone", milestone.clone()), ("outcome", Word::Fixed(state.as_str()))];
                 drop(self.outcomes.get_or_create(&labels));
             }
+        }
+        for reason in SHED {
+            drop(self.shed.get_or_create(&[("reason", Word::Fixed(reason))]));
         }
         for result in ReloadResult::ALL {
             drop(self.reloads.get_or_create(&[("result", Word::Fixed(result.as_str()))]));
@@ -339,6 +362,10 @@ mod tests {
         metrics.redis_error("timeout");
         metrics.set_redis(0.5, 2);
         metrics.set_durability(3);
+        metrics.set_pressure(0.2, 3, 64);
+        metrics.set_memory_level(1);
+        metrics.set_complaint(false);
+        metrics.shed("queue");
         metrics.set_spool(2, 4096, 1);
         metrics.spool_flushed(0.002);
         metrics.set_clock_skew(-0.1);
@@ -361,6 +388,6 @@ mod tests {
             }
         }
         // Every field of the struct that is a measure has come out.
-        assert_eq!(blocks.len(), 40, "a measure did not come out: {blocks:#?}");
+        assert_eq!(blocks.len(), 46, "a measure did not come out: {blocks:#?}");
     }
 }

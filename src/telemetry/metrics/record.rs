@@ -144,6 +144,29 @@ impl Metrics {
         self.redis_replicas.set(count(replicas));
     }
 
+    /// How Redis bears what is asked of it: average trip in seconds, requests that wait, orders that the worker may
+    /// have in hand.
+    pub fn set_pressure(&self, trip_secs: f64, waiting: usize, most: usize) {
+        self.redis_trip.set(trip_secs);
+        self.requests_waiting.set(count(waiting as u64));
+        self.worker_most.set(count(most as u64));
+    }
+
+    /// How full its memory is, as a level (0 to 3).
+    pub fn set_memory_level(&self, level: u8) {
+        self.redis_memory_level.set(i64::from(level));
+    }
+
+    /// Whether something is wrong with how it is set up.
+    pub fn set_complaint(&self, complains: bool) {
+        self.redis_complaint.set(i64::from(complains));
+    }
+
+    /// A request was turned away unread.
+    pub fn shed(&self, reason: &'static str) {
+        self.shed.get_or_create(&[("reason", Word::Fixed(reason))]).inc();
+    }
+
     /// Durability level that the store gives.
     pub fn set_durability(&self, level: u8) {
         self.durability.set(i64::from(level));
