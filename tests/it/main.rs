@@ -13,6 +13,7 @@ mod fences;
 mod guard;
 mod milestone;
 mod mock;
+mod model;
 mod plan;
 mod platform;
 mod preview;
