@@ -1,7 +1,7 @@
 # The few commands of this project. `make demo` and `make test` set a fresh Debian machine up by themselves:
 # they need Rust (rustup.rs) and, where redis-server is missing, the rights to install a package.
 
-.PHONY: demo run test chaos fuzz fuzz-kept lint deny sbom bench needs
+.PHONY: demo run test chaos fuzz fuzz-kept lint deny sbom bench bench-size needs
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -48,6 +48,9 @@ sbom:                ## target/orderwire.cdx.json: everything that is in the bin
 
 bench: needs         ## speed, as ratios measured side by side (minutes)
 	benches/run.sh
+
+bench-size: needs    ## what a million waiting orders need and cost: the figures of docs/sizing.md (minutes, gigabytes)
+	benches/run.sh size
 
 needs:
 	@command -v cargo >/dev/null || { echo "Rust is missing: install it from https://rustup.rs" >&2; exit 1; }

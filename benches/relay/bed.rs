@@ -151,7 +151,8 @@ fn process(
     Proc::start(command, &file.with_extension("log"), public.unwrap_or(admin))
 }
 
-fn settings(bed: &Bed, setup: &Setup, dir: &Path, redis: &str, public: SocketAddr, admin: SocketAddr) -> String {
+/// The relay's settings for a goal.
+pub fn settings(bed: &Bed, setup: &Setup, dir: &Path, redis: &str, public: SocketAddr, admin: SocketAddr) -> String {
     let durability = if setup.fsync == Fsync::Always { "local" } else { "relaxed" };
     let mut text = format!(
         "[server]\nlisten = \"{public}\"\n[admin]\nlisten = \"{admin}\"\n[log]\nformat = \"json\"\nfilter = \"warn\"\n\

@@ -55,13 +55,15 @@ fn main() -> anyhow::Result<ExitCode> {
     let number = |name: &str| options.get(name).map(|v| v.parse::<f64>()).transpose();
     let rounds = number("--rounds")?.map_or(ROUNDS, |n| (n as usize).max(1));
     let bed = Bed::new(rounds, number("--scale")?.unwrap_or(1.0), options.get("--binary").map(Into::into))?;
-    if let Some(unknown) = names.iter().find(|n| !goals::ALL.iter().any(|g| g.name == **n)) {
-        let known: Vec<&str> = goals::ALL.iter().map(|g| g.name).collect();
+    let all = || goals::ALL.iter().chain(goals::ASKED_FOR);
+    if let Some(unknown) = names.iter().find(|n| !all().any(|g| g.name == **n)) {
+        let known: Vec<&str> = all().map(|g| g.name).collect();
         anyhow::bail!("no goal is called {unknown}; they are {}", known.join(", "));
     }
     println!("{}", table::head());
     let mut missed = false;
-    for goal in goals::ALL.iter().filter(|g| names.is_empty() || names.contains(&g.name)) {
+    let usual = names.is_empty().then_some(goals::ALL).into_iter().flatten();
+    for goal in usual.chain(all().filter(|g| names.contains(&g.name))) {
         match (goal.run)(&bed) {
             Ok(rows) => {
                 rows.iter().for_each(|row| println!("{}", row.line()));

@@ -6,6 +6,7 @@ mod fair;
 mod keep;
 mod lease;
 mod peer;
+mod size;
 
 use super::bed::{Bed, Party};
 use super::load::{Report, closed};
@@ -39,6 +40,10 @@ pub const ALL: &[Goal] = &[
     Goal { name: "peer", what: "CPU of a message against fastify + BullMQ", run: peer::cpu },
     Goal { name: "workers", what: "CPU of a message with two workers against one", run: deliver::workers },
 ];
+
+/// Measured only when asked for by name.
+pub const ASKED_FOR: &[Goal] =
+    &[Goal { name: "size", what: "what 1,000,000 waiting orders need and cost", run: size::figures }];
 
 /// Connections of the sender where a contender is to be saturated.
 const CONNECTIONS: usize = 64;

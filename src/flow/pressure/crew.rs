@@ -54,7 +54,7 @@ impl Crew {
         self.most
     }
 
-    /// Half as many where Redis is pressed, some more where it is not; at most once in [`PERIOD`]. Gives the number
+    /// Half as many where Redis is pressed, some more where it is not; at most once a second. Gives the number
     /// if it changed.
     pub fn fit(&mut self, pressed: bool, now: Instant) -> Option<usize> {
         if self.changed.is_some_and(|at| now.saturating_duration_since(at) < PERIOD) {
