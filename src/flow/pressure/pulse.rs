@@ -47,7 +47,9 @@ impl Pulse {
     async fn beat(&mut self, app: &App) {
         // It is counted where it is asked, whatever it says.
         let answer = app.ping().await;
-        if self.beats.is_multiple_of(LOOK_EVERY) && answer.as_ref().map_or_else(|e| !e.passes(), |()| true) {
+        // A door that is shut because of what was seen opens with the next look.
+        let due = self.beats.is_multiple_of(LOOK_EVERY) || matches!(self.door, Some(Shed::Setup | Shed::Memory));
+        if due && answer.as_ref().map_or_else(|e| !e.passes(), |()| true) {
             self.look(app).await;
         }
         self.beats += 1;
@@ -58,15 +60,20 @@ impl Pulse {
         }
         let view = app.pressure.view(now);
         app.metrics.set_pressure(app.pressure.average().as_secs_f64(), view.waiting, view.max_in_hand);
-        self.tell(app.pressure.relief(Caller::Shop, now), app.spool.is_some());
+        self.tell(app, app.pressure.relief(Caller::Shop, now));
     }
 
-    /// A door that shuts or opens is worth a line; each request that finds it shut is only counted.
-    fn tell(&mut self, door: Option<Shed>, spools: bool) {
+    /// A door that shuts or opens is worth a line; each request that finds it shut is only counted: nobody knows who
+    /// sent it.
+    fn tell(&mut self, app: &App, door: Option<Shed>) {
         match (self.door, door) {
             (before, now) if before == now => {}
-            (_, Some(why)) if spools => tracing::error!(%why, "webhooks go to the spool, Redis is not asked"),
-            (_, Some(why)) => tracing::error!(%why, "webhooks are answered 503 before they are read"),
+            (_, Some(why)) if app.spool.is_some() => {
+                tracing::error!(%why, "webhooks go to the spool, Redis is not asked");
+            }
+            (_, Some(why)) => {
+                tracing::error!(%why, lost = never_repeating(app), "webhooks are answered 503 before they are read");
+            }
             (_, None) => tracing::info!("webhooks go to Redis again"),
         }
         self.door = door;
@@ -104,6 +111,15 @@ impl Pulse {
             shorten(app).await;
         }
     }
+}
+
+/// Shops whose deliveries are lost while the door is shut, because their platform never repeats one.
+fn never_repeating(app: &App) -> String {
+    let live = app.live();
+    let lost = live.shops.values().filter(|s| !s.platform.repeats).map(|s| s.rules.id.as_str());
+    let mut lost: Vec<&str> = lost.collect();
+    lost.sort_unstable();
+    lost.join(", ")
 }
 
 /// What is wrong with the server's settings: while it is, what it acknowledges may be lost.

@@ -96,6 +96,16 @@ async fn a_full_queue_turns_away_unread_or_goes_to_the_disk() {
     drop((plain.leave().await, spools.leave().await));
 }
 
+#[test]
+fn a_queue_for_nobody_is_a_mistake() {
+    let dir = Dir::new();
+    let plan = Plan { server: "max_waiting = 0".into(), ..Plan::on(shared()) };
+    let file = dir.write("orderwire.toml", &plan.text());
+    let problems = orderwire::boot::read(Some(&file), &std::collections::BTreeMap::new()).err().unwrap();
+    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(said.len() == 1 && said[0].contains("max_waiting") && said[0].contains("write 1"), "{said:?}");
+}
+
 /// Makes what is used this share of what may be used, in percent.
 fn fill(redis: &Redis, percent: u64) {
     let info = redis.ask(&["INFO", "memory"]).text();
@@ -144,6 +154,10 @@ async fn a_full_memory_takes_nothing_new_and_sees_off_what_is_owed() {
     assert_eq!(relay.metric("orderwire_redis_memory_level").await, 3.0);
     assert_eq!(get(relay.admin, "/readyz").await.status, 200, "its worker works");
     assert_eq!(twin.post(&order(3)).await.body, SPOOLED);
+    // Even where Redis itself takes no more: what is owed is told and settled.
+    fill(&redis, 104);
+    let refused = redis.ask(&["SET", "more", "x"]);
+    assert!(matches!(&refused, Reply::Error(e) if e.starts_with("OOM")), "{refused:?}");
     assert_eq!(relay.ops("POST", "/api/v1/channels/line-main/resume", None).await.status, 200);
     for id in [1, 2] {
         relay.comes_to("woo", id, "order_placed", "sent").await;
