@@ -1,7 +1,7 @@
 # The few commands of this project. `make demo` and `make test` set a fresh Debian machine up by themselves:
 # they need Rust (rustup.rs) and, where redis-server is missing, the rights to install a package.
 
-.PHONY: demo run test chaos fuzz fuzz-kept lint deny sbom bench bench-size needs
+.PHONY: demo run test chaos fuzz fuzz-kept lint deny sbom chart chart-files bench bench-size needs
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -45,6 +45,14 @@ sbom:                ## target/orderwire.cdx.json: everything that is in the bin
 	@command -v cargo-cyclonedx >/dev/null || cargo install --locked --quiet cargo-cyclonedx@0.5.9
 	cargo cyclonedx --format json --no-build-deps --override-filename orderwire
 	mv orderwire.json target/orderwire.cdx.json
+
+chart: needs         ## the chart, the alerts and deploy/, with the real tools (they come to target/chart-tools)
+	cargo build --quiet --locked
+	.ci/chart
+
+chart-files:         ## what of the chart follows from other files: schema, table of values, dashboard
+	cargo build --quiet --locked
+	.ci/chart --write
 
 bench: needs         ## speed, as ratios measured side by side (minutes)
 	benches/run.sh

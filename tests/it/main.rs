@@ -20,6 +20,7 @@ mod preview;
 mod properties;
 mod reasons;
 mod registries;
+mod ship;
 mod store;
 mod support;
 mod words;

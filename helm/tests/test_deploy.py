@@ -1,0 +1,133 @@
+"""What lies in deploy/ and in docs/ says the same as the relay."""
+
+import os
+import re
+import subprocess
+import tempfile
+import textwrap
+import unittest
+from pathlib import Path
+
+import yaml
+
+from charts import LOADER, RELAY, House
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DEPLOY = ROOT / "deploy"
+
+
+def check(text, env):
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "orderwire.toml"
+        file.write_text(text)
+        return subprocess.run([RELAY, "-c", file, "check", "--strict"], capture_output=True, text=True,
+                              env={"PATH": os.environ["PATH"], **env})
+
+
+class Compose(unittest.TestCase):
+    def setUp(self):
+        self.compose = yaml.load((DEPLOY / "compose.yaml").read_text(), LOADER)
+
+    def test_the_settings_are_accepted(self):
+        named = {name: House.secret(name) for name in re.findall(r"^(\w+)=$", (DEPLOY / "env.example").read_text(), re.M)}
+        env = {k: re.sub(r"\$\{(\w+):\?\}", lambda m: named[m.group(1)], v)
+               for k, v in self.compose["services"]["orderwire"]["environment"].items()}
+        done = check((DEPLOY / "compose/orderwire.toml").read_text(), env)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_every_variable_is_in_the_example_and_none_is_idle(self):
+        used = set(re.findall(r"\$\{(\w+):\?\}", (DEPLOY / "compose.yaml").read_text()))
+        self.assertEqual(used, set(re.findall(r"^(\w+)=$", (DEPLOY / "env.example").read_text(), re.M)))
+
+    def test_files_that_it_mounts_exist(self):
+        for name, service in self.compose["services"].items():
+            for volume in service.get("volumes", []):
+                source = volume.split(":")[0]
+                if source.startswith("."):
+                    self.assertTrue((DEPLOY / source).exists(), f"{name}: {source}")
+                else:
+                    self.assertIn(source, self.compose["volumes"])
+
+    def test_only_this_machine_reaches_the_ports(self):
+        for service in self.compose["services"].values():
+            for port in service.get("ports", []):
+                self.assertRegex(port, r"^127\.0\.0\.1:")
+        self.assertNotIn("9090", str(self.compose["services"]["orderwire"]["ports"]))
+
+    def test_what_runs_for_good_is_hardened(self):
+        for name, service in self.compose["services"].items():
+            if name != "spool-owner":
+                self.assertEqual((service["read_only"], service["cap_drop"]), (True, ["ALL"]), name)
+
+    def test_redis_keeps_what_it_acknowledges(self):
+        conf = (DEPLOY / "compose/redis.conf").read_text().splitlines()
+        for line in ("appendonly yes", "appendfsync always", "maxmemory-policy noeviction"):
+            self.assertIn(line, conf)
+
+
+class Image(unittest.TestCase):
+    text = (DEPLOY / "Dockerfile").read_text()
+
+    def test_it_runs_as_nobody_and_asks_the_binary_for_its_health(self):
+        self.assertRegex(self.text, r"(?m)^USER 65532:65532$")
+        health = re.search(r"HEALTHCHECK [^\[]*CMD (\[.*\])", self.text).group(1)
+        args = yaml.safe_load(health)
+        self.assertEqual(args[0], yaml.safe_load(re.search(r"ENTRYPOINT (.*)", self.text).group(1))[0])
+        # The command exists, and fails where no relay answers.
+        done = subprocess.run([RELAY, *args[1:-1], "http://127.0.0.1:9"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1, done.stderr)
+
+    def test_what_it_copies_is_let_in(self):
+        allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+        for name in allowed:
+            self.assertTrue((ROOT / name).exists(), name)
+        # Whatever the manifest names must be there for cargo, and whatever the build reads.
+        manifest = (ROOT / "Cargo.toml").read_text()
+        for path in [*re.findall(r'^path = "(.*)"', manifest, re.M), "src", "config", "Cargo.lock", ".cargo"]:
+            self.assertTrue(any(path == a or path.startswith(f"{a}/") for a in allowed), path)
+
+
+class Unit(unittest.TestCase):
+    text = (DEPLOY / "systemd/orderwire.service").read_text()
+
+    def test_there_is_time_to_leave(self):
+        """The relay's grace time, then its Redis' (20 s in src/store/child.rs)."""
+        stop = int(re.search(r"TimeoutStopSec=(\d+)", self.text).group(1))
+        grace = int(re.search(r"grace_secs = (\d+)", (ROOT / "config/orderwire.toml").read_text()).group(1))
+        end = int(re.search(r"const END: Duration = Duration::from_secs\((\d+)\)", (ROOT / "src/store/child.rs").read_text()).group(1))
+        self.assertGreater(stop, grace + end)
+        self.assertIn("KillMode=mixed", self.text)
+
+
+class Docs(unittest.TestCase):
+    def test_links_lead_somewhere(self):
+        # Written beside these, by whoever measures, breaks and guards the relay.
+        others = {"sizing.md", "faults.md", "security.md"}
+        for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "helm/orderwire/README.md"]:
+            for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+                if "://" not in target and Path(target).name not in others:
+                    self.assertTrue((page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}")
+
+    def test_every_metric_that_is_named_is_in_the_dashboard_or_an_alert(self):
+        known = (ROOT / "helm/orderwire/files/alerts.yaml").read_text() + (ROOT / "helm/orderwire/files/dashboard.json").read_text()
+        for page in (ROOT / "docs").rglob("*.md"):
+            if page.name not in {"sizing.md", "faults.md", "security.md"}:
+                for name in re.findall(r"orderwire_[a-z_]+", page.read_text()):
+                    self.assertIn(name, known, page.name)
+
+    def test_settings_in_the_docs_are_accepted(self):
+        """Whole settings files stand in ```toml blocks that begin with [server]."""
+        found = 0
+        for page in (ROOT / "docs").glob("*.md"):
+            for block in re.findall(r"^ *```toml\n(.*?)^ *```", page.read_text(), re.S | re.M):
+                block = textwrap.dedent(block)
+                if block.startswith("[server]"):
+                    names = re.findall(r'env = "(\w+)"', block)
+                    done = check(block, {name: House.secret(name) for name in names})
+                    self.assertEqual(done.returncode, 0, f"{page.name}: {done.stdout}")
+                    found += 1
+        self.assertGreater(found, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,68 @@
+"""The rendered containers at work: probes, an outage of Redis, and a rolling restart under load."""
+
+import signal
+import subprocess
+import unittest
+
+from charts import RELAY
+from world import Traffic, World, ask, person, post, until
+
+
+class Lived(unittest.TestCase):
+    def test_probes_say_what_kubernetes_must_know(self):
+        with World() as world:
+            web, worker = world.relay("-web").up(), world.relay("-worker").up()
+            for pod in (web, worker):
+                self.assertEqual(pod.probe("livenessProbe"), 200)
+                # The address that the chart's test pod asks.
+                done = subprocess.run([RELAY, "health", "--url", f"http://127.0.0.1:{pod.admin}"], capture_output=True)
+                self.assertEqual(done.returncode, 0, done.stdout)
+            # A command inside the pod, by the token in its own folder.
+            done = subprocess.run([RELAY, "-c", web.file, "queue", "stats"], capture_output=True, env=web.env)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            # Health and metrics are not on the public door.
+            for path in ("/metrics", "/livez", "/readyz", "/api/v1/queue"):
+                self.assertEqual(ask(web.public, path)[0], 404, path)
+            self.assertEqual(ask(web.public, "/hooks/woocommerce/woo", "POST", b"{}")[0], 401)
+            self.assertEqual(post(web.public, 1), 200)
+            until("the message is told", lambda: world.sent() == {person(1): 1})
+            # Redis dies: nobody is restarted, nobody is sent anything.
+            world.redis.end(signal.SIGKILL)
+            until("not ready", lambda: web.probe("readinessProbe") == 503 and worker.probe("readinessProbe") == 503)
+            self.assertEqual((web.probe("livenessProbe"), worker.probe("livenessProbe")), (200, 200))
+            self.assertEqual(post(web.public, 2), 503)
+            # It comes back with what it had acknowledged.
+            world.redis = world.start_redis()
+            until("ready again", lambda: web.probe("readinessProbe") == 200 and worker.probe("readinessProbe") == 200)
+            self.assertEqual(post(web.public, 1), 200)
+            self.assertEqual(post(web.public, 3), 200)
+            until("the next is told", lambda: person(3) in world.sent())
+            self.assertEqual(world.sent()[person(1)], 1, "known before the outage")
+
+    def test_a_rolling_restart_loses_and_doubles_nothing(self):
+        with World() as world:
+            webs, workers = [world.relay("-web").up() for _ in range(2)], [world.relay("-worker").up() for _ in range(2)]
+            traffic = Traffic([w.public for w in webs])
+            try:
+                for old, kind in [(webs[0], "-web"), (workers[0], "-worker"), (webs[1], "-web"), (workers[1], "-worker")]:
+                    before = traffic.taken()
+                    until("there is load", lambda: traffic.taken() > before + 25, 60)
+                    new = world.relay(kind).up()
+                    if kind == "-web":
+                        traffic.add(new.public)
+                        traffic.out(old.public)
+                    left = old.spec["terminationGracePeriodSeconds"] - old.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+                    status, took = old.end(seconds=left)
+                    self.assertEqual(status, 0, old.log.read_text())
+                    self.assertLess(took, left)
+                before = traffic.taken()
+                until("there is load", lambda: traffic.taken() > before + 25, 60)
+            finally:
+                answers = traffic.end()
+            self.assertEqual(set(answers.values()), {200}, "every webhook was taken")
+            until("all are told", lambda: len(world.sent()) >= len(answers), 60)
+            self.assertEqual(world.sent(), {person(n): 1 for n in answers}, "each once")
+
+
+if __name__ == "__main__":
+    unittest.main()
