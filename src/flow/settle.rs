@@ -52,6 +52,7 @@ pub async fn settler(
         }
         give_back(&app, &back).await;
         write(&app, &settles).await;
+        app.metrics.set_settle_backlog(inbox.len() as u64);
         in_hand.fetch_sub(count, Ordering::AcqRel);
         settled.notify_waiters();
         settled.notify_one();

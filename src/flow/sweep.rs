@@ -96,7 +96,6 @@ async fn pauses(app: &App) {
 
 async fn figures(app: &App) {
     let live = app.live();
-    let name = |tag: Tag| live.channel_by_tag(tag).map_or_else(|| "unknown".into(), |a| a.id.to_string());
     match app.store.stats().await {
         Ok(stats) => {
             let now = app.clock.now();
@@ -106,9 +105,11 @@ async fn figures(app: &App) {
             app.metrics.set_queue(QueueState::Leased, stats.leased);
             app.metrics.set_queue(QueueState::Parked, stats.parked.iter().map(|(_, n)| n).sum());
             app.metrics.set_owed(stats.open, stats.dead, oldest as f64 / 1000.0);
-            for (tag, count) in &stats.parked {
-                app.metrics.set_parked(&name(*tag), *count);
-            }
+            // All of them: a channel that goes on again has none, and must be said to have none.
+            let count = |tag: Tag| stats.parked.iter().filter(|(t, _)| *t == tag).map(|(_, n)| n).sum();
+            live.channels.values().for_each(|a| app.metrics.set_parked(a.id.as_str(), count(a.tag)));
+            let strangers = stats.parked.iter().filter(|(tag, _)| live.channel_by_tag(*tag).is_none());
+            app.metrics.set_parked("unknown", strangers.map(|(_, n)| n).sum());
         }
         Err(error) => tracing::warn!(%error, "the queue's figures could not be read"),
     }
