@@ -175,11 +175,11 @@ def person(number):
     return f"U{number:032x}"
 
 
-def order(number, status="processing"):
+def order(number, person=person):
     """A WooCommerce order of its own customer, and the headers of its delivery."""
     now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
     body = json.dumps({
-        "id": number, "status": status, "currency": "TWD", "version": "11.0.1", "number": str(number), "total": "1280",
+        "id": number, "status": "processing", "currency": "TWD", "version": "11.0.1", "number": str(number), "total": "1280",
         "date_created_gmt": now, "date_modified_gmt": now, "date_paid_gmt": now, "customer_id": number, "created_via": "checkout",
         "billing": {"first_name": "A", "country": "TW", "email": f"p{number}@example.com"}, "shipping": {"country": "TW"},
         "payment_method": "card", "payment_method_title": "Card", "needs_processing": True,
