@@ -46,7 +46,10 @@ impl Wire {
             .https_only(!plain)
             .user_agent(concat!("orderwire/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|e| e.without_url().to_string())?;
+            .map_err(|e| {
+                let remedy = "install ca-certificates, or name a file of trusted certificates in SSL_CERT_FILE";
+                format!("no HTTP client can be made: {}; {remedy}", cause(e))
+            })?;
         Ok(Wire { client })
     }
 

@@ -1,6 +1,8 @@
 //! What is shipped beside the binary speaks of what the binary does: alerts and the dashboard name no measure, label or
 //! word that it does not export, and every alert has its page.
 
+use crate::support::child::{orderwire, run, run_in};
+use crate::support::dir::Dir;
 use orderwire::domain::decision::Reason;
 use orderwire::domain::owed::State;
 use orderwire::domain::verdict::Verdict;
@@ -178,6 +180,19 @@ fn every_alert_has_its_page_and_every_page_its_alert() {
             assert!(text.contains(part), "{} has no part {part:?}", page.display());
         }
     }
+}
+
+/// An image that lacks them must not leave anybody guessing.
+#[test]
+fn without_certificates_of_authorities_the_remedy_is_said() {
+    let dir = Dir::new();
+    let line = "id = \"line\"\nkind = \"line\"\naccess_token = { value = \"t\" }\nchannel_secret = { value = \"s\" }\n";
+    let file = dir.write("orderwire.toml", &format!("[[channel]]\n{line}"));
+    let args = ["-c", &file.display().to_string(), "check"];
+    assert_eq!(run(&args).code, 0);
+    let none = run_in(orderwire().env("SSL_CERT_FILE", dir.write("none.pem", "")), &args);
+    assert_eq!(none.code, 2, "{none:?}");
+    assert!(none.out.contains("install ca-certificates, or name a file"), "{none:?}");
 }
 
 #[test]
