@@ -163,6 +163,10 @@ pub struct Message {
     pub buttons: Vec<Button>,
     /// Picture of the first item, `https`.
     pub image: Option<String>,
+    /// The shop's id in our settings: for programs that read the message, never for people.
+    pub shop_id: String,
+    /// The platform's id of the order: for programs, like `shop_id`.
+    pub order_id: String,
     /// The order's name as the shop writes it.
     pub order_name: String,
     /// The shop's name in words, where settings give one.

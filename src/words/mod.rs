@@ -229,6 +229,8 @@ impl Words {
             body,
             buttons,
             image: head.items.first().and_then(|i| i.image.as_deref()).and_then(clean::https),
+            shop_id: t.order.shop.to_string(),
+            order_id: t.order.id.to_string(),
             order_name: clean::line(&head.name, 40).unwrap_or_default(),
             shop_name: t.rules.name.as_deref().and_then(|n| clean::line(n, 60)),
             extra: self.extra(sheet, t.section, &context)?,

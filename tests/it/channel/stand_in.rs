@@ -41,6 +41,8 @@ pub fn message() -> Message {
         body: "物流追蹤碼:903388120011\n預計11月27日(五)送達".into(),
         buttons: vec![Button { label: "追蹤包裹".into(), url: "https://shop.example/t/903388120011".into() }],
         image: None,
+        shop_id: "tree".into(),
+        order_id: "450789469".into(),
         order_name: "#1001".into(),
         shop_name: Some("小樹選物".into()),
         extra: BTreeMap::new(),

@@ -46,6 +46,8 @@ fn message() -> Message {
         body: "物流追蹤碼:903388120011".into(),
         buttons: vec![Button { label: "追蹤包裹".into(), url: "https://shop.example/t/包裹".into() }],
         image: None,
+        shop_id: "tree".into(),
+        order_id: "450789469".into(),
         order_name: "#1001".into(),
         shop_name: Some("小樹選物".into()),
         extra: BTreeMap::from([("utility_template".into(), template), ("params".into(), json!(["#1001"]))]),
