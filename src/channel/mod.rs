@@ -9,15 +9,20 @@
 //! `&acme::KIND,` below, then `tests/golden/channel/acme/<case>/`. Everything else is free of charge.
 
 mod account;
+mod discord;
 mod email;
+mod google_chat;
+mod hook;
 mod instagram;
 mod line;
 mod messenger;
 mod meta;
 mod slack;
+mod teams;
 mod telegram;
 mod text;
 mod viber;
+mod webhook;
 mod whatsapp;
 mod wire;
 
@@ -111,6 +116,10 @@ pub static ALL: &[&Kind] = &[
     &viber::KIND,
     &email::KIND,
     &slack::KIND,
+    &teams::KIND,
+    &discord::KIND,
+    &google_chat::KIND,
+    &webhook::KIND,
 ];
 
 /// The kind of this name.

@@ -11,12 +11,11 @@
 //! - `&`, `<` and `>` must be escaped in every text, or a customer named `<!channel>` calls everybody.
 //! - One message a second and channel. There are no callbacks.
 
+use super::hook::{self, Vendor, later, stop};
 use super::text::{clean, cut, graphemes, link, one_line};
 use super::wire::{Wire, bearer, retry_after};
 use super::{Channel, Kind, Opened, account};
-use crate::domain::channel::{
-    Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
-};
+use crate::domain::channel::{Capabilities, Envelope, Errand, Form, Message, ShapeFault, Unit};
 use crate::domain::decision::Reason;
 use crate::domain::ids::ChannelId;
 use crate::domain::person::Address;
@@ -29,7 +28,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
-use url::Url;
 
 /// The kind.
 pub static KIND: Kind =
@@ -117,9 +115,12 @@ fn open(id: ChannelId, settings: Value) -> Opened {
     let plain = door.as_ref().is_ok_and(|(_, plain)| *plain);
     let wire = Wire::new(Duration::from_secs(timeout.into()), plain).map_err(|e| Mistake::new("", e));
     match (door, wire) {
-        (Ok((door, _)), Ok(wire)) if mistakes.is_empty() => {
-            Ok(Box::new(Slack { id, capabilities: capabilities(pace, timeout), wire, door }))
-        }
+        (Ok((door, _)), Ok(wire)) if mistakes.is_empty() => Ok(Box::new(Slack {
+            id,
+            capabilities: hook::staff(SECTION, Unit::Chars, BUTTONS, pace, timeout),
+            wire,
+            door,
+        })),
         (door, wire) => {
             mistakes.extend(door.err());
             mistakes.extend(wire.err());
@@ -128,22 +129,14 @@ fn open(id: ChannelId, settings: Value) -> Opened {
     }
 }
 
-/// The webhook's address, on Slack's host, on loopback, or moved to `base`; and whether it is plain `http`.
+const VENDOR: Vendor = Vendor {
+    host: |url| (url.host_str() != Some(HOOK_HOST)).then_some("must begin with https://hooks.slack.com/"),
+    path: |url| (url.path() == "/").then_some("must be the whole address of an incoming webhook"),
+};
+
+/// The webhook's address, and whether it is plain `http`.
 fn hook_door(hook: &Secret, base: Option<account::Base>) -> Result<(Door, bool), Mistake> {
-    let no = |why: &str| Err(Mistake::new("webhook_url", why));
-    let Ok(url) = Url::parse(hook.expose()) else {
-        return no("is not an address; copy it whole from the app's page Incoming Webhooks");
-    };
-    if !url.username().is_empty() || url.password().is_some() || url.path() == "/" {
-        return no("must be the whole address of an incoming webhook");
-    }
-    let theirs = url.scheme() == "https" && url.host_str() == Some(HOOK_HOST) && url.port().is_none();
-    let local = account::loopback(&url) && matches!(url.scheme(), "http" | "https");
-    match base {
-        Some(base) => Ok((Door::Hook(Secret::new(format!("{}{}", base.url, url.path()))), base.plain)),
-        None if theirs || local => Ok((Door::Hook(hook.clone()), url.scheme() == "http")),
-        None => no("must begin with https://hooks.slack.com/"),
-    }
+    hook::address(hook, base, &VENDOR).map(|(url, plain)| (Door::Hook(url), plain))
 }
 
 fn bot_door(token: Secret, channel: String, base: Option<account::Base>) -> Result<(Door, bool), Mistake> {
@@ -155,28 +148,6 @@ fn bot_door(token: Secret, channel: String, base: Option<account::Base>) -> Resu
     }
     let base = base.unwrap_or(account::Base { url: API_URL.into(), plain: false });
     Ok((Door::Bot { url: format!("{}/chat.postMessage", base.url), token, channel }, base.plain))
-}
-
-fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
-    Capabilities {
-        audience: Audience::Staff,
-        scheme: "",
-        consent: ConsentRule::Staff,
-        window: WindowRule::None,
-        template_outside_window: false,
-        text_limit: SECTION,
-        unit: Unit::Chars,
-        buttons: BUTTONS,
-        image: false,
-        retry_key_secs: None,
-        receipts: "none",
-        opt_out: "none",
-        binding: "settings",
-        unsubscribe_link: false,
-        reply_token: false,
-        pace: Pace { per_second, burst: 1, concurrent: 1, person_gap_secs: 0.0 },
-        timeout_secs,
-    }
 }
 
 impl Channel for Slack {
@@ -294,10 +265,9 @@ fn button(label: &str, url: &str) -> Option<Value> {
 
 /// The verdict on an answer of either door: by its word, and where it says none, by its status.
 fn judge(answer: &Answer) -> Verdict {
-    let (status, body) = match answer {
-        Answer::Reply { status, body, .. } => (*status, body),
-        Answer::NotSent(why) => return later(Reason::Retrying, None, Scope::Message, why.clone()),
-        Answer::NoAnswer(why) => return Verdict::Unsure { detail: why.clone() },
+    let (status, body) = match hook::reply(answer) {
+        Ok(reply) => reply,
+        Err(verdict) => return *verdict,
     };
     let after = retry_after(answer);
     let said = word(status, body);
@@ -306,7 +276,6 @@ fn judge(answer: &Answer) -> Verdict {
         Said::Fault(word) => cut(&format!("{status} {word}"), 120, graphemes),
         Said::Nothing => format!("{status} (not an answer of Slack)"),
     };
-    let stop = |detail| later(Reason::ChannelPaused, None, Scope::Account, detail);
     match said {
         Said::Fault(word) => match meaning(&word) {
             Meaning::Content => Verdict::Refused { detail },
@@ -327,10 +296,6 @@ fn judge(answer: &Answer) -> Verdict {
             _ => Verdict::Unsure { detail },
         },
     }
-}
-
-fn later(reason: Reason, after_secs: Option<i64>, scope: Scope, detail: String) -> Verdict {
-    Verdict::TryLater { reason, after_secs, scope, detail }
 }
 
 enum Said {

@@ -55,8 +55,12 @@ impl Wire {
 
     /// Posts a JSON document once and reports what was seen; never repeats by itself.
     pub async fn post_json(&self, url: &str, headers: HeaderMap, body: String) -> Answer {
-        let request = self.client.post(url).headers(headers).header("content-type", "application/json").body(body);
-        self.answer(request).await
+        self.post(url, headers, "application/json", body).await
+    }
+
+    /// Posts a document of this content type once.
+    pub async fn post(&self, url: &str, headers: HeaderMap, kind: &'static str, body: String) -> Answer {
+        self.answer(self.client.post(url).headers(headers).header("content-type", kind).body(body)).await
     }
 
     /// Posts a form (`application/x-www-form-urlencoded`) once.

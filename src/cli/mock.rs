@@ -44,6 +44,9 @@ pub struct Args {
     /// WhatsApp: an approved template, NAME:LANGUAGE:PARAMETERS of its body; may be given several times.
     #[arg(long = "whatsapp-template", value_name = "NAME:LANGUAGE:N", value_parser = whatsapp_template)]
     whatsapp_templates: Vec<WhatsAppTemplate>,
+    /// Outgoing webhooks: the secret with which they must be signed.
+    #[arg(long, value_name = "SECRET", default_value = WEBHOOK_SECRET)]
+    webhook_secret: String,
 }
 
 fn whatsapp_template(text: &str) -> Result<WhatsAppTemplate, String> {
@@ -55,6 +58,9 @@ fn whatsapp_template(text: &str) -> Result<WhatsAppTemplate, String> {
     }
 }
 
+/// Of the mock alone: it is printed.
+const WEBHOOK_SECRET: &str = "whsec_bW9jay13ZWJob29rLXNlY3JldC0wMTIzNDU2Nzg5";
+
 /// Plays until told to stop.
 pub async fn run(args: &Args) -> anyhow::Result<Status> {
     crate::channel::install_tls();
@@ -65,6 +71,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
     options.messenger.page_id.clone_from(&args.page_id);
     options.messenger.access_token.clone_from(&args.page_token);
     options.messenger.app_secret.clone_from(&args.app_secret);
+    options.webhook.secrets = vec![args.webhook_secret.clone()];
     options.messenger.templates = args
         .templates
         .iter()
@@ -84,9 +91,17 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
         ("Viber", "auth_token", options.viber.token.clone()),
     ];
     let mock = Mock::start(options).await?;
-    out::line(&format!("all but Slack and e-mail: api_url = \"{}\"", mock.http_url()));
+    out::line(&format!("messengers: api_url = \"{}\"", mock.http_url()));
     keys.iter().for_each(|(who, key, value)| out::line(&format!("{who}: {key} is {value}")));
     out::line(&format!("Slack: webhook_url = {{ value = \"{}\" }}", mock.slack_webhook_url()));
+    out::line(&format!("Teams: webhook_url = {{ value = \"{}\" }}", mock.teams_url()));
+    out::line(&format!("Discord: webhook_url = {{ value = \"{}\" }}", mock.discord_url()));
+    out::line(&format!("Google Chat: webhook_url = {{ value = \"{}\" }}", mock.google_chat_url()));
+    out::line(&format!(
+        "webhook: url = {{ value = \"{}\" }}, loopback = true, secrets = [{{ value = \"{}\" }}]",
+        mock.webhook_url(),
+        args.webhook_secret
+    ));
     out::line(&format!(
         "e-mail: host = \"{}\", port = {}, tls = \"none\"",
         mock.smtp_addr().ip(),

@@ -9,7 +9,8 @@ use super::request::Request;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-const HELP: &str = "orderwire mock: LINE, Messenger, Slack and SMTP, played.
+const HELP: &str =
+    "orderwire mock: LINE, Messenger, Slack, Teams, Discord, Google Chat, a webhook's receiver and SMTP, played.
 
 GET    /sent?channel=&to=                       what was taken
 GET    /refused                                 what was refused, and why

@@ -1,6 +1,6 @@
 //! **mock** — floor 5: the providers' understudies.
 //!
-//! Knows: how each messenger and an SMTP server take a message, refuse one and call back; faults on demand.
+//! Knows: how each messenger, chat program, a receiver of webhooks and an SMTP server take a message, refuse one and call back; faults on demand.
 //! Must not know: how we shape and judge: an understudy that shares the actor's mistakes would not find them.
 //! May use: domain
 //! How to add one: a provider over HTTP is a file here with an `Understudy` (whose paths, what it refuses,
@@ -12,8 +12,10 @@
 mod book;
 mod callback;
 mod control;
+mod discord;
 mod door;
 mod fault;
+mod google_chat;
 mod instagram;
 mod line;
 mod messenger;
@@ -22,21 +24,27 @@ mod reply;
 mod request;
 mod slack;
 mod smtp;
+mod teams;
 mod telegram;
 mod viber;
+mod webhook;
 mod whatsapp;
 
 pub use book::{Refused, Taken};
 pub use callback::Say;
+pub use discord::DiscordOptions;
 pub use fault::{Fault, FaultKind, Wrong};
+pub use google_chat::GoogleChatOptions;
 pub use instagram::InstagramOptions;
 pub use line::LineOptions;
 pub use messenger::MessengerOptions;
 pub use people::Become;
 pub use slack::SlackOptions;
 pub use smtp::SmtpOptions;
+pub use teams::TeamsOptions;
 pub use telegram::TelegramOptions;
 pub use viber::ViberOptions;
+pub use webhook::WebhookOptions;
 pub use whatsapp::{WhatsAppOptions, WhatsAppTemplate};
 
 use crate::domain::clock::{Clock, SystemClock, Timestamp};
@@ -62,6 +70,10 @@ const ALL: &[&Understudy] = &[
     &telegram::UNDERSTUDY,
     &viber::UNDERSTUDY,
     &slack::UNDERSTUDY,
+    &teams::UNDERSTUDY,
+    &discord::UNDERSTUDY,
+    &google_chat::UNDERSTUDY,
+    &webhook::UNDERSTUDY,
 ];
 /// Messages kept for people to look at.
 const KEEP: usize = 100_000;
@@ -70,7 +82,7 @@ const KEEP: usize = 100_000;
 /// that `Default` of each part names.
 #[derive(Clone)]
 pub struct MockOptions {
-    /// Where LINE, Messenger, Slack and the control calls listen.
+    /// Where everything over HTTP and the control calls listen.
     pub http: SocketAddr,
     /// Where SMTP listens.
     pub smtp: SocketAddr,
@@ -88,6 +100,14 @@ pub struct MockOptions {
     pub viber: ViberOptions,
     /// Slack's workspace.
     pub slack: SlackOptions,
+    /// The workflow of Teams.
+    pub teams: TeamsOptions,
+    /// Discord's webhook.
+    pub discord: DiscordOptions,
+    /// Google Chat's space.
+    pub google_chat: GoogleChatOptions,
+    /// The receiver of outgoing webhooks.
+    pub webhook: WebhookOptions,
     /// The mail server.
     pub mail: SmtpOptions,
     /// Address of the relay's public door, for callbacks; `None`: nobody is called back.
@@ -111,6 +131,10 @@ impl Default for MockOptions {
             telegram: TelegramOptions::default(),
             viber: ViberOptions::default(),
             slack: SlackOptions::default(),
+            teams: TeamsOptions::default(),
+            discord: DiscordOptions::default(),
+            google_chat: GoogleChatOptions::default(),
+            webhook: WebhookOptions::default(),
             mail: SmtpOptions::default(),
             relay: None,
             keep: KEEP,
@@ -133,6 +157,8 @@ struct House {
     people: People,
     relay: Relay,
     line: line::Memory,
+    google_chat: google_chat::Memory,
+    webhook: webhook::Memory,
     mail: smtp::Memory,
 }
 
@@ -170,6 +196,8 @@ impl Mock {
             people: People::default(),
             relay,
             line: line::Memory::default(),
+            google_chat: google_chat::Memory::default(),
+            webhook: webhook::Memory::default(),
             mail: smtp::Memory::default(),
             options,
         });
@@ -197,6 +225,26 @@ impl Mock {
     /// Address of Slack's incoming webhook.
     pub fn slack_webhook_url(&self) -> String {
         format!("http://{}{}", self.http, self.house.options.slack.webhook_path)
+    }
+
+    /// Address of the workflow of Teams.
+    pub fn teams_url(&self) -> String {
+        format!("http://{}{}", self.http, self.house.options.teams.path)
+    }
+
+    /// Address of Discord's webhook.
+    pub fn discord_url(&self) -> String {
+        format!("http://{}{}", self.http, self.house.options.discord.path)
+    }
+
+    /// Address of Google Chat's webhook.
+    pub fn google_chat_url(&self) -> String {
+        format!("http://{}{}", self.http, self.house.options.google_chat.path)
+    }
+
+    /// Address of the receiver of outgoing webhooks.
+    pub fn webhook_url(&self) -> String {
+        format!("http://{}{}", self.http, self.house.options.webhook.path)
     }
 
     /// Where SMTP listens.

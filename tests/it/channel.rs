@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests that finds nothing has failed the test")]
 
 mod conformance;
+mod discord;
 mod email;
 mod golden;
+mod google_chat;
 mod instagram;
 mod line;
 mod messenger;
@@ -12,6 +14,8 @@ mod openapi;
 mod server;
 mod slack;
 mod stand_in;
+mod teams;
 mod telegram;
 mod viber;
+mod webhook;
 mod whatsapp;

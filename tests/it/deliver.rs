@@ -15,5 +15,6 @@ mod outage;
 mod quiet;
 mod receipts;
 mod retries;
+mod staff;
 mod timers;
 mod whatsapp;

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod deletion;
-mod outgoing;
+pub mod outgoing;
 mod process;
 mod redis_door;
 mod rekey;

@@ -10,6 +10,7 @@ mod line;
 mod messenger;
 mod slack;
 mod smtp;
+mod staff;
 
 use orderwire::mock::{Mock, MockOptions};
 use serde_json::{Value, json};

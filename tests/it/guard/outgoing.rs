@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 /// Addresses that must be refused as they are written.
-const REFUSED: &[&str] = &[
+pub const REFUSED: &[&str] = &[
     // 127.0.0.1 and 10.0.0.1 in other spellings: loopback itself is allowed, but not by a way that looks like another.
     "http://127.0.0.1@evil.example/",
     "https://user:pw@api.example/",

@@ -29,6 +29,11 @@ fn account(mock: &Mock, kind: &str) -> Box<dyn Channel> {
             "app_secret": secret("mock-app-secret"), "verify_token": secret("mock-verify-token"),
             "api_url": mock.http_url() }),
         "slack" => json!({ "webhook_url": secret(&mock.slack_webhook_url()) }),
+        "teams" => json!({ "webhook_url": secret(&mock.teams_url()) }),
+        "discord" => json!({ "webhook_url": secret(&mock.discord_url()) }),
+        "google_chat" => json!({ "webhook_url": secret(&mock.google_chat_url()) }),
+        "webhook" => json!({ "url": secret(&mock.webhook_url()), "loopback": true,
+            "secrets": [secret("whsec_bW9jay13ZWJob29rLXNlY3JldC0wMTIzNDU2Nzg5")] }),
         "email" => json!({ "host": smtp.ip().to_string(), "port": smtp.port(), "tls": "none",
             "from": { "name": "Shop", "address": "shop@example.com" } }),
         other => panic!("no account of kind {other}"),
@@ -95,6 +100,10 @@ async fn what_each_channel_shapes_is_taken() {
         ("messenger", Form::Free, Some(PSID)),
         ("messenger", Form::Template, Some(PSID)),
         ("slack", Form::Free, None),
+        ("teams", Form::Free, None),
+        ("discord", Form::Free, None),
+        ("google_chat", Form::Free, None),
+        ("webhook", Form::Free, None),
         ("email", Form::Free, Some("kunde@example.com")),
     ];
     for (kind, form, to) in cases {
@@ -119,7 +128,8 @@ async fn what_the_mock_answers_is_understood() {
     };
     stage.mock.fault(Fault::new("line", FaultKind::Quota429));
     assert_eq!(reason(told(&stage, "line", Form::Free, Some(USER)).await.0), Some(Reason::QuotaSpent));
-    for (kind, to) in [("line", Some(USER)), ("messenger", Some(PSID)), ("slack", None)] {
+    let staff = ["slack", "teams", "discord", "google_chat", "webhook"].map(|kind| (kind, None));
+    for (kind, to) in [("line", Some(USER)), ("messenger", Some(PSID))].into_iter().chain(staff) {
         stage.mock.fault(Fault::new(kind, FaultKind::Rate429));
         assert_eq!(reason(told(&stage, kind, Form::Free, to).await.0), Some(Reason::RateLimited), "{kind}");
     }
@@ -139,6 +149,10 @@ async fn a_lost_answer_is_unsure_and_the_key_settles_it() {
         ("line", "line", Some(USER)),
         ("messenger", "messenger", Some(PSID)),
         ("slack", "slack", None),
+        ("teams", "teams", None),
+        ("discord", "discord", None),
+        ("google_chat", "google_chat", None),
+        ("webhook", "webhook", None),
         ("email", "smtp", Some("kunde@example.com")),
     ];
     for (kind, lane, to) in cases {
@@ -150,6 +164,14 @@ async fn a_lost_answer_is_unsure_and_the_key_settles_it() {
     }
     let (verdict, _) = told(&stage, "line", Form::Free, Some(USER)).await;
     assert!(matches!(verdict, Verdict::Accepted { again: true, .. }), "{verdict:?}");
+    for kind in ["google_chat", "webhook"] {
+        stage.mock.clear();
+        for duplicate in [true, true] {
+            let (verdict, sent) = told(&stage, kind, Form::Free, None).await;
+            assert!(matches!(verdict, Verdict::Accepted { .. }), "{kind}: {verdict:?}");
+            assert_eq!(sent.last().map(|t| t.duplicate), Some(duplicate), "{kind} knows the key of the lost one");
+        }
+    }
 }
 
 #[tokio::test]
