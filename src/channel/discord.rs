@@ -31,8 +31,14 @@ use tokio::time::Instant;
 use url::Url;
 
 /// The kind.
-pub static KIND: Kind =
-    Kind { name: "discord", example: EXAMPLE, schema: |generator| hook::Settings::json_schema(generator), open, judge };
+pub static KIND: Kind = Kind {
+    name: "discord",
+    example: EXAMPLE,
+    schema: |generator| hook::Settings::json_schema(generator),
+    capabilities: || capabilities(hook::PER_SECOND, hook::TIMEOUT_SECS),
+    open,
+    judge,
+};
 
 const EXAMPLE: &str = r##"# [[channel]]
 # id = "staff-discord"

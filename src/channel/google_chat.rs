@@ -28,6 +28,7 @@ pub static KIND: Kind = Kind {
     name: "google_chat",
     example: EXAMPLE,
     schema: |generator| hook::Settings::json_schema(generator),
+    capabilities: || capabilities(hook::PER_SECOND, hook::TIMEOUT_SECS),
     open,
     judge,
 };

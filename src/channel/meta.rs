@@ -8,7 +8,7 @@ mod app;
 pub(super) mod messaging;
 pub(super) mod send_api;
 
-pub(super) use app::{App, Keys};
+pub(super) use app::{App, Keys, TIMEOUT_SECS};
 
 use crate::domain::ids::Digest8;
 use crate::domain::settings::Secret;

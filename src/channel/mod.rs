@@ -49,6 +49,8 @@ pub struct Kind {
     pub example: &'static str,
     /// JSON Schema of its settings.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+    /// What an account can do where no setting lowers it: the table of `orderwire channels`.
+    pub capabilities: fn() -> Capabilities,
     /// Settings (secrets resolved) → a live account, or every mistake in them.
     pub open: fn(ChannelId, Value) -> Opened,
     /// What an answer of the vendor means: pure, so that every documented answer is a golden test.

@@ -30,8 +30,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// The kind.
-pub static KIND: Kind =
-    Kind { name: "slack", example: EXAMPLE, schema: |generator| Settings::json_schema(generator), open, judge };
+pub static KIND: Kind = Kind {
+    name: "slack",
+    example: EXAMPLE,
+    schema: |generator| Settings::json_schema(generator),
+    capabilities: || hook::staff(SECTION, Unit::Chars, BUTTONS, PER_SECOND, TIMEOUT_SECS),
+    open,
+    judge,
+};
 
 const EXAMPLE: &str = r##"# [[channel]]
 # id = "staff-slack"

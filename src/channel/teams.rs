@@ -28,8 +28,14 @@ use serde_json::{Value, json};
 use url::Url;
 
 /// The kind.
-pub static KIND: Kind =
-    Kind { name: "teams", example: EXAMPLE, schema: |generator| hook::Settings::json_schema(generator), open, judge };
+pub static KIND: Kind = Kind {
+    name: "teams",
+    example: EXAMPLE,
+    schema: |generator| hook::Settings::json_schema(generator),
+    capabilities: || capabilities(hook::PER_SECOND, hook::TIMEOUT_SECS),
+    open,
+    judge,
+};
 
 const EXAMPLE: &str = r##"# [[channel]]
 # id = "staff-teams"

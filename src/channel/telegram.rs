@@ -87,6 +87,7 @@ pub(super) static KIND: Kind = Kind {
 # # timeout = "10s"
 "#,
     schema: <Settings as JsonSchema>::json_schema,
+    capabilities: || capabilities(PER_SECOND, TIMEOUT_SECS),
     open,
     judge,
 };

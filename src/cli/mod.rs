@@ -7,6 +7,7 @@
 //! a line in `Command`.
 
 mod ask;
+pub mod channels;
 mod check;
 mod demo;
 mod example;
@@ -73,8 +74,8 @@ enum Command {
     Replay(replay::Args),
     /// The queue: figures, dead messages, pause and resume channels.
     Queue(queue::Args),
-    /// The channels as they stand.
-    Channels(queue::ChannelsArgs),
+    /// What every kind of channel can do; with --live, the configured ones as they stand.
+    Channels(channels::Args),
     /// Erase an order, a customer, or everything of a shop. Dry unless --yes.
     Redact(people::Redact),
     /// Print all that is kept of a customer, as JSON.
@@ -127,7 +128,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Explain(args) => order::explain(&args, config).await,
             Command::Replay(args) => replay::run(&args, config).await,
             Command::Queue(args) => queue::run(&args, config).await,
-            Command::Channels(args) => queue::channels(&args, config).await,
+            Command::Channels(args) => channels::run(&args, config).await,
             Command::Redact(args) => people::redact(&args, config).await,
             Command::Export(args) => people::export(&args, config).await,
             Command::Rekey(args) => rekey::run(&args, config).await,

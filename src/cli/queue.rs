@@ -1,4 +1,4 @@
-//! `queue` and `channels`.
+//! `queue`.
 
 use super::ask::Door;
 use super::order::{number, path, text};
@@ -64,16 +64,6 @@ enum Action {
     },
 }
 
-/// `channels`.
-#[derive(ClapArgs)]
-pub struct ChannelsArgs {
-    /// JSON instead of a table for people.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    door: Door,
-}
-
 /// Runs a queue command.
 pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
     let client = args.door.client(config)?;
@@ -133,20 +123,6 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
             show(args.json, &answer, || out::line(&format!("{channel} goes on")));
         }
     }
-    Ok(Status::Done)
-}
-
-/// Shows the channels.
-pub async fn channels(args: &ChannelsArgs, config: Option<&Path>) -> anyhow::Result<Status> {
-    let channels: Value = args.door.client(config)?.get("/api/v1/channels").await?;
-    show(args.json, &channels, || {
-        let rows = channels.as_array().into_iter().flatten().map(|c| {
-            let state =
-                Some(text(c, "paused")).filter(|p| p != "–").map_or_else(|| "goes".into(), |p| format!("stands: {p}"));
-            [text(c, "id"), text(c, "kind"), state, text(c, "until")]
-        });
-        out::table(["channel", "kind", "state", "until"], rows.collect());
-    });
     Ok(Status::Done)
 }
 

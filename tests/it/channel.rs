@@ -14,6 +14,7 @@ mod openapi;
 mod server;
 mod slack;
 mod stand_in;
+mod table;
 mod teams;
 mod telegram;
 mod viber;

@@ -109,7 +109,7 @@ async fn what_operators_ask_and_do() {
     fits(&table, 100);
 
     assert_eq!(world.ask(&["queue", "pause", "line-main", "--for", "30m"]).code, 0);
-    let channels = world.json(&["channels"]);
+    let channels = world.json(&["channels", "--live"]);
     let line = channels.as_array().unwrap().iter().find(|c| c["id"] == "line-main").unwrap();
     assert_eq!((&line["kind"], &line["paused"]), (&json!("line"), &json!("channel_paused")));
     let pushes = world.line.seen_at("POST /v2/bot/message/push").len();

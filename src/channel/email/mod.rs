@@ -117,6 +117,7 @@ pub(super) static KIND: Kind = Kind {
 # # timeout = "30s"
 "#,
     schema: <Settings as JsonSchema>::json_schema,
+    capabilities: || capabilities(PER_SECOND, TIMEOUT_SECS),
     open,
     judge: judge::judge,
 };

@@ -41,6 +41,7 @@ pub static KIND: Kind = Kind {
     name: "line",
     example: EXAMPLE,
     schema: |generator| Settings::json_schema(generator),
+    capabilities: || capabilities(true, PER_SECOND, TIMEOUT_SECS),
     open,
     judge: judge::judge,
 };

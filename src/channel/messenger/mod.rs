@@ -82,6 +82,7 @@ pub(super) static KIND: Kind = Kind {
 # # timeout = "10s"
 "#,
     schema: <Settings as JsonSchema>::json_schema,
+    capabilities: || capabilities(PER_SECOND, meta::TIMEOUT_SECS),
     open,
     judge: send_api::judge,
 };

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Newest version on 2026-11-22; an address without one falls to a version that moves.
 const API_VERSION: &str = "v26.0";
 /// Longest a send may take, where settings say nothing.
-const TIMEOUT_SECS: u32 = 10;
+pub(in crate::channel) const TIMEOUT_SECS: u32 = 10;
 /// App secrets that may live at once.
 const SECRETS: usize = 4;
 

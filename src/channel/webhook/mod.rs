@@ -37,8 +37,14 @@ use tokio::time::timeout;
 use url::Url;
 
 /// The kind.
-pub static KIND: Kind =
-    Kind { name: "webhook", example: EXAMPLE, schema: |generator| Settings::json_schema(generator), open, judge };
+pub static KIND: Kind = Kind {
+    name: "webhook",
+    example: EXAMPLE,
+    schema: |generator| Settings::json_schema(generator),
+    capabilities: || capabilities(PER_SECOND.0, TIMEOUT_SECS),
+    open,
+    judge,
+};
 
 const EXAMPLE: &str = r##"# [[channel]]
 # id = "erp"

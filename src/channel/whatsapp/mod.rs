@@ -99,6 +99,7 @@ pub(super) static KIND: Kind = Kind {
 # # timeout = "10s"
 "#,
     schema: <Settings as JsonSchema>::json_schema,
+    capabilities: || capabilities(PER_SECOND, meta::TIMEOUT_SECS, false),
     open,
     judge: judge::judge,
 };

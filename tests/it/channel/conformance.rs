@@ -95,6 +95,11 @@ fn properties(kind: &Kind) -> BTreeSet<String> {
 static ACCOUNTS: LazyLock<Vec<(&'static Kind, Box<dyn Channel>)>> =
     LazyLock::new(|| ALL.iter().map(|kind| (*kind, open_kind(kind, &example(kind)))).collect());
 
+/// One account of each kind, by its example.
+pub fn accounts() -> &'static [(&'static Kind, Box<dyn Channel>)] {
+    &ACCOUNTS
+}
+
 /// An address of the channel's own scheme, found by trying the forms that there are.
 fn parts(channel: &dyn Channel, form: Form) -> Parts {
     let forms = ["Uabcdef0123456789abcdef0123456789", "1234567890123456", "lin@shop.example", "+886912345678"];
