@@ -217,11 +217,10 @@ fn shape(message: &Message, quiet: bool) -> Result<Value, ShapeFault> {
     if !parts.is_empty() {
         embed["description"] = parts.join("\n\n").into();
     }
-    let about = [Some(message.order_name.as_str()), message.shop_name.as_deref()];
-    let about: Vec<String> = about.into_iter().flatten().map(one_line).filter(|t| !t.is_empty()).collect();
+    let about = hook::about(message);
     if !about.is_empty() {
         // No markup is read there.
-        embed["footer"] = json!({ "text": cut(&about.join(" · "), FOOTER, utf16) });
+        embed["footer"] = json!({ "text": cut(&about, FOOTER, utf16) });
     }
     let mut document = json!({ "embeds": [embed], "allowed_mentions": { "parse": [] } });
     if quiet {

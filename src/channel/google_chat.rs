@@ -140,9 +140,7 @@ fn shape(message: &Message, errand: &Errand<'_>) -> Result<String, ShapeFault> {
     if written(&title) > TITLE {
         return Err(ShapeFault::TooLong { what: "the title", length: written(&title), limit: TITLE });
     }
-    let about = [Some(message.order_name.as_str()), message.shop_name.as_deref()];
-    let about: Vec<String> = about.into_iter().flatten().map(one_line).filter(|t| !t.is_empty()).collect();
-    let about = cut(&about.join(" · "), ABOUT, str::len);
+    let about = cut(&hook::about(message), ABOUT, str::len);
     // A card of a header alone says nothing below it.
     let in_header = !title.is_empty() && title.len() <= HEADER && !body.is_empty();
     let mut widgets = Vec::new();
@@ -160,7 +158,10 @@ fn shape(message: &Message, errand: &Errand<'_>) -> Result<String, ShapeFault> {
     let mut card = json!({});
     // A header without a title is refused; nothing in it is read for markup.
     if in_header {
-        card["header"] = json!({ "title": title, "subtitle": about });
+        card["header"] = json!({ "title": title });
+        if !about.is_empty() {
+            card["header"]["subtitle"] = about.into();
+        }
     } else if !about.is_empty() {
         widgets.push(paragraph(&escape(&about)));
     }

@@ -5,8 +5,9 @@
 //! `api_url` takes the place of that host (the mock, a gateway of one's own), and loopback stands for itself.
 
 use super::account::{self, Base};
+use super::text::one_line;
 use super::wire::{Wire, retry_after};
-use crate::domain::channel::{Audience, Capabilities, ConsentRule, Pace, Unit, WindowRule};
+use crate::domain::channel::{Audience, Capabilities, ConsentRule, Message, Pace, Unit, WindowRule};
 use crate::domain::decision::Reason;
 use crate::domain::ids::ChannelId;
 use crate::domain::settings::{Mistake, Secret, Span};
@@ -146,6 +147,13 @@ pub(super) fn staff(text_limit: usize, unit: Unit, buttons: u8, per_second: f64,
         pace: Pace { per_second, burst: 1, concurrent: 1, person_gap_secs: 0.0 },
         timeout_secs,
     }
+}
+
+/// What stands small below the words: the order, where the title does not name it, and the shop.
+pub(super) fn about(message: &Message) -> String {
+    let order = Some(&message.order_name).filter(|name| !message.title.contains(name.as_str()));
+    let parts = [order, message.shop_name.as_ref()].into_iter().flatten().map(|t| one_line(t));
+    parts.filter(|t| !t.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 /// Status and body of an answer, or the verdict where there is none.

@@ -162,10 +162,9 @@ fn card(message: &Message, title: &str, body: &str) -> Value {
         blocks.push(block(&line, json!({}), spacing));
         spacing = "None";
     }
-    let about = [Some(message.order_name.as_str()), message.shop_name.as_deref()];
-    let about: Vec<String> = about.into_iter().flatten().map(one_line).filter(|t| !t.is_empty()).collect();
+    let about = hook::about(message);
     if !about.is_empty() {
-        let about = cut(&literal(&about.join(" · ")), ABOUT, weight);
+        let about = cut(&literal(&about), ABOUT, weight);
         blocks.push(block(&about, json!({ "size": "Small", "isSubtle": true }), "Medium"));
     }
     let buttons = message.buttons.iter().filter_map(|b| {

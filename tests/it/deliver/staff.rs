@@ -1,9 +1,10 @@
 //! Staff: one order told in every place at once, threads, repeats that count once, and places that are gone.
 
 use super::shops::Tea;
-use super::world::{World, channels, shown};
+use super::world::{Setup, World, channels, shown};
 use orderwire::flow::queue;
 use orderwire::mock::{Fault, FaultKind};
+use serde_json::json;
 
 const EVERYWHERE: &str = r#"
 [[route]]
@@ -30,11 +31,19 @@ audience = "staff"
 channels = ["desk-discord"]
 "#;
 
+/// As docs/webhook.md shows it.
+const FIELDS: &str = r#"
+[webhook]
+total = "{% if order.total %}{{ order.total | money }}{% endif %}"
+tracking = "{{ parcel.number or '' }}"
+"#;
+
 const ALL: [&str; 4] = ["discord", "google_chat", "teams", "webhook"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_place_is_told_once_and_a_program_knows_which_order_it_was() {
-    let mut w = World::chain(EVERYWHERE).await.patient();
+    let words = &[("zh-TW/shipped.toml", FIELDS)];
+    let mut w = World::start(Setup { routes: EVERYWHERE, words, ..Setup::default() }).await.patient();
     let mut order = Tea::paid(1, w.now());
     let placed = w.told(&order.webhook(w.now())).await;
     assert_eq!(channels(&placed), ALL, "{}", shown(&placed));
@@ -51,6 +60,7 @@ async fn every_place_is_told_once_and_a_program_knows_which_order_it_was() {
     assert_eq!(document["data"]["version"], 1);
     assert_eq!(document["data"]["shop"]["id"], "tea");
     assert_eq!(document["data"]["order"]["id"], "1");
+    assert_eq!(document["data"]["fields"], json!({ "total": "NT$1,200", "tracking": "F12345678901" }));
     // News of one order stands in one thread, another order's in another.
     let thread = |news: &[orderwire::mock::Taken]| {
         let chat = of(news, "google_chat").unwrap();
