@@ -226,9 +226,9 @@ impl Writer {
         self.at += bytes.len();
     }
 
-    /// Milliseconds in six bytes: good until the year 6429.
+    /// Milliseconds in six bytes: good beyond the last year there is, and what was read is written as it was.
     fn moment(&mut self, t: Timestamp) {
-        let millis = t.as_millisecond().clamp(0, (1 << 47) - 1);
+        let millis = t.as_millisecond().clamp(0, (1 << 48) - 1);
         self.put(&millis.to_be_bytes()[2..]);
     }
 }

@@ -20,7 +20,8 @@ const AHEAD_SECS: i64 = 60;
 /// Whether one of `secrets` signed the raw body, and whether it is for our account.
 pub(super) fn admit(raw: &RawWebhook, secrets: &[Secret], user_id: Option<&str>) -> Admission {
     const HEADER: &str = "x-line-signature";
-    if !raw.has_header(HEADER) {
+    // LINE posts, and nothing else.
+    if raw.method != "POST" || !raw.has_header(HEADER) {
         return Admission::Refuse(Refusal::Unsigned);
     }
     let signature = raw.header(HEADER).and_then(decode_base64);

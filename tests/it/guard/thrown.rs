@@ -16,6 +16,8 @@ use orderwire::seal::Seal;
 use orderwire::spool::{Door, Entry, Options, Spool, look_into};
 use orderwire::words::sample;
 use orderwire::{channel, platform};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,6 +47,57 @@ fn every_kept_input_is_borne() {
         }
         for odd in [&b""[..], b"\0", b"\0\0", b"\xff\xff\xff\xff", "訂單\n\n{".as_bytes()] {
             target(odd);
+        }
+    }
+}
+
+/// An input with a few things done to it that break readers: bits, cuts, repeats, foreign parts, odd numbers.
+fn mutated(input: &[u8], other: &[u8], random: &mut StdRng) -> Vec<u8> {
+    const ODD: [&[u8]; 8] =
+        [b"\0", b"\xff\xff\xff\xff", b"-1", b"9223372036854775808", b"\"", b"\n\n", "\u{202e}".as_bytes(), b"[[[[[[[["];
+    let mut out = input.to_vec();
+    for _ in 0..random.random_range(1..6) {
+        let at = random.random_range(0..=out.len());
+        let end = random.random_range(at..=out.len());
+        match random.random_range(0..6) {
+            0 if at < out.len() => out[at] ^= 1 << random.random_range(0..8),
+            1 => drop(out.drain(at..end)),
+            2 => drop(out.splice(at..at, ODD[random.random_range(0..ODD.len())].iter().copied())),
+            3 => {
+                let part: Vec<u8> = out[at..end].iter().copied().take(512).collect();
+                out.splice(at..at, part);
+            }
+            4 if !other.is_empty() => {
+                let from = random.random_range(0..other.len());
+                drop(out.splice(at..end, other[from..].iter().copied().take(256)));
+            }
+            _ => out.truncate(end),
+        }
+    }
+    out
+}
+
+/// A little of what `make fuzz` does for long, the same on every run. `ORDERWIRE_THROWS` asks for more.
+#[test]
+fn what_is_near_the_kept_inputs_is_borne() {
+    let asked = std::env::var_os("ORDERWIRE_THROWS").and_then(|n| n.into_string().ok()?.parse().ok());
+    let throws: usize = asked.unwrap_or(150);
+    for (name, target) in ALL {
+        let kept: Vec<Vec<u8>> =
+            files(&root("fuzz/kept").join(name)).iter().map(|f| std::fs::read(f).unwrap()).collect();
+        let mut random = StdRng::seed_from_u64(name.len() as u64);
+        // A sequence of steps is fifty times to the server.
+        let throws = if *name == "steps" { throws / 10 } else { throws };
+        for _ in 0..throws {
+            let pick = |random: &mut StdRng| &kept[random.random_range(0..kept.len())];
+            let (one, other) = (pick(&mut random), pick(&mut random));
+            let input = mutated(one, other, &mut random);
+            if let Err(broken) = std::panic::catch_unwind(|| target(&input)) {
+                let file = std::env::temp_dir().join(format!("orderwire-{name}-broken"));
+                std::fs::write(&file, &input).unwrap();
+                eprintln!("{name} is broken by {}: copy it to fuzz/kept/{name}", file.display());
+                std::panic::resume_unwind(broken);
+            }
         }
     }
 }
