@@ -1,7 +1,7 @@
 //! Sealing anew, with the first key, what an older one sealed: page by page over every key there is.
 //!
 //! Each record is replaced only if it is still as read, so that whoever writes it meanwhile (with the first key) wins,
-//! and a page done twice finds nothing to do. Whatever is stored sealed has its line in [`Keys::sealed`] and here; a
+//! and a page done twice finds nothing to do. Whatever is stored sealed has its line in `Keys::sealed` and here; a
 //! test looks for the old key's mark in every value that is left.
 
 use super::Store;
