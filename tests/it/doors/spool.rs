@@ -21,8 +21,8 @@ fn order(id: u64, secret: &str) -> Request {
 }
 
 fn plan(redis: &Redis, folder: &Dir, provider: &str, more: &str) -> Plan {
-    let mut plan = Plan::on(redis).provider(provider);
-    plan.routes.push_str(&format!("\n[spool]\ndir = \"{}\"\n{more}", folder.path().display()));
+    let mut plan = Plan::on(redis).provider(provider).spool(folder.path());
+    plan.spool.push_str(&format!("\n{more}"));
     plan
 }
 

@@ -32,9 +32,7 @@ fn place(form: u32, end: &str) -> PathBuf {
 }
 
 fn plan(redis: &Redis, provider: &str, spool: &Dir) -> Plan {
-    let mut plan = Plan { prefix: PREFIX.into(), ..Plan::on(redis).provider(provider) };
-    plan.routes.push_str(&format!("\n[spool]\ndir = \"{}\"\n", spool.path().display()));
-    plan
+    Plan { prefix: PREFIX.into(), ..Plan::on(redis).provider(provider).spool(spool.path()) }
 }
 
 fn order(id: u64, status: &str) -> Value {

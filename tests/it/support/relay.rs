@@ -43,6 +43,8 @@ impl Clock for Ahead {
 pub struct Plan {
     /// `[store]` without a prefix.
     pub store: String,
+    /// Lines of `[spool]`.
+    pub spool: String,
     /// Prefix of every key.
     pub prefix: String,
     /// Address of LINE's and Meta's understudy.
@@ -61,8 +63,14 @@ pub struct Plan {
 impl Plan {
     /// The usual, on this Redis; nobody answers for the providers.
     pub fn on(redis: &Redis) -> Plan {
+        Plan::at(&redis.url())
+    }
+
+    /// The usual, on the Redis at this address.
+    pub fn at(url: &str) -> Plan {
         Plan {
-            store: format!("url = \"{}\"\nencryption_keys = [{{ value = \"{}\" }}]", redis.url(), KEY),
+            store: format!("url = \"{url}\"\nencryption_keys = [{{ value = \"{KEY}\" }}]"),
+            spool: String::new(),
             prefix: format!("owtest{}x{}", std::process::id(), serial()),
             provider: "http://127.0.0.1:9".into(),
             shopify: String::new(),
@@ -86,9 +94,15 @@ impl Plan {
         self
     }
 
+    /// With a spool in this folder.
+    pub fn spool(mut self, dir: &std::path::Path) -> Plan {
+        self.spool = format!("dir = \"{}\"", dir.display());
+        self
+    }
+
     /// The settings file.
     pub fn text(&self) -> String {
-        let Plan { store, prefix, server, admin, log, routes, .. } = self;
+        let Plan { store, spool, prefix, server, admin, log, routes, .. } = self;
         let (shops, channels) = (shops(&self.shopify), channels(&self.provider));
         format!(
             r#"[server]
@@ -106,6 +120,8 @@ filter = "{log}"
 [store]
 prefix = "{prefix}"
 {store}
+[spool]
+{spool}
 
 {shops}
 {channels}
@@ -233,8 +249,13 @@ impl Relay {
 
     /// Sets the relay's and the scripts' clocks ahead.
     pub fn ahead(&self, redis: &Redis, millis: i64) {
-        self.clock.0.store(millis, Ordering::SeqCst);
+        self.clock_ahead(millis);
         redis.set_ahead(&self.prefix, millis);
+    }
+
+    /// Sets the relay's own clock ahead.
+    pub fn clock_ahead(&self, millis: i64) {
+        self.clock.0.store(millis, Ordering::SeqCst);
     }
 
     /// An order as it is kept, with what is kept beside it.
