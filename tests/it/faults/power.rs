@@ -135,26 +135,25 @@ async fn torn_tails_and_rewrites_that_fail_or_are_cut_off_cost_nothing() {
         tear(world.server(), tail);
         world.server().start_again();
     }
-    let server = world.server();
     // Each key takes its time, so that a rewrite lasts long enough to be caught.
-    let slow = |server: &Server| drop(server.ask(&["CONFIG", "SET", "rdb-key-save-delay", "3000"]));
-    slow(server);
-    server.ask(&["BGREWRITEAOF"]);
-    rewriting(server, "aof_rewrite_in_progress", "1").await;
+    let rewrite = |server: &Server, micros: &str| {
+        server.ask(&["CONFIG", "SET", "rdb-key-save-delay", micros]);
+        server.ask(&["BGREWRITEAOF"]);
+    };
+    let server = world.server();
+    rewrite(server, "50000");
     signal(rewriter(server).expect("a child that rewrites"), "KILL");
     rewriting(server, "aof_last_bgrewrite_status", "err").await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     let server = world.server();
-    server.ask(&["BGREWRITEAOF"]);
-    rewriting(server, "aof_rewrite_in_progress", "1").await;
+    rewrite(server, "50000");
+    assert!(rewriter(server).is_some(), "a rewrite is under way");
     server.kill();
     tear(server, b"*5\r\n$4\r\nHS");
     server.start_again();
     tokio::time::sleep(Duration::from_millis(400)).await;
     let server = world.server();
-    slow(server);
-    server.ask(&["BGREWRITEAOF"]);
-    rewriting(server, "aof_rewrite_in_progress", "1").await;
+    rewrite(server, "1000");
     rewriting(server, "aof_rewrite_in_progress", "0").await;
     assert_eq!(server.persistence("aof_last_bgrewrite_status"), "ok");
     world.server().kill_and_restart(Duration::ZERO).await;
