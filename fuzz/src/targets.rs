@@ -102,7 +102,7 @@ pub fn hooks(data: &[u8]) {
     assert_eq!(format!("{told:?}"), format!("{:?}", (kind.normalise)(shop(), &raw)), "the same twice");
 }
 
-/// The kind's documented example as settings, with one secret for all.
+/// The kind's documented example as settings, with one secret for all that take it.
 fn example(kind: &Kind) -> Value {
     let plain = |l: &'static str| l.strip_prefix("# ").or_else(|| l.strip_prefix('#')).unwrap_or(l);
     let text: String = kind.example.lines().map(|l| format!("{}\n", plain(l))).collect();
@@ -112,8 +112,30 @@ fn example(kind: &Kind) -> Value {
     fields.remove("kind");
     fields.remove("id");
     resolve(&mut settings);
+    for key in settings.as_object().expect("a table").keys().cloned().collect::<Vec<_>>() {
+        for form in FORMS {
+            let mistakes = (kind.open)("fuzz".into(), settings.clone()).err().unwrap_or_default();
+            if !mistakes.iter().any(|m| m.key.split('[').next() == Some(&key)) {
+                break;
+            }
+            match &mut settings[&key] {
+                Value::Array(items) => items.iter_mut().for_each(|item| *item = json!({ SECRET_KEY: form })),
+                item => *item = json!({ SECRET_KEY: form }),
+            }
+        }
+    }
     settings
 }
+
+/// What kinds want that take no plain word for a secret: some addresses are secrets, some secrets have a form.
+const FORMS: [&str; 6] = [
+    "https://discord.com/api/webhooks/100000000000000001/x",
+    "https://x.environment.api.powerplatform.com/workflows/1?sig=x",
+    "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=x",
+    "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    "123456:AAAAAAAAAAAAAAAAAAAAAAAA",
+    "AAAAAAAAAAAAA_0123456789abcdef",
+];
 
 fn resolve(value: &mut Value) {
     match value {

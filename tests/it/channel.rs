@@ -5,6 +5,7 @@
 mod conformance;
 mod discord;
 mod email;
+mod examples;
 mod golden;
 mod google_chat;
 mod instagram;
