@@ -7,6 +7,7 @@
 
 pub mod example;
 pub mod harden;
+pub mod rehearse;
 pub mod run;
 
 use crate::channel;
@@ -134,7 +135,7 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
         document.mistakes("admin", None, vec![Mistake::new("listen", message)], found);
     }
     let shops = shops(&mut document, found);
-    let channels = channels(&mut document, found);
+    let channels = channels(&mut document, server.as_ref(), found);
     let (routes, conditions) = routes(&mut document, &channels, found);
     let words_dir = words.as_ref().and_then(|w| w.dir.clone());
     files.extend(words_dir.clone());
@@ -142,7 +143,7 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
     if let Some(worker) = &worker {
         document.mistakes("worker", None, lease_mistakes(worker, &channels), found);
     }
-    let mut warnings = warnings(&shops, &routes, &channels);
+    let mut warnings = rehearsed(path, words.as_ref(), &shops, &routes, &channels, found);
     let spool = store.as_ref().zip(spool).and_then(|(store, spool)| {
         let beside = store.url.is_none().then_some(store.dir.as_path());
         spool.options(beside)
@@ -160,6 +161,24 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
     }
 }
 
+/// What accounts would refuse of the words; gives what is only worth a look, there and elsewhere.
+fn rehearsed(
+    path: Option<&Path>,
+    words: Option<&Words>,
+    shops: &HashMap<ShopId, Arc<Shop>>,
+    routes: &[Route],
+    channels: &BTreeMap<ChannelId, Arc<Account>>,
+    problems: &mut Vec<Problem>,
+) -> Vec<String> {
+    let mut warnings = warnings(shops, routes, channels);
+    let Some(words) = words else { return warnings };
+    let file = path.map(|p| p.display().to_string()).unwrap_or_default();
+    let rehearsed = rehearse::rehearse(&file, words, shops, routes, channels);
+    problems.extend(rehearsed.problems);
+    warnings.extend(rehearsed.warnings);
+    warnings
+}
+
 fn shops(document: &mut Document, problems: &mut Vec<Problem>) -> HashMap<ShopId, Arc<Shop>> {
     let milestones: Vec<&str> = milestone::ALL.iter().map(|m| m.id).collect();
     let mut shops = HashMap::new();
@@ -175,8 +194,12 @@ fn shops(document: &mut Document, problems: &mut Vec<Problem>) -> HashMap<ShopId
     shops
 }
 
-fn channels(document: &mut Document, problems: &mut Vec<Problem>) -> BTreeMap<ChannelId, Arc<Account>> {
-    let common = [("kind", "which messenger: line, messenger, email, slack …")];
+fn channels(
+    document: &mut Document,
+    server: Option<&ServerSettings>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<ChannelId, Arc<Account>> {
+    let common = [("kind", "which messenger: line, messenger, sms_twilio, email, slack …")];
     let schema = |common: &BTreeMap<String, String>| {
         let kind = common.get("kind").map_or("", String::as_str);
         channel::find(kind).map(|k| crate::config::schema::of(k.schema)).ok_or_else(|| {
@@ -189,8 +212,14 @@ fn channels(document: &mut Document, problems: &mut Vec<Problem>) -> BTreeMap<Ch
         let kind = table.common.get("kind").and_then(|k| channel::find(k));
         let (Some(id), Some(kind)) = (table.id, kind) else { continue };
         let id = ChannelId::from(id);
+        let public_url = server.and_then(|s| s.public_url.as_deref());
+        let callback = public_url.map(|url| format!("{}/callbacks/{id}", url.trim_end_matches('/')));
         match (kind.open)(id.clone(), table.value) {
-            Ok(channel) => drop(channels.insert(id.clone(), Arc::new(Account::new(id, kind, channel)))),
+            Ok(mut channel) => {
+                let mistakes = channel.called_back_at(callback.as_deref());
+                document.mistakes("channel", table.index, mistakes, problems);
+                channels.insert(id.clone(), Arc::new(Account::new(id, kind, channel)));
+            }
             Err(mistakes) => document.mistakes("channel", table.index, mistakes, problems),
         }
     }
@@ -240,8 +269,7 @@ fn routes(
 
 fn load_words(dir: Option<&Path>, problems: &mut Vec<Problem>) -> Option<Words> {
     let milestones: Vec<&str> = milestone::ALL.iter().map(|m| m.id).collect();
-    let sections: Vec<&str> = channel::ALL.iter().map(|k| k.name).collect();
-    match Words::load(dir, &milestones, &sections) {
+    match Words::load(dir, &milestones, &channel::sections()) {
         Ok(words) => Some(words),
         Err(mistakes) => {
             problems.extend(mistakes.into_iter().map(|m| Problem {

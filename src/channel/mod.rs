@@ -43,7 +43,7 @@ pub type Opened = Result<Box<dyn Channel>, Vec<Mistake>>;
 
 /// A kind of channel. Plain data and functions; the list is [`ALL`].
 pub struct Kind {
-    /// The word in `[[channel]] kind`, and the name of its section in template files.
+    /// The word in `[[channel]] kind`.
     pub name: &'static str,
     /// A documented `[[channel]]` table for `orderwire example`, commented out.
     pub example: &'static str,
@@ -55,6 +55,23 @@ pub struct Kind {
     pub open: fn(ChannelId, Value) -> Opened,
     /// What an answer of the vendor means: pure, so that every documented answer is a golden test.
     pub judge: fn(&Answer) -> Verdict,
+}
+
+/// Kinds whose words stand in a section that they share with others; the rest have one of their own name.
+const SHARED_SECTIONS: &[(&str, &str)] = &[];
+
+impl Kind {
+    /// The section of its words in template files.
+    pub fn section(&self) -> &'static str {
+        SHARED_SECTIONS.iter().find(|(kind, _)| *kind == self.name).map_or(self.name, |(_, section)| section)
+    }
+}
+
+/// Every section that template files may have.
+pub fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<&str> = ALL.iter().map(|k| k.section()).collect();
+    sections.dedup();
+    sections
 }
 
 /// A configured account of a kind.
@@ -91,6 +108,24 @@ pub trait Channel: Send + Sync {
     fn hear(&self, raw: &RawWebhook) -> Heard {
         let _ = raw;
         Heard::default()
+    }
+
+    /// Told once, before anything is sent or heard: the public address of this account's callbacks, where settings
+    /// name one. For vendors that are told it with each message, or sign it; what is wrong with it is a mistake.
+    fn called_back_at(&mut self, url: Option<&str>) -> Vec<Mistake> {
+        let _ = url;
+        Vec::new()
+    }
+
+    /// Content type of the words in a callback's answer ([`Heard::answer`]).
+    fn answers_as(&self) -> &'static str {
+        "application/json"
+    }
+
+    /// How long a shaped message is in the vendor's own measure, for people; `None`: the capabilities' unit says it.
+    fn measure(&self, envelope: &Envelope) -> Option<String> {
+        let _ = envelope;
+        None
     }
 
     /// What is left of the account's quota, where the vendor can be asked.

@@ -27,10 +27,10 @@ const ANSWER: Duration = Duration::from_millis(1500);
 /// What the provider is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Applied: 200, with these words in it where the platform wants some.
-    Heard(Option<String>),
+    /// Applied: 200, in these words where the platform wants some.
+    Heard(Option<Reply>),
     /// Redis could not take it; it is on disk and will be applied: 200, likewise.
-    Kept(Option<String>),
+    Kept(Option<Reply>),
     /// A verification handshake.
     Reply(Reply),
     /// Not from this provider.
@@ -76,19 +76,21 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
     }
     let erased = heard.signals.iter().find(|s| s.erase).and_then(|s| s.person.as_ref());
     let words = heard.answer.or_else(|| erased.map(|person| through::answer(app, &account.id, person)));
+    let content_type = account.channel.answers_as();
+    let answer = words.map(|body| Reply { status: 200, content_type, body });
     let passes_by = app.passes_by(Caller::Channel).filter(|_| !heard.signals.is_empty());
     let _waits = app.pressure.wait();
     let why = match passes_by {
         Some(why) => why.to_string(),
         None => match in_time(app, account, &heard.signals, raw).await {
-            Ok(()) => return Answer::Heard(words),
+            Ok(()) => return Answer::Heard(answer),
             Err(why) => why,
         },
     };
     let door = Door::Callback { channel: account.id.clone() };
     if super::spooled::keep(app, door, raw).await {
         tracing::warn!(channel = %account.id, why, "callback kept on disk: Redis could not take it");
-        return Answer::Kept(words);
+        return Answer::Kept(answer);
     }
     tracing::error!(channel = %account.id, why, "callback answered 503: the provider repeats it");
     Answer::Unavailable

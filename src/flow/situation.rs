@@ -39,7 +39,7 @@ pub fn decide(hand: &InHand, people: &People, now: Timestamp) -> Vec<(u16, Decis
         let Some(account) = live.channels.get(channel) else { return false };
         let wishes = super::wording::wishes(&hand.order, &hand.shop.rules, Audience::Customer);
         let locale = live.words.locale(&wishes);
-        account.channel.names_template(&live.words.section(milestone, locale, account.kind.name))
+        account.channel.names_template(&live.words.section(milestone, locale, account.kind.section()))
     };
     let muted = |channel: &ChannelId| hand.muted.contains(&channel.tag());
     crate::plan::decide(&Situation {

@@ -130,7 +130,7 @@ pub fn envelope(
         order: &hand.order,
         rules: &hand.shop.rules,
         locale,
-        section: account.kind.name,
+        section: account.kind.section(),
         audience,
         now,
         links: ExtraLinks { status: None },

@@ -57,11 +57,8 @@ pub async fn callback(
         hear(&behind, &channel, raw).await
     });
     match hearing.await {
-        Ok(Answer::Heard(Some(words)) | Answer::Kept(Some(words))) => {
-            HttpResponse::Ok().content_type("application/json").body(words)
-        }
+        Ok(Answer::Heard(Some(reply)) | Answer::Kept(Some(reply)) | Answer::Reply(reply)) => reply_with(&reply),
         Ok(Answer::Heard(None) | Answer::Kept(None)) => HttpResponse::Ok().json(serde_json::json!({ "ok": true })),
-        Ok(Answer::Reply(reply)) => reply_with(&reply),
         Ok(Answer::Refused(_)) => {
             sources.wrong(place, &door, app.clock.now());
             // A verification with a wrong token is 403 by Meta's contract, an unsigned event 401 by everybody's.

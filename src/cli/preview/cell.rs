@@ -1,5 +1,6 @@
 //! One message of a preview: a milestone in a language on an account, with its window open or closed.
 
+use crate::boot::rehearse;
 use crate::channel::Channel;
 use crate::domain::channel::{Capabilities, Envelope, Errand, Form, Message, Reference, ShapeFault, WindowRule};
 use crate::domain::person::Address;
@@ -99,11 +100,15 @@ fn one(
     }
     let subject = sample::subject(milestone);
     let mut telling = sample.telling(milestone, &[], &subject);
-    telling.section = account.kind.name;
+    telling.section = account.kind.section();
     telling.audience = account.caps.audience;
     let now = sample.now;
+    // Without a choice the first shop speaks: what carriers have on file of a shop belongs to one.
+    let first = live.shops.values().map(|s| &s.rules).min_by(|a, b| a.id.cmp(&b.id));
+    let speaks = rules.or(first);
+    let shop_id = speaks.map(|r| r.id.to_string()).unwrap_or_default();
     let message = match live.words.render(&telling) {
-        Ok(message) => message,
+        Ok(message) => read_as_sent(Message { shop_id, ..message }, &account.caps),
         Err(fault) => {
             cell.fault = Some(fault.to_string());
             return cell;
@@ -113,10 +118,12 @@ fn one(
         cell.notes.push("nothing may be sent here while the window is closed; the next channel is taken".into());
         return cell;
     }
-    let address = ADDRESSES.iter().find_map(|raw| account.channel.address(raw));
+    let number = rehearse::number(speaks.and_then(|r| r.country.as_deref()));
+    let address = std::iter::once(&number).chain(ADDRESSES).find_map(|raw| account.channel.address(raw));
     cell.notes.push(length(&message, &account.caps));
     match shape(account.channel.as_ref(), &message, address.as_ref(), form, now) {
         Ok(envelope) => {
+            cell.notes.extend(account.channel.measure(&envelope));
             cell.cut = is_cut(&message, &envelope);
             cell.envelope = Some(envelope.body);
         }
@@ -126,9 +133,19 @@ fn one(
     cell
 }
 
+/// The words that this channel says: a section's `text` stands for all of them, and a channel without buttons shows none.
+fn read_as_sent(mut message: Message, caps: &Capabilities) -> Message {
+    if let Some(text) = message.extra.get("text").and_then(serde_json::Value::as_str) {
+        message.title = text.to_string();
+        message.body.clear();
+    }
+    message.buttons.truncate(caps.buttons.into());
+    message
+}
+
 fn may_use_template(live: &Live, account: &Account, milestone: &str, locale: &str) -> bool {
     account.caps.template_outside_window
-        && account.channel.names_template(&live.words.section(milestone, locale, account.kind.name))
+        && account.channel.names_template(&live.words.section(milestone, locale, account.kind.section()))
 }
 
 fn shape(

@@ -1,0 +1,113 @@
+//! Says what accounts that reach people by telephone number would refuse of the words in force: for each shop that
+//! routes to one, with the sample orders, in every language. What would be refused by the carriers is a mistake
+//! now; what would be too long is a warning, because it depends on the order.
+
+use crate::config::Problem;
+use crate::domain::channel::{Audience, Errand, Form, Reference, ShapeFault};
+use crate::domain::ids::{ChannelId, ShopId};
+use crate::flow::account::Account;
+use crate::flow::live::Shop;
+use crate::milestone;
+use crate::plan::Route;
+use crate::words::{LOCALES, Words, sample};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Mobile numbers that look as real ones do, by country.
+const NUMBERS: &[(&str, &str)] = &[
+    ("TW", "+886912345678"),
+    ("CN", "+8613812345678"),
+    ("VN", "+84912345678"),
+    ("HK", "+85261234567"),
+    ("US", "+12025550123"),
+];
+
+/// A number of this country, else of one whose carriers ask for nothing.
+pub fn number(country: Option<&str>) -> &'static str {
+    let of = NUMBERS.iter().find(|(known, _)| Some(*known) == country);
+    of.or(NUMBERS.last()).map_or("", |(_, number)| number)
+}
+
+/// What was found.
+#[derive(Default)]
+pub struct Rehearsed {
+    /// What carriers would block.
+    pub problems: Vec<Problem>,
+    /// What would be too long.
+    pub warnings: Vec<String>,
+}
+
+/// Tries all of it. `file` is named in problems.
+pub fn rehearse(
+    file: &str,
+    words: &Words,
+    shops: &HashMap<ShopId, Arc<Shop>>,
+    routes: &[Route],
+    channels: &BTreeMap<ChannelId, Arc<Account>>,
+) -> Rehearsed {
+    // One line for each different fault: the same text fails in many milestones.
+    let mut faults: BTreeMap<(String, String), (Vec<String>, bool)> = BTreeMap::new();
+    for route in routes.iter().filter(|r| r.audience == Audience::Customer) {
+        for account in route.channels.iter().chain(&route.also).filter_map(|id| channels.get(id)) {
+            if account.caps.scheme != "phone" {
+                continue;
+            }
+            for shop in shops.values().filter(|s| route.shops.as_ref().is_none_or(|ids| ids.contains(&s.rules.id))) {
+                for (place, fault) in one(words, shop, route, account) {
+                    let long = matches!(fault, ShapeFault::TooLong { .. });
+                    let key = format!("channel.{}", account.id);
+                    let told = format!("shop {}: {fault}", shop.rules.id);
+                    faults.entry((key, told)).or_insert_with(|| (Vec::new(), long)).0.push(place);
+                }
+            }
+        }
+    }
+    let mut out = Rehearsed::default();
+    for ((key, told), (mut places, long)) in faults {
+        places.sort();
+        places.dedup();
+        let more = if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
+        let message = format!("{told} (words of {}{more})", places.first().map_or("", String::as_str));
+        if long {
+            out.warnings.push(format!("{key}: {message}"));
+        } else {
+            out.problems.push(Problem { file: file.to_string(), line: None, key, message });
+        }
+    }
+    out
+}
+
+/// Every fault of one shop's words on one account, with where it is.
+fn one(words: &Words, shop: &Shop, route: &Route, account: &Account) -> Vec<(String, ShapeFault)> {
+    // An account that does not reach the shop's country says nothing there.
+    let Some(address) = account.channel.address(number(shop.rules.country.as_deref())) else { return Vec::new() };
+    let mut found = Vec::new();
+    for locale in LOCALES {
+        let mut order = sample::full(locale);
+        order.rules = shop.rules.clone();
+        for milestone in milestone::ALL.iter().map(|m| m.id).filter(|m| route.tells(m)) {
+            let subject = sample::subject(milestone);
+            let mut telling = order.telling(milestone, &[], &subject);
+            telling.section = account.kind.section();
+            // Words that do not render are found where they are proven.
+            let Ok(mut message) = words.render(&telling) else { continue };
+            message.shop_id = shop.rules.id.to_string();
+            let errand = Errand {
+                address: Some(&address),
+                form: Form::Free,
+                key: Uuid::nil(),
+                thread: Uuid::nil(),
+                reference: &Reference("00000000/00000000000000000000000000000000.1".into()),
+                reply_token: None,
+                unsubscribe_url: None,
+                quiet: false,
+                now: order.now,
+            };
+            if let Err(fault) = account.channel.shape(&message, &errand) {
+                found.push((format!("{milestone} in {locale}"), fault));
+            }
+        }
+    }
+    found
+}
