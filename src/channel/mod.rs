@@ -18,9 +18,13 @@ mod line;
 mod messenger;
 mod meta;
 mod slack;
+mod sms;
+mod sms_mitake;
+mod sms_twilio;
 mod teams;
 mod telegram;
 mod text;
+mod twilio;
 mod viber;
 mod webhook;
 mod whatsapp;
@@ -58,7 +62,8 @@ pub struct Kind {
 }
 
 /// Kinds whose words stand in a section that they share with others; the rest have one of their own name.
-const SHARED_SECTIONS: &[(&str, &str)] = &[];
+const SHARED_SECTIONS: &[(&str, &str)] =
+    &[("sms_twilio", "sms"), ("sms_mitake", "sms")];
 
 impl Kind {
     /// The section of its words in template files.
@@ -151,6 +156,8 @@ pub static ALL: &[&Kind] = &[
     &whatsapp::KIND,
     &telegram::KIND,
     &viber::KIND,
+    &sms_twilio::KIND,
+    &sms_mitake::KIND,
     &email::KIND,
     &slack::KIND,
     &teams::KIND,

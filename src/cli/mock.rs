@@ -47,6 +47,24 @@ pub struct Args {
     /// Outgoing webhooks: the secret with which they must be signed.
     #[arg(long, value_name = "SECRET", default_value = WEBHOOK_SECRET)]
     webhook_secret: String,
+    /// Twilio: account SID.
+    #[arg(long, value_name = "SID", default_value = "AC00000000000000000000000000000000")]
+    twilio_sid: String,
+    /// Twilio: auth token.
+    #[arg(long, value_name = "TOKEN", default_value = "twilio-token")]
+    twilio_token: String,
+    /// Twilio: an approved Content template, by SID; may be given several times.
+    #[arg(long = "content", value_name = "SID")]
+    contents: Vec<String>,
+    /// Twilio: the relay's server.public_url, which inbound messages are signed for.
+    #[arg(long, value_name = "URL", default_value = "https://notify.example.com")]
+    public_url: String,
+    /// Mitake: user name.
+    #[arg(long, value_name = "NAME", default_value = "mitake")]
+    mitake_user: String,
+    /// Mitake: password.
+    #[arg(long, value_name = "PASSWORD", default_value = "mitake-password")]
+    mitake_password: String,
 }
 
 fn whatsapp_template(text: &str) -> Result<WhatsAppTemplate, String> {
@@ -82,6 +100,12 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
     options.whatsapp.access_token.clone_from(&args.whatsapp_token);
     options.whatsapp.app_secret.clone_from(&args.app_secret);
     options.whatsapp.templates.clone_from(&args.whatsapp_templates);
+    options.twilio.account_sid.clone_from(&args.twilio_sid);
+    options.twilio.auth_token.clone_from(&args.twilio_token);
+    options.twilio.contents.clone_from(&args.contents);
+    options.twilio.public_url.clone_from(&args.public_url);
+    options.mitake.username.clone_from(&args.mitake_user);
+    options.mitake.password.clone_from(&args.mitake_password);
     let keys = [
         ("Instagram", "account_id", options.instagram.account_id.clone()),
         ("Instagram", "access_token", options.instagram.access_token.clone()),
@@ -91,7 +115,8 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
         ("Viber", "auth_token", options.viber.token.clone()),
     ];
     let mock = Mock::start(options).await?;
-    out::line(&format!("messengers: api_url = \"{}\"", mock.http_url()));
+    out::line(&format!("messengers, Twilio: api_url = \"{}\"", mock.http_url()));
+    out::line(&format!("Mitake: api_url = \"{}\"", mock.mitake_api_url()));
     keys.iter().for_each(|(who, key, value)| out::line(&format!("{who}: {key} is {value}")));
     out::line(&format!("Slack: webhook_url = {{ value = \"{}\" }}", mock.slack_webhook_url()));
     out::line(&format!("Teams: webhook_url = {{ value = \"{}\" }}", mock.teams_url()));

@@ -18,14 +18,14 @@ const REFUSALS: usize = 1000;
 pub struct Taken {
     /// Running number over all channels, from 1; not reset by clearing.
     pub n: u64,
-    /// `line`, `messenger`, `slack`, `teams`, `discord`, `google_chat`, `webhook`, `smtp`.
+    /// The provider: `line`, `messenger`, `whatsapp`, `twilio`, `slack`, `smtp` …
     pub channel: &'static str,
     /// When.
     pub at: Timestamp,
     /// To whom: user id, PSID, mailbox, Slack channel, Google Chat thread or webhook path. Several are joined with commas.
     pub to: String,
     /// `push`, `reply`, `multicast`; `update`, `response`, `utility`; `webhook`, `post`; `card`; `embed`;
-    /// `event`, `cloudevent`; `mail`.
+    /// `event`, `cloudevent`; `mail`; `sms`, `whatsapp`, `content`.
     pub form: &'static str,
     /// What the sender marked it with: LINE's retry key, Messenger's metadata, Google Chat's
     /// request id, `webhook-id`, a mail's Message-ID.

@@ -21,9 +21,9 @@ pub enum Say {
     Text(String),
     /// Presses a button with this data.
     Postback(String),
-    /// LINE: adds the account as a friend, or takes a block back. Messenger: Get Started.
+    /// LINE: adds the account as a friend, or takes a block back. Messenger: Get Started. Twilio: START.
     Follow,
-    /// LINE: blocks the account. Messenger and WhatsApp tell nobody; later sends fail.
+    /// LINE: blocks the account. Messenger and WhatsApp tell nobody; later sends fail. Twilio: STOP.
     Unfollow,
     /// Messenger: comes by a link with this reference. LINE: finished linking with this nonce. WhatsApp: sends
     /// the words that a link held.
@@ -77,6 +77,27 @@ impl Relay {
         Some(format!("{}/callbacks/{channel}", base.trim_end_matches('/')))
     }
 
+    /// A signed form to a path of the relay's, query included.
+    pub(super) async fn form(&self, path: &str, header: (&str, String), body: String) -> Result<u16, String> {
+        let request = self.client.post(self.at(path)?).header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.header(header.0, header.1).body(body).send().await;
+        Ok(answer.map_err(|e| format!("the relay did not answer: {e}"))?.status().as_u16())
+    }
+
+    /// A plain GET of a path of the relay's: status and body.
+    pub(super) async fn get(&self, path: &str) -> Result<(u16, String), String> {
+        let answer = self.client.get(self.at(path)?).send().await;
+        let answer = answer.map_err(|e| format!("the relay did not answer: {e}"))?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await.map_err(|e| e.to_string())?))
+    }
+
+    fn at(&self, path: &str) -> Result<String, String> {
+        let base = self.base.lock().ok().and_then(|base| base.clone());
+        let base = base.ok_or("no relay is known; give its address at the start or with PUT /relay")?;
+        Ok(format!("{}{path}", base.trim_end_matches('/')))
+    }
+
     /// Whether anybody can be called back.
     pub(super) fn knows(&self, channel: &str) -> bool {
         self.url(channel).is_some()
@@ -105,7 +126,8 @@ pub(super) async fn say(house: &Arc<House>, channel: &str, person: &str, what: &
         "whatsapp" => super::whatsapp::say(house, person, what).await,
         "telegram" => super::telegram::say(house, person, what).await,
         "viber" => super::viber::say(house, person, what).await,
-        _ => Err(format!("{channel} calls nobody back; {} do", super::control::PEOPLE.join(", "))),
+        "twilio" => super::twilio::say(house, person, what).await,
+        _ => Err(format!("nobody writes on {channel}; there is {}", super::control::PEOPLE.join(", "))),
     }
 }
 

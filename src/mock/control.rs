@@ -9,8 +9,7 @@ use super::request::Request;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-const HELP: &str =
-    "orderwire mock: LINE, Messenger, Slack, Teams, Discord, Google Chat, a webhook's receiver and SMTP, played.
+const HELP: &str = "orderwire mock: the providers of every channel, played.
 
 GET    /sent?channel=&to=                       what was taken
 GET    /refused                                 what was refused, and why
@@ -30,7 +29,7 @@ DELETE /line/tokens                             LINE's issued tokens are worth n
 ";
 
 /// Channels that know people.
-pub(super) const PEOPLE: &[&str] = &["line", "messenger", "instagram", "whatsapp", "telegram", "viber"];
+pub(super) const PEOPLE: &[&str] = &["line", "messenger", "instagram", "whatsapp", "telegram", "viber", "twilio", "mitake"];
 
 /// The name of a channel that knows people.
 pub(super) fn with_people(name: &str) -> Option<&'static str> {

@@ -58,7 +58,7 @@ pub enum Wrong {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// `line`, `messenger`, `slack`, `teams`, `discord`, `google_chat`, `webhook`, `smtp`: sends on it. `line:api`: LINE's other calls, tokens included.
+    /// The provider, by its name in `GET /sent`: sends on it. `line:api`, `mitake:api`: other calls, tokens included.
     pub channel: String,
     /// What happens.
     pub kind: FaultKind,

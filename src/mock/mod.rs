@@ -1,6 +1,7 @@
 //! **mock** — floor 5: the providers' understudies.
 //!
-//! Knows: how each messenger, chat program, a receiver of webhooks and an SMTP server take a message, refuse one and call back; faults on demand.
+//! Knows: how each messenger, gateway, chat program, a receiver of webhooks and an SMTP server take a message, refuse one
+//! and call back; faults on demand.
 //! Must not know: how we shape and judge: an understudy that shares the actor's mistakes would not find them.
 //! May use: domain
 //! How to add one: a provider over HTTP is a file here with an `Understudy` (whose paths, what it refuses,
@@ -19,6 +20,7 @@ mod google_chat;
 mod instagram;
 mod line;
 mod messenger;
+mod mitake;
 mod people;
 mod reply;
 mod request;
@@ -26,6 +28,7 @@ mod slack;
 mod smtp;
 mod teams;
 mod telegram;
+mod twilio;
 mod viber;
 mod webhook;
 mod whatsapp;
@@ -38,11 +41,13 @@ pub use google_chat::GoogleChatOptions;
 pub use instagram::InstagramOptions;
 pub use line::LineOptions;
 pub use messenger::MessengerOptions;
+pub use mitake::MitakeOptions;
 pub use people::Become;
 pub use slack::SlackOptions;
 pub use smtp::SmtpOptions;
 pub use teams::TeamsOptions;
 pub use telegram::TelegramOptions;
+pub use twilio::TwilioOptions;
 pub use viber::ViberOptions;
 pub use webhook::WebhookOptions;
 pub use whatsapp::{WhatsAppOptions, WhatsAppTemplate};
@@ -69,6 +74,8 @@ const ALL: &[&Understudy] = &[
     &messenger::UNDERSTUDY,
     &telegram::UNDERSTUDY,
     &viber::UNDERSTUDY,
+    &twilio::UNDERSTUDY,
+    &mitake::UNDERSTUDY,
     &slack::UNDERSTUDY,
     &teams::UNDERSTUDY,
     &discord::UNDERSTUDY,
@@ -108,6 +115,10 @@ pub struct MockOptions {
     pub google_chat: GoogleChatOptions,
     /// The receiver of outgoing webhooks.
     pub webhook: WebhookOptions,
+    /// Twilio's account.
+    pub twilio: TwilioOptions,
+    /// Mitake's account.
+    pub mitake: MitakeOptions,
     /// The mail server.
     pub mail: SmtpOptions,
     /// Address of the relay's public door, for callbacks; `None`: nobody is called back.
@@ -135,6 +146,8 @@ impl Default for MockOptions {
             discord: DiscordOptions::default(),
             google_chat: GoogleChatOptions::default(),
             webhook: WebhookOptions::default(),
+            twilio: TwilioOptions::default(),
+            mitake: MitakeOptions::default(),
             mail: SmtpOptions::default(),
             relay: None,
             keep: KEEP,
@@ -159,6 +172,7 @@ struct House {
     line: line::Memory,
     google_chat: google_chat::Memory,
     webhook: webhook::Memory,
+    mitake: mitake::Memory,
     mail: smtp::Memory,
 }
 
@@ -198,6 +212,7 @@ impl Mock {
             line: line::Memory::default(),
             google_chat: google_chat::Memory::default(),
             webhook: webhook::Memory::default(),
+            mitake: mitake::Memory::default(),
             mail: smtp::Memory::default(),
             options,
         });
@@ -212,9 +227,14 @@ impl Mock {
         Ok(mock)
     }
 
-    /// `http://ADDRESS`: the `api_url` of LINE, Messenger and WhatsApp accounts, and of control calls.
+    /// `http://ADDRESS`: the `api_url` of messengers and of Twilio, and of control calls.
     pub fn http_url(&self) -> String {
         format!("http://{}", self.http)
+    }
+
+    /// `api_url` of a Mitake account.
+    pub fn mitake_api_url(&self) -> String {
+        format!("http://{}/b2c/mtk", self.http)
     }
 
     /// `api_url` of a Slack bot.

@@ -8,6 +8,7 @@ mod faults;
 mod http;
 mod line;
 mod messenger;
+mod phone;
 mod slack;
 mod smtp;
 mod staff;

@@ -115,3 +115,70 @@ fn the_page_shows_words_as_words() {
         assert!(html.contains(&format!("<h2 id=\"{locale}\">")));
     }
 }
+
+/// A shop in Taiwan that sends by SMS; `MORE` stands for further keys of the account.
+const SMS: &str = r#"
+[server]
+public_url = "https://notify.example.com"
+[[shop]]
+id = "tw"
+platform = "woocommerce"
+secrets = [{ value = "0123456789abcdef0123" }]
+country = "TW"
+timezone = "Asia/Taipei"
+locale = "zh-TW"
+[[channel]]
+id = "sms"
+kind = "sms_mitake"
+api_url = "https://smsb2c.mitake.com.tw/b2c/mtk"
+username = "shop"
+password = { value = "password" }
+callback_secret = { value = "0123456789abcdef" }
+MORE
+[[route]]
+id = "customers"
+milestones = ["*"]
+audience = "customer"
+channels = ["sms"]
+[words]
+dir = "WORDS"
+"#;
+
+#[test]
+fn check_and_preview_refuse_what_carriers_would_block() {
+    let dir = Dir::new();
+    std::fs::create_dir_all(dir.join("words/zh-TW")).unwrap();
+    let link = "[sms]\ntext = \"訂單{{ order.name }}已送達，請至 https://short.example/x 查看。\"\n";
+    let (brand, long) = ("registered = { tw = { brand = \"好日選物\" } }", "long = true");
+    let said = |more: &str, words: &str| {
+        std::fs::write(dir.join("words/zh-TW/delivered.toml"), words).unwrap();
+        let text = SMS.replace("MORE", more).replace("WORDS", dir.join("words").to_str().unwrap());
+        let file = dir.write("orderwire.toml", &text);
+        let check = run(&["-c", file.to_str().unwrap(), "check"]);
+        let args = ["delivered", "--locale", "zh-TW", "--json"];
+        (check, preview(&file, &args))
+    };
+    // No brand is on file: one mistake, not one for each text.
+    let (check, _) = said(long, "");
+    assert_eq!((check.code, check.out.lines().count()), (2, 1), "{}", check.out);
+    assert!(check.out.contains("channel.sms: shop tw: ") && check.out.contains("registered.tw.brand"), "{}", check.out);
+    let (check, _) = said(&format!("{brand}\n{long}"), link);
+    assert_eq!(check.code, 2, "{}", check.out);
+    assert!(check.out.contains("short.example") && check.out.contains("delivered in zh-TW"), "{}", check.out);
+    // All is well, and the segments are counted before anybody pays for them.
+    let (check, shown) = said(&format!("{brand}\n{long}"), "");
+    assert_eq!((check.code, shown.code), (0, 0), "{} {}", check.out, shown.err);
+    let cell = &lines(&shown)[0];
+    let text = "【好日選物】訂單#1001的第1件包裹（共2件）已送達。";
+    assert_eq!(serde_json::from_str::<Value>(cell["envelope"].as_str().unwrap()).unwrap()["smbody"], text);
+    assert!(cell["notes"].to_string().contains("1 SMS segment, 28 UTF-16 units of UCS-2 because of '【'"), "{cell}");
+    // An account that may not send long messages is warned of those that do not fit; they would be refused.
+    let (check, _) = said(brand, "");
+    assert_eq!(check.code, 0, "{}", check.out);
+    assert!(check.out.contains("warning: channel.sms: shop tw: the text, counted in SMS segments,"), "{}", check.out);
+    // Without a public address nobody could tell what became of messages.
+    let text = SMS.replace("MORE", brand).replace("WORDS", dir.join("words").to_str().unwrap());
+    let file = dir.write("orderwire.toml", &text.replace("public_url", "# public_url"));
+    let check = run(&["-c", file.to_str().unwrap(), "check"]);
+    assert!(check.code == 2 && check.out.contains("needs server.public_url"), "{}", check.out);
+}

@@ -2,7 +2,7 @@
 
 use super::examples::{CANARY, example, secret_in, uncomment};
 use super::server::{Act, Server, json as answer_json};
-use super::stand_in::{Parts, at, message, open_kind, secret};
+use super::stand_in::{CALLBACKS, Parts, at, message as any_message, open_kind, secret};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use orderwire::channel::{ALL, Channel, Kind};
 use orderwire::domain::channel::{Audience, Button, Form, Message};
@@ -16,6 +16,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
+
+/// The usual news, of the shop that the examples name.
+fn message() -> Message {
+    Message { shop_id: "my-shop".into(), ..any_message() }
+}
 
 fn properties(kind: &Kind) -> BTreeSet<String> {
     let schema = (kind.schema)(&mut schemars::SchemaGenerator::default());
@@ -250,13 +255,30 @@ fn taken(channel: &dyn Channel, raw: &RawWebhook) -> bool {
 const SIGNED_BODY: &[u8] =
     br#"{"destination":"Uabcdef0123456789abcdef0123456789","object":"page","events":[],"entry":[]}"#;
 
+/// Callbacks of the kinds that sign otherwise: over the address, or with a mark in it.
+fn signed_otherwise(channel: &dyn Channel) -> Vec<RawWebhook> {
+    let form = "AccountSid=AC00000000000000000000000000000000&MessageSid=SM1&MessageStatus=sent";
+    let type_ = ("content-type", "application/x-www-form-urlencoded");
+    let twilio = super::twilio::signature(CANARY, CALLBACKS, form);
+    let twilio =
+        RawWebhook::post(&[type_, ("x-twilio-signature", &twilio)], form.to_string(), at("2026-11-25T08:00:00Z"));
+    // The address of a message's callback, as the message itself tells it.
+    let usual = channel.shape(&message(), &parts(channel, Form::Free).errand()).ok();
+    let document: Option<Value> = usual.and_then(|e| serde_json::from_str(&e.body).ok());
+    let told = document.and_then(|d| d.get("response")?.as_str()?.split_once('?').map(|(_, q)| q.to_string()));
+    let mut marked = RawWebhook::post(&[], "", at("2026-11-25T08:00:00Z"));
+    (marked.method, marked.query) = ("GET".into(), format!("{}&msgid=1&StatusFlag=4", told.unwrap_or_default()));
+    vec![twilio, marked]
+}
+
 /// Without this the refusals below would prove nothing.
 #[test]
 fn a_signed_callback_is_taken_by_every_kind_that_hears() {
     for (kind, channel) in ACCOUNTS.iter() {
         let can = channel.capabilities();
         let hears = can.reply_token || can.receipts != "none";
-        let takes = taken(&**channel, &raw(&signed(SIGNED_BODY), SIGNED_BODY));
+        let takes = taken(&**channel, &raw(&signed(SIGNED_BODY), SIGNED_BODY))
+            || signed_otherwise(&**channel).iter().any(|callback| taken(&**channel, callback));
         assert!(takes || !hears, "{}: its way of signing, or its body, is missing above", kind.name);
         assert!(!taken(&**channel, &raw(&[], SIGNED_BODY)), "{} takes what nobody signed", kind.name);
         let twice = [signed(SIGNED_BODY), signed(SIGNED_BODY)].concat();
@@ -291,7 +313,9 @@ proptest! {
     fn arbitrary_bytes_are_borne_and_never_taken(
         body in prop::collection::vec(any::<u8>(), 0..600),
         value in "\\PC{0,100}",
-        name in prop::sample::select(vec!["x-line-signature", "x-hub-signature-256", "x-viber-content-signature", "x-other"]),
+        name in prop::sample::select(vec![
+            "x-line-signature", "x-hub-signature-256", "x-viber-content-signature", "x-twilio-signature", "x-other",
+        ]),
     ) {
         let raw = raw(&[(name.into(), value)], &body);
         for (_, channel) in ACCOUNTS.iter() {

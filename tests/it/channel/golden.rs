@@ -1,7 +1,7 @@
 //! Goldens of a channel: `tests/golden/channel/<kind>/<case>/given.json` → `then.json`.
 //!
 //! `given.json` holds one of `message` (→ envelope or fault), `answer` (→ verdict), `callback` (→ admission and
-//! signals). Every folder is a case and every file is read: anything else in there fails the test.
+//! signals; with `query` and `method` where they are not empty and `POST`). Every folder is a case and every file is read: anything else in there fails the test.
 //! `GOLDEN_WRITE=1` writes what is found, for a person to read before it is committed.
 
 use super::stand_in::{Parts, at, message, open};
@@ -133,7 +133,11 @@ fn callback(channel: &dyn Channel, sign: Sign, given: &Value) -> Value {
         headers.push((name.clone(), value.as_str().unwrap().into()));
     }
     let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    let raw = RawWebhook::post(&headers, body, at(given["received_at"].as_str().unwrap()));
+    let mut raw = RawWebhook::post(&headers, body, at(given["received_at"].as_str().unwrap()));
+    raw.query = given["query"].as_str().unwrap_or_default().into();
+    if let Some(method) = given["method"].as_str() {
+        raw.method = method.into();
+    }
     match channel.admit(&raw) {
         Admission::Take { secret_index, .. } => {
             let heard = channel.hear(&raw);

@@ -16,6 +16,9 @@ pub fn secret(value: &str) -> Value {
     json!({ SECRET_KEY: value })
 }
 
+/// Where accounts are called back.
+pub const CALLBACKS: &str = "https://notify.example/callbacks/account";
+
 /// A configured account of `kind`.
 pub fn open(kind: &str, settings: &Value) -> Box<dyn Channel> {
     let kind = find(kind).expect("a kind of this name");
@@ -23,8 +26,19 @@ pub fn open(kind: &str, settings: &Value) -> Box<dyn Channel> {
 }
 
 pub fn open_kind(kind: &Kind, settings: &Value) -> Box<dyn Channel> {
-    (kind.open)("account".into(), settings.clone())
-        .unwrap_or_else(|mistakes| panic!("{} does not open: {mistakes:?}", kind.name))
+    open_there(kind, settings, CALLBACKS)
+}
+
+/// The same, called back at another address.
+pub fn open_at(kind: &str, settings: &Value, callbacks: &str) -> Box<dyn Channel> {
+    open_there(find(kind).expect("a kind of this name"), settings, callbacks)
+}
+
+fn open_there(kind: &Kind, settings: &Value, callbacks: &str) -> Box<dyn Channel> {
+    let mut channel = (kind.open)("account".into(), settings.clone())
+        .unwrap_or_else(|mistakes| panic!("{} does not open: {mistakes:?}", kind.name));
+    assert_eq!(channel.called_back_at(Some(callbacks)), [], "{}", kind.name);
+    channel
 }
 
 /// A moment.

@@ -6,8 +6,8 @@ use orderwire::domain::clock::{Clock, SystemClock, Timestamp, from_millis};
 use orderwire::flow::explain::{self, ItemView, OrderView};
 use orderwire::flow::sweep;
 use orderwire::mock::{
-    InstagramOptions, LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken, TelegramOptions, ViberOptions,
-    WhatsAppOptions,
+    InstagramOptions, LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken, TelegramOptions, TwilioOptions,
+    ViberOptions, WhatsAppOptions,
 };
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -56,7 +56,7 @@ pub(crate) use customers;
 pub struct Setup {
     /// Further keys of both shops.
     pub shop: &'static str,
-    /// `[[route]]` tables.
+    /// `[[route]]` tables, and `[[channel]]` tables besides; `$HTTP` stands for the mock's address.
     pub routes: &'static str,
     /// Files of words: path below the words folder, and text.
     pub words: &'static [(&'static str, &'static str)],
@@ -346,6 +346,10 @@ fn providers(setup: &Setup, clock: &Shifted) -> MockOptions {
         instagram: InstagramOptions { id: "instagram".into(), ..InstagramOptions::default() },
         telegram: TelegramOptions { id: "telegram".into(), ..TelegramOptions::default() },
         viber: ViberOptions { id: "viber".into(), ..ViberOptions::default() },
+        twilio: TwilioOptions {
+            contents: vec!["HX00000000000000000000000000000001".into()],
+            ..TwilioOptions::default()
+        },
         whatsapp: WhatsAppOptions {
             id: "whatsapp".into(),
             templates: setup.whatsapp.iter().map(|(n, l, c)| ((*n).into(), (*l).into(), *c)).collect(),
@@ -367,7 +371,7 @@ fn settings(setup: &Setup, mock: &Mock, dir: &str) -> String {
         shop = setup.shop,
         settle = if setup.slow { "20s" } else { "0s" },
         untracked = if setup.slow { "90s" } else { "0s" },
-        routes = setup.routes,
+        routes = setup.routes.replace("$HTTP", &mock.http_url()),
         http = mock.http_url(),
         slack = mock.slack_webhook_url(),
         teams = mock.teams_url(),

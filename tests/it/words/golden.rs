@@ -85,6 +85,16 @@ fn story(words: &Words, locale: &'static str) -> String {
             }
         }
         for base in ["full", "bare"] {
+            for joined in sample::joins(milestone) {
+                let mut telling = find(base).telling(milestone, joined, &subject);
+                telling.section = "sms";
+                let text = words.render(&telling).expect("it renders").extra["text"].clone();
+                let besides = if joined.is_empty() { String::new() } else { format!(" + {}", joined.join(" + ")) };
+                writeln!(out, "\n── {base}{besides}, by SMS\n{}", text.as_str().unwrap_or_default())
+                    .expect("a String takes all");
+            }
+        }
+        for base in ["full", "bare"] {
             writeln!(out, "\n── {base}, to staff\n{}", say(find(base), &[], Audience::Staff))
                 .expect("a String takes all");
         }

@@ -182,14 +182,14 @@ fn a_folder_that_is_not_there_is_a_mistake() {
 #[test]
 fn a_milestone_without_words_is_a_mistake_and_a_folder_can_bring_them() {
     let listed = ["order_placed", "gift_wrapped"];
-    let found = orderwire::words::Words::load(None, &listed, &[]).expect_err("no words");
+    let found = orderwire::words::Words::load(None, &listed, &["sms"]).expect_err("no words");
     assert_eq!(found.len(), 4, "one per language: {found:?}");
     let text = "name = \"Wrapped\"\ntitle = \"{{ order.name }} is wrapped\"\nbody = \"Done.\"";
     let files: Vec<(String, &str)> =
         orderwire::words::LOCALES.iter().map(|l| (format!("{l}/gift_wrapped.toml"), text)).collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (n.as_str(), *t)).collect();
     let dir = folder(&files);
-    let words = orderwire::words::Words::load(Some(dir.path()), &listed, &[]).expect("sound words");
+    let words = orderwire::words::Words::load(Some(dir.path()), &listed, &["sms"]).expect("sound words");
     let full = sample::full("en");
     let message = words.render(&full.telling("gift_wrapped", &[], &Subject::Order)).expect("it renders");
     assert_eq!(message.title, "#1001 is wrapped");
