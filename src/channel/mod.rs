@@ -28,6 +28,8 @@ mod twilio;
 mod viber;
 mod webhook;
 mod whatsapp;
+mod whatsapp_rules;
+mod whatsapp_twilio;
 mod wire;
 
 pub use wire::{Guarded, Lookup, install_tls, outgoing};
@@ -63,7 +65,7 @@ pub struct Kind {
 
 /// Kinds whose words stand in a section that they share with others; the rest have one of their own name.
 const SHARED_SECTIONS: &[(&str, &str)] =
-    &[("sms_twilio", "sms"), ("sms_mitake", "sms")];
+    &[("sms_twilio", "sms"), ("sms_mitake", "sms"), ("whatsapp_twilio", "whatsapp")];
 
 impl Kind {
     /// The section of its words in template files.
@@ -154,6 +156,7 @@ pub static ALL: &[&Kind] = &[
     &messenger::KIND,
     &instagram::KIND,
     &whatsapp::KIND,
+    &whatsapp_twilio::KIND,
     &telegram::KIND,
     &viber::KIND,
     &sms_twilio::KIND,

@@ -25,3 +25,4 @@ mod viber;
 mod webhook;
 mod whatsapp;
 mod twilio;
+mod whatsapp_twilio;

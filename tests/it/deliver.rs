@@ -16,5 +16,6 @@ mod quiet;
 mod receipts;
 mod retries;
 mod staff;
+mod sms;
 mod timers;
 mod whatsapp;

@@ -96,13 +96,6 @@ impl Tea {
         self
     }
 
-    /// With this telephone number.
-    #[must_use]
-    pub fn phone(mut self, phone: &'static str) -> Tea {
-        self.phone = phone;
-        self
-    }
-
     /// A parcel with this number left at `now`.
     pub fn ship(&mut self, number: &str, now: Timestamp) {
         let item = json!({ "tracking_provider": "7-eleven", "tracking_number": number, "date_shipped": now.as_second().to_string(), "tracking_id": "a1" });
