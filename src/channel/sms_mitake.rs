@@ -34,8 +34,14 @@ use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
 /// The kind.
-pub static KIND: Kind =
-    Kind { name: "sms_mitake", example: EXAMPLE, schema: |generator| Settings::json_schema(generator), open, judge };
+pub static KIND: Kind = Kind {
+    name: "sms_mitake",
+    example: EXAMPLE,
+    schema: |generator| Settings::json_schema(generator),
+    open,
+    judge,
+    capabilities: || capabilities(PER_SECOND, TIMEOUT_SECS),
+};
 
 const EXAMPLE: &str = r#"# [[channel]]
 # id = "sms-tw"

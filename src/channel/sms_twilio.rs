@@ -31,6 +31,7 @@ pub static KIND: Kind = Kind {
     schema: |generator| Settings::json_schema(generator),
     open,
     judge: twilio::judge,
+    capabilities: || capabilities(twilio::PER_SECOND, twilio::TIMEOUT_SECS),
 };
 
 const EXAMPLE: &str = r##"# [[channel]]

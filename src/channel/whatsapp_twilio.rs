@@ -11,7 +11,7 @@
 use super::twilio::{self, Access, Twilio};
 use super::{Channel, Kind, Opened, account, whatsapp_rules as rules};
 use crate::domain::channel::{
-    Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
+    Audience, Capabilities, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
 use crate::domain::ids::ChannelId;
 use crate::domain::person::{Address, Heard};
@@ -31,6 +31,7 @@ pub static KIND: Kind = Kind {
     schema: |generator| Settings::json_schema(generator),
     open,
     judge: twilio::judge,
+    capabilities: || capabilities(twilio::PER_SECOND, twilio::TIMEOUT_SECS, false),
 };
 
 const EXAMPLE: &str = r##"# [[channel]]
@@ -43,6 +44,7 @@ const EXAMPLE: &str = r##"# [[channel]]
 # # api_key = "SK00000000000000000000000000000000" # sends instead of the auth token
 # # api_secret = { env = "TWILIO_API_SECRET" }
 # # auth_tokens = [{ env = "TWILIO_OLD_TOKEN" }]   # further tokens that still verify, during a rotation
+# # opt_in_at_checkout = true                      # the shop asks for the yes to WhatsApp at checkout
 # # prefer_template = true                         # approved templates inside the 24 hours too
 # # api_url = "https://api.twilio.com"
 # # per_second = 10
@@ -68,6 +70,10 @@ struct Settings {
     messaging_service: Option<String>,
     /// Sender: `whatsapp:` and its number.
     from: Option<String>,
+    /// The shop asks for the customer's yes to WhatsApp messages at checkout, so that everybody who orders has
+    /// given it. Left out: a yes on record is needed, which writing to the number with such a word gives.
+    #[serde(default)]
+    opt_in_at_checkout: bool,
     /// Use the template inside the 24 hours too, wherever the words name one.
     #[serde(default)]
     prefer_template: bool,
@@ -108,18 +114,18 @@ fn open(id: ChannelId, settings: Value) -> Opened {
     };
     match Twilio::open(access, &mut mistakes) {
         Some(twilio) if mistakes.is_empty() => {
-            let capabilities = capabilities(twilio.per_second, twilio.timeout_secs);
+            let capabilities = capabilities(twilio.per_second, twilio.timeout_secs, set.opt_in_at_checkout);
             Ok(Box::new(WhatsApp { id, capabilities, twilio, sender, prefer_template: set.prefer_template }))
         }
         _ => Err(mistakes),
     }
 }
 
-fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
+fn capabilities(per_second: f64, timeout_secs: u32, opt_in_at_checkout: bool) -> Capabilities {
     Capabilities {
         audience: Audience::Customer,
         scheme: "phone",
-        consent: ConsentRule::WithOrder,
+        consent: rules::consent(opt_in_at_checkout),
         window: WindowRule::Seconds(rules::WINDOW_SECS),
         template_outside_window: true,
         text_limit: twilio::TEXT,
@@ -145,7 +151,7 @@ fn person(raw: &str) -> Option<Address> {
 
 impl WhatsApp {
     fn free(message: &Message) -> Result<Vec<(&'static str, String)>, ShapeFault> {
-        Ok(vec![("Body", rules::free(message, twilio::TEXT)?)])
+        Ok(vec![("Body", rules::with_links(&rules::words(message)?, &rules::links(message), twilio::TEXT))])
     }
 
     fn template(message: &Message) -> Result<Vec<(&'static str, String)>, ShapeFault> {

@@ -29,7 +29,8 @@ DELETE /line/tokens                             LINE's issued tokens are worth n
 ";
 
 /// Channels that know people.
-pub(super) const PEOPLE: &[&str] = &["line", "messenger", "instagram", "whatsapp", "telegram", "viber", "twilio", "mitake"];
+pub(super) const PEOPLE: &[&str] =
+    &["line", "messenger", "instagram", "whatsapp", "telegram", "viber", "twilio", "mitake"];
 
 /// The name of a channel that knows people.
 pub(super) fn with_people(name: &str) -> Option<&'static str> {

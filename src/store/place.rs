@@ -192,15 +192,8 @@ fn watched(scheme: &'static str, rest: &str) -> Result<Watched, String> {
         plain(&format!("{scheme}://{password}{host}{port}"))
     };
     let sentinels = hosts.split(',').map(sentinel).collect::<Result<_, _>>()?;
-    let watched = Watched {
-        sentinels,
-        service,
-        scheme,
-        access,
-        database,
-        first: Arc::default(),
-        answered: Arc::default(),
-    };
+    let watched =
+        Watched { sentinels, service, scheme, access, database, first: Arc::default(), answered: Arc::default() };
     watched.server("localhost", "6379").map_err(|_| FORM)?;
     Ok(watched)
 }

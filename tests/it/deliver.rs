@@ -15,7 +15,7 @@ mod outage;
 mod quiet;
 mod receipts;
 mod retries;
-mod staff;
 mod sms;
+mod staff;
 mod timers;
 mod whatsapp;

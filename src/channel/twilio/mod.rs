@@ -30,7 +30,7 @@ use url::Url;
 
 /// The API, where settings name no other address.
 const API_URL: &str = "https://api.twilio.com";
-const TIMEOUT_SECS: u32 = 10;
+pub(super) const TIMEOUT_SECS: u32 = 10;
 /// Twilio queues behind the sender by itself; this is what one account's API bears with room for others.
 pub(super) const PER_SECOND: f64 = 10.0;
 const PER_SECOND_MAX: f64 = 100.0;

@@ -6,7 +6,8 @@
 //! closed, paused template) mostly comes here and not in the answer. ("Webhooks", "messages", "statuses",
 //! "Business-scoped user ids", state of 2026-11-22.)
 
-use super::{BSUID, WINDOW_SECS, judge, meta, person};
+use super::rules::WINDOW_SECS;
+use super::{BSUID, judge, meta, person};
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::person::{AccountSignal, Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal};
 use crate::domain::webhook::RawWebhook;

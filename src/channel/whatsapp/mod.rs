@@ -17,10 +17,11 @@ mod hear;
 mod judge;
 mod shape;
 
+use super::whatsapp_rules as rules;
 use super::wire::retry_after;
 use super::{Channel, Kind, account, meta, text};
 use crate::domain::channel::{
-    Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
+    Audience, Capabilities, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
 use crate::domain::ids::ChannelId;
 use crate::domain::person::{Address, Heard};
@@ -39,8 +40,6 @@ const SCHEME: &str = "phone";
 const BSUID: &str = "whatsapp";
 /// "Text body: 4,096 characters" ("Text messages").
 const TEXT_LIMIT: usize = 4096;
-/// 24 hours, closed five minutes early: the vendor's clock decides, and a send takes time.
-const WINDOW_SECS: i64 = 24 * 3600 - 300;
 /// A number sends and receives 80 a second in all; the default leaves half to what comes in.
 const PER_SECOND: f64 = 40.0;
 /// Numbers that Meta raised take 1,000.
@@ -141,8 +140,8 @@ fn capabilities(per_second: f64, timeout_secs: u32, opt_in_at_checkout: bool) ->
     Capabilities {
         audience: Audience::Customer,
         scheme: SCHEME,
-        consent: if opt_in_at_checkout { ConsentRule::WithOrder } else { ConsentRule::Connected },
-        window: WindowRule::Seconds(WINDOW_SECS),
+        consent: rules::consent(opt_in_at_checkout),
+        window: WindowRule::Seconds(rules::WINDOW_SECS),
         template_outside_window: true,
         text_limit: TEXT_LIMIT,
         unit: Unit::Chars,

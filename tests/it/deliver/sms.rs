@@ -34,8 +34,9 @@ long = true
 timeout = "2s"
 
 [[channel]]
-id = "whatsapp"
+id = "whatsapp-twilio"
 kind = "whatsapp_twilio"
+opt_in_at_checkout = true
 account_sid = "AC00000000000000000000000000000000"
 auth_token = { value = "mock-twilio-token" }
 from = "whatsapp:+15005550006"
@@ -142,7 +143,7 @@ params = ["{{ order.name }}", "{{ parcel.number or '準備中' }}"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatsapp_takes_free_words_inside_the_window_and_a_template_outside() {
     let mut w = World::start(Setup {
-        routes: chain!(["order_placed", "shipped"] => ["whatsapp", "mail"]),
+        routes: chain!(["order_placed", "shipped"] => ["whatsapp-twilio", "mail"]),
         words: &[("zh-TW/shipped.toml", CONTENT)],
         ..Setup::default()
     })
@@ -169,7 +170,7 @@ async fn whatsapp_takes_free_words_inside_the_window_and_a_template_outside() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_not_on_whatsapp_is_told_by_the_next_channel() {
     let mut w = World::start(Setup {
-        routes: chain!(["order_placed"] => ["whatsapp", "mail"]),
+        routes: chain!(["order_placed"] => ["whatsapp-twilio", "mail"]),
         words: &[("zh-TW/order_placed.toml", CONTENT)],
         ..Setup::default()
     })
