@@ -7,6 +7,7 @@
 
 pub mod example;
 pub mod harden;
+mod lasting;
 pub mod rehearse;
 pub mod run;
 
@@ -25,13 +26,13 @@ use crate::milestone;
 use crate::plan::{Known, Route, RouteSettings, check_tags};
 use crate::platform::settings::ShopSettings;
 use crate::seal::Seal;
+use crate::spool::Options as SpoolOptions;
 use crate::spool::settings::SpoolSettings;
-use crate::spool::{Options as SpoolOptions, Spool};
-use crate::store::Store;
 use crate::store::settings::StoreSettings;
 use crate::store::work::LONGEST_LEASE_MS;
 use crate::telemetry::{LogSettings, Metrics, Names};
 use crate::words::{Condition, Words};
+use run::Role;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
@@ -431,22 +432,13 @@ fn seal(store: &StoreSettings) -> anyhow::Result<Seal> {
     store.seal().map_err(|m| anyhow::anyhow!("[store] {}", m.first().map_or("", |m| m.message.as_str())))
 }
 
-/// Rooms introduced to each other, on an open store; `spools`: this process takes requests in.
+/// Rooms introduced to each other, on an open store.
 ///
 /// # Errors
 /// Redis cannot be used, with what to change.
-pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, spools: bool) -> anyhow::Result<Arc<App>> {
+pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, role: Role) -> anyhow::Result<Arc<App>> {
     let seal = Arc::new(seal(&settings.store)?);
-    let spool = settings.spool.as_ref().filter(|_| spools);
-    let store = open_store(settings, &seal, spool.is_some()).await?;
-    let spool = match spool.map(|options| open_spool(options, &seal)).transpose() {
-        Ok(spool) => spool,
-        Err(error) => {
-            // A private Redis must not stay behind a relay that never came up.
-            store.close().await;
-            return Err(error);
-        }
-    };
+    let (store, spool, results) = lasting::open(settings, &seal, role).await?;
     live.keyed = Some(Keyed { seal, public_url: settings.server.public_url.clone() });
     let metrics = Arc::new(Metrics::new(labels(&live)));
     let asking = |private| {
@@ -456,34 +448,9 @@ pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, spools
     let asking = Asking { public: asking(false)?, private: asking(true)? };
     let lease_ms = u64::try_from(settings.worker.lease.0).unwrap_or(60) * 1000;
     let mut app = App::new(clock, store, metrics, live, worker_name(), lease_ms, asking);
-    app.spool = spool;
+    (app.spool, app.results) = (spool, results);
     app.pressure = Pressure::new(settings.server.max_waiting);
     Ok(Arc::new(app))
-}
-
-/// A relay with a spool need not wait for Redis.
-async fn open_store(settings: &Parts, seal: &Arc<Seal>, spools: bool) -> anyhow::Result<Store> {
-    if !spools {
-        return Ok(Store::open(&settings.store.options(), Arc::clone(seal)).await?);
-    }
-    let (store, away) = Store::open_even_away(&settings.store.options(), Arc::clone(seal)).await?;
-    if let Some(error) = away {
-        tracing::error!(%error, "Redis is away: what comes waits in the spool, and nothing is sent until it is back");
-    }
-    Ok(store)
-}
-
-/// The spool of a process that takes requests in.
-fn open_spool(options: &SpoolOptions, seal: &Arc<Seal>) -> anyhow::Result<Spool> {
-    let (spool, cut) = Spool::open(options, Arc::clone(seal))?;
-    if cut > 0 {
-        tracing::warn!(bytes = cut, "the spool's last record was cut short by a crash before it was acknowledged");
-    }
-    let waits = spool.standing().records;
-    if waits > 0 {
-        tracing::info!(requests = waits, "the spool holds requests that an earlier process could not store");
-    }
-    Ok(spool)
 }
 
 /// Names that metrics may carry as labels.

@@ -3,8 +3,9 @@
 use super::{Parts, Settings, read};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::settings::Secret;
+use crate::flow::drain::Patience;
 use crate::flow::pressure::pulse;
-use crate::flow::{App, deliver, drain, erase, rekey, sweep};
+use crate::flow::{App, deliver, drain, erase, rekey, results, sweep};
 use crate::http;
 use crate::http::Status;
 use crate::http::auth::{Guard, Scope, Token};
@@ -69,7 +70,7 @@ pub async fn start_with(
 ) -> anyhow::Result<Running> {
     crate::channel::install_tls();
     let Settings { parts: settings, live } = settings;
-    let app = super::app(&settings, live, clock, role != Role::Worker).await?;
+    let app = super::app(&settings, live, clock, role).await?;
     match open(settings, role, reload_from, Arc::clone(&app)) {
         Ok(running) => Ok(running),
         Err(error) => {
@@ -104,14 +105,7 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
         servers.push(server.handle());
         tasks.push(spawn_server(server));
     }
-    if role != Role::Web {
-        tasks.push(tokio::spawn(deliver::run(Arc::clone(&app), stopped.clone())));
-        tasks.push(tokio::spawn(erase::run(Arc::clone(&app), stopped.clone())));
-        tasks.push(tokio::spawn(rekey::run(Arc::clone(&app), stopped.clone())));
-    }
-    tasks.push(tokio::spawn(pulse::run(Arc::clone(&app), stopped.clone())));
-    tasks.push(tokio::spawn(drain::run(Arc::clone(&app), stopped.clone())));
-    tasks.push(tokio::spawn(sweep::run(Arc::clone(&app), role != Role::Web, stopped.clone())));
+    tasks.extend(loops(&app, role, &stopped));
     if let Some(path) = reload_from {
         tasks.push(tokio::spawn(reloads(Arc::clone(&app), path, settings.files.clone(), stopped)));
     }
@@ -123,6 +117,31 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
     tracing::info!(public, admin = %admin_at, worker = %app.worker, role = ?role, "orderwire is up");
     let grace = Duration::from_secs(settings.server.grace_secs);
     Ok(Running { app, public: public_at, admin: admin_at, status, stop, servers, tasks, grace })
+}
+
+/// The loops of `role`.
+fn loops(app: &Arc<App>, role: Role, stop: &watch::Receiver<bool>) -> Vec<tokio::task::JoinHandle<()>> {
+    let (app, stop) = (|| Arc::clone(app), || stop.clone());
+    let (clear, cleared) = watch::channel(role == Role::Web);
+    let mut tasks = vec![tokio::spawn(pulse::run(app(), stop()))];
+    tasks.push(tokio::spawn(drain::run(app(), Patience::default(), stop())));
+    if role != Role::Web {
+        tasks.push(tokio::spawn(results::run(app(), clear, stop())));
+        tasks.push(tokio::spawn(behind(cleared.clone(), stop(), deliver::run(app(), stop()))));
+        tasks.push(tokio::spawn(erase::run(app(), stop())));
+        tasks.push(tokio::spawn(rekey::run(app(), stop())));
+    }
+    tasks.push(tokio::spawn(behind(cleared, stop(), sweep::run(app(), role != Role::Web, stop()))));
+    tasks
+}
+
+/// Work that begins when what an earlier process told is written down: a lease that is taken or ends before that
+/// may tell it once more.
+async fn behind(mut cleared: watch::Receiver<bool>, mut stop: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    let clear = async { drop(cleared.wait_for(|clear| *clear).await) };
+    let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
+    tokio::select! { () = clear => {}, () = stopped => return }
+    work.await;
 }
 
 fn spawn_server(server: actix_web::dev::Server) -> tokio::task::JoinHandle<()> {
@@ -192,6 +211,9 @@ impl Running {
 async fn let_go(app: &App) {
     if let Some(spool) = &app.spool {
         spool.close().await;
+    }
+    if let Some(results) = &app.results {
+        results.close().await;
     }
     app.store.close().await;
 }

@@ -18,6 +18,9 @@ pub struct Args {
     strict: bool,
 }
 
+/// What is said where nothing waits for Redis.
+const NO_SPOOL: &str = "no spool: what Redis cannot take is answered 503";
+
 /// Checks settings and words; nothing is started and nothing is asked over the network.
 pub fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
     let name = config.map_or_else(|| "(no settings file)".into(), |p| p.display().to_string());
@@ -25,15 +28,17 @@ pub fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
         Ok(settings) => {
             let live = &settings.live;
             if args.json {
-                out::json(&json!({ "ok": true, "file": name, "problems": [], "warnings": settings.parts.warnings }));
+                out::json(&json!({ "ok": true, "file": name, "problems": [], "warnings": settings.parts.warnings,
+                    "spool": settings.parts.spool.as_ref().map(|s| s.dir.display().to_string()) }));
             } else {
                 settings.parts.warnings.iter().for_each(|w| out::line(&format!("warning: {w}")));
                 out::line(&format!(
-                    "{name}: fine. {} shops, {} channels, {} routes; {}",
+                    "{name}: fine. {} shops, {} channels, {} routes; {}; {}",
                     live.shops.len(),
                     live.channels.len(),
                     live.routes.len(),
-                    settings.parts.store.level().sentence()
+                    settings.parts.store.level().sentence(),
+                    settings.parts.spool.as_ref().map_or_else(|| NO_SPOOL.into(), |spool| spool.sentence())
                 ));
             }
             Ok(if args.strict && !settings.parts.warnings.is_empty() { Status::Failure } else { Status::Done })

@@ -71,7 +71,7 @@ pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
         Action::Stats => {
             let stats: Value = client.get("/api/v1/queue").await?;
             show(args.json, &stats, || {
-                for key in ["ready", "wait", "leased", "dead", "oldest_secs"] {
+                for key in ["ready", "wait", "leased", "dead", "oldest_secs", "spooled"] {
                     out::line(&format!("{key:<12} {}", number(&stats, key)));
                 }
                 for parked in stats.get("parked").and_then(Value::as_array).into_iter().flatten() {

@@ -84,7 +84,7 @@ fn tell(last: &Value) {
             );
             out::line("- when every process has run with the new one in front since before this began,");
             out::line(
-                "- when no spool waits: the older key opens what lies there (orderwire_spool_records, _set_aside),",
+                "- when no spool waits: the older key opens what lies there (orderwire_spool_records, _set_aside, orderwire_settle_backlog),",
             );
             out::line("- the oldest only when store.lookup_key is set: orderwire rekey --lookup-key FILE,");
             out::line("- knowing that links in mails sent before the new key came stop working (they live 400 days).");

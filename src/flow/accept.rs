@@ -7,7 +7,8 @@
 use super::App;
 use super::kept::{AcceptError, read_order, write_order};
 use super::live::Shop;
-use super::pressure::Caller;
+use super::pressure::{Caller, Shed};
+use super::spooled::{self, Times};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::event::{About, OrderEvent, Told};
 use crate::domain::ids::{Digest8, OrderId, ShopId};
@@ -21,8 +22,11 @@ use crate::spool::Door;
 use crate::store::keys::Unit;
 use crate::store::order::{Commit, Committed, Record};
 use crate::telemetry::WebhookOutcome;
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout_at;
 
 /// Tries at a commit whose order was changed by somebody else meanwhile.
 const CONFLICTS: usize = 5;
@@ -48,6 +52,8 @@ pub enum Answer {
     UnknownShop,
     /// Could not be stored in time: 503.
     Unavailable,
+    /// Our own code failed over it, and it could not be kept either: 500.
+    Failed,
 }
 
 /// Takes a webhook in. Everything that needs Redis comes after the signature holds.
@@ -65,7 +71,7 @@ pub async fn accept(app: &App, platform: &str, shop: &str, raw: RawWebhook) -> A
         Answer::Reply(_) => WebhookOutcome::Handshake,
         Answer::Refused(why) => (*why).into(),
         Answer::UnknownShop => WebhookOutcome::UnknownShop,
-        Answer::Unavailable => WebhookOutcome::Unavailable,
+        Answer::Unavailable | Answer::Failed => WebhookOutcome::Unavailable,
     };
     app.metrics.webhook(shop.rules.id.as_str(), outcome);
     app.metrics.webhook_answered(shop.rules.id.as_str(), started.elapsed().as_secs_f64());
@@ -84,29 +90,46 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
             (dedupe, content)
         }
     };
-    let told = (shop.platform.normalise)(&shop.access, raw);
-    let passes_by = app.passes_by(Caller::Shop).filter(|_| told.is_kept());
+    let times = Times::of(app, ANSWER);
+    let passes_by = app.passes_by(Caller::Shop);
     let _waits = app.pressure.wait();
-    let stored = match passes_by {
-        Some(why) => Err(why.into()),
-        None => {
-            // Given up in the middle, a commit may have happened or not: the repeat is a duplicate or new, both right.
-            let storing = store(app, shop, raw, (&dedupe, content), told);
-            let in_time = tokio::time::timeout(super::spooled::of_answer(app, ANSWER), storing).await;
-            in_time.unwrap_or(Err(AcceptError::TooLate))
-        }
-    };
-    let error = match stored {
+    let error = match in_time(app, shop, raw, (&dedupe, content), (passes_by, times)).await {
         Ok(answer) => return answer,
         Err(error) => error,
     };
     let platform = shop.platform.name.into();
     let door = Door::Hook { platform, shop: shop.rules.id.clone(), dedupe, content };
-    if error.may_wait() && super::spooled::keep(app, door, raw).await {
-        tracing::warn!(shop = %shop.rules.id, %error, "webhook kept on disk: Redis could not take it");
+    // What this version cannot take another one may: a shop that repeats finds it, for any other it must be kept.
+    let keeps = error.may_wait() || !shop.platform.repeats;
+    if keeps && spooled::keep(app, door, raw, times).await {
+        tracing::warn!(shop = %shop.rules.id, %error, "webhook kept on disk: it could not be stored");
         return Answer::Taken(WebhookOutcome::Spooled);
     }
     unavailable(shop, &error)
+}
+
+/// Everything behind the signature, within the time that Redis has for it; not tried where what it tells would be kept
+/// and `passes_by` says why Redis is not to be asked.
+async fn in_time(
+    app: &App,
+    shop: &Arc<Shop>,
+    raw: &RawWebhook,
+    marks: (&str, Digest8),
+    (passes_by, times): (Option<Shed>, Times),
+) -> Result<Answer, AcceptError> {
+    let storing = async {
+        let told = (shop.platform.normalise)(&shop.access, raw);
+        match passes_by.filter(|_| told.is_kept()) {
+            Some(why) => Err(why.into()),
+            None => store(app, shop, raw, marks, told).await,
+        }
+    };
+    // What brings our code down is genuine all the same: it is kept, not lost with the connection. Given up in the
+    // middle, a commit may have happened or not: the repeat is a duplicate or new, both right.
+    match timeout_at(times.store, AssertUnwindSafe(storing).catch_unwind()).await {
+        Ok(stored) => stored.unwrap_or(Err(AcceptError::Panicked)),
+        Err(_) => Err(AcceptError::TooLate),
+    }
 }
 
 /// Nobody has it.
@@ -116,8 +139,12 @@ fn unavailable(shop: &Shop, error: &AcceptError) -> Answer {
     } else {
         "this platform never repeats: the delivery is lost unless the order changes again"
     };
-    tracing::error!(shop = %shop.rules.id, %error, "webhook answered 503: {lost}");
-    Answer::Unavailable
+    let (status, answer) = match error {
+        AcceptError::Panicked => (500, Answer::Failed),
+        _ => (503, Answer::Unavailable),
+    };
+    tracing::error!(shop = %shop.rules.id, %error, "webhook answered {status}: {lost}");
+    answer
 }
 
 /// A webhook whose signature held before, with its marks: the same as at the door.
@@ -137,7 +164,7 @@ async fn store(
 ) -> Result<Answer, AcceptError> {
     match told {
         Told::Notice(notice) => {
-            super::erase::asked_by_shop(app, shop, notice).await?;
+            super::erase::asked_by_shop(app, shop, notice, raw.received_at).await?;
             Ok(Answer::Taken(WebhookOutcome::Taken))
         }
         Told::NoInterest(_) => Ok(Answer::Taken(WebhookOutcome::Ignored)),
@@ -150,7 +177,7 @@ async fn store(
             Ok(Answer::Taken(WebhookOutcome::ShopFault))
         }
         Told::Unreadable(why) => keep_unreadable(app, shop, raw, &why).await,
-        Told::Events(events) => take_events(app, shop, marks, events).await,
+        Told::Events(events) => take_events(app, shop, marks, events, raw.received_at).await,
     }
 }
 
@@ -165,13 +192,14 @@ async fn take_events(
     shop: &Arc<Shop>,
     marks: (&str, Digest8),
     events: Vec<OrderEvent>,
+    came: Timestamp,
 ) -> Result<Answer, AcceptError> {
     let mut word = WebhookOutcome::Duplicate;
     for (i, event) in events.iter().enumerate() {
         let seen = seen_digests(&shop.rules.id, marks, i, event.dated);
         let outcome = match &event.about {
-            About::Order(id) if !event.refetch => fold(app, shop, id, event, &seen).await?,
-            _ => super::join::point(app, shop, event, &seen).await?,
+            About::Order(id) if !event.refetch => fold(app, shop, id, (event, came), &seen).await?,
+            _ => super::join::point(app, shop, (event, came), &seen).await?,
         };
         if outcome != WebhookOutcome::Duplicate {
             word = outcome;
@@ -192,12 +220,12 @@ fn seen_digests(shop: &ShopId, (delivery, content): (&str, Digest8), index: usiz
     seen
 }
 
-/// Folds one event into its order and commits what is now owed.
+/// Folds one event, and when it was received, into its order and commits what is now owed.
 pub async fn fold(
     app: &App,
     shop: &Shop,
     id: &OrderId,
-    event: &OrderEvent,
+    (event, came): (&OrderEvent, Timestamp),
     seen: &[Digest8],
 ) -> Result<WebhookOutcome, AcceptError> {
     let unit = Unit::order(&shop.rules.id, id.as_str());
@@ -221,7 +249,7 @@ pub async fn fold(
         if record.seen.iter().any(|(digest, _)| seen.contains(digest)) {
             return Ok(WebhookOutcome::Duplicate);
         }
-        let commit = next_state(app, shop, id, event, seen, record, now)?;
+        let commit = next_state(app, shop, id, (event, came), seen, record, now)?;
         let due = commit.due;
         match app.timed("commit", app.store.commit(&member, commit)).await? {
             Committed::Stored { .. } => {
@@ -252,7 +280,7 @@ fn next_state(
     app: &App,
     shop: &Shop,
     id: &OrderId,
-    event: &OrderEvent,
+    (event, came): (&OrderEvent, Timestamp),
     seen: &[Digest8],
     record: Record,
     now: Timestamp,
@@ -260,8 +288,10 @@ fn next_state(
     let live = app.live();
     let mut order = match &record.snapshot {
         Some(bytes) => read_order(bytes)?,
-        None => Order::new(shop.rules.id.clone(), id.clone(), now),
+        None => Order::new(shop.rules.id.clone(), id.clone(), came),
     };
+    // What lay on disk was heard of before what overtook it.
+    order.first_seen = order.first_seen.min(came);
     order.absorb(event);
     let next_no = record.last_item + 1;
     let owing = owe(&order, &shop.rules, &live.routes, milestone::ALL, now, next_no);

@@ -7,15 +7,21 @@
 use super::App;
 use super::account::Account;
 use super::erase::through;
+use super::kept::AcceptError;
 use super::pressure::Caller;
+use super::spooled::{self, Times};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
-use crate::domain::person::{AccountSignal, PersonChange, Signal};
+use crate::domain::ids::ChannelId;
+use crate::domain::person::{AccountSignal, Address, PersonChange, Signal};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::spool::Door;
 use crate::store::error::StoreError;
 use crate::telemetry::CallbackOutcome;
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
+use tokio::time::timeout_at;
 
 /// A stopped account is looked at again by itself after so long, in case nobody tells that it resumed.
 const STOPPED_SECS: i64 = 6 * 3600;
@@ -23,6 +29,9 @@ const STOPPED_SECS: i64 = 6 * 3600;
 /// Longest a callback may take behind its signature: LINE waits two seconds in all. What was applied by then
 /// meets its dedupe key at the repeat.
 const ANSWER: Duration = Duration::from_millis(1500);
+
+/// Longest a press on the page that switches messages off may take.
+const PAGE: Duration = Duration::from_millis(1900);
 
 /// What the provider is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +48,8 @@ pub enum Answer {
     UnknownChannel,
     /// Could not be applied in time: the provider repeats.
     Unavailable,
+    /// Our own code failed over it, and it could not be kept either: 500.
+    Failed,
 }
 
 /// Takes a callback in.
@@ -55,7 +66,7 @@ pub async fn hear(app: &App, channel: &str, raw: RawWebhook) -> Answer {
         Answer::Reply(_) => CallbackOutcome::Handshake,
         Answer::Refused(why) => (*why).into(),
         Answer::UnknownChannel => CallbackOutcome::UnknownChannel,
-        Answer::Unavailable => CallbackOutcome::Unavailable,
+        Answer::Unavailable | Answer::Failed => CallbackOutcome::Unavailable,
     };
     app.metrics.callback(account.id.as_str(), outcome);
     answer
@@ -70,85 +81,79 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
             return Answer::Refused(why);
         }
     }
-    let heard = account.channel.hear(raw);
+    let times = Times::of(app, ANSWER);
+    let passes_by = app.passes_by(Caller::Channel);
+    let _waits = app.pressure.wait();
+    // What brings our code down is genuine all the same: it is kept, not lost with the connection.
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| account.channel.hear(raw)));
+    let fell = read.is_err();
+    let heard = read.unwrap_or_default();
     if heard.unreadable > 0 {
         tracing::warn!(channel = %account.id, events = heard.unreadable, "parts of a callback could not be read");
     }
     let erased = heard.signals.iter().find(|s| s.erase).and_then(|s| s.person.as_ref());
-    let words = heard.answer.or_else(|| erased.map(|person| through::answer(app, &account.id, person)));
+    let words = heard.answer.clone().or_else(|| erased.map(|person| through::answer(app, &account.id, person)));
     let content_type = account.channel.answers_as();
     let answer = words.map(|body| Reply { status: 200, content_type, body });
-    let passes_by = app.passes_by(Caller::Channel).filter(|_| !heard.signals.is_empty());
-    let _waits = app.pressure.wait();
-    let why = match passes_by {
-        Some(why) => why.to_string(),
-        None => match in_time(app, account, &heard.signals, raw).await {
-            Ok(()) => return Answer::Heard(answer),
-            Err(why) => why,
-        },
+    let applied = match passes_by.filter(|_| !heard.signals.is_empty()) {
+        _ if fell => Err(AcceptError::Panicked),
+        Some(why) => Err(why.into()),
+        None => in_time(app, account, &heard.signals, raw.received_at, times).await,
     };
+    let Err(error) = applied else { return Answer::Heard(answer) };
     let door = Door::Callback { channel: account.id.clone() };
-    if super::spooled::keep(app, door, raw).await {
-        tracing::warn!(channel = %account.id, why, "callback kept on disk: Redis could not take it");
+    if spooled::keep(app, door, raw, times).await {
+        tracing::warn!(channel = %account.id, %error, "callback kept on disk: it could not be applied");
         return Answer::Kept(answer);
     }
-    tracing::error!(channel = %account.id, why, "callback answered 503: the provider repeats it");
-    Answer::Unavailable
+    let (status, answer) = match error {
+        AcceptError::Panicked => (500, Answer::Failed),
+        _ => (503, Answer::Unavailable),
+    };
+    tracing::error!(channel = %account.id, %error, "callback answered {status}: the provider repeats it");
+    answer
 }
 
-/// Everything of a callback, within the time that its sender waits; or why not.
-async fn in_time(app: &App, account: &Account, signals: &[Signal], raw: &RawWebhook) -> Result<(), String> {
-    let waits = super::spooled::of_answer(app, ANSWER);
-    match tokio::time::timeout(waits, apply_all(app, account, signals, raw.received_at)).await {
-        Ok(applied) => applied.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("not applied within {waits:?}")),
+/// Everything of a callback, within the time that Redis has for it.
+async fn in_time(
+    app: &App,
+    account: &Account,
+    signals: &[Signal],
+    came: Timestamp,
+    times: Times,
+) -> Result<(), AcceptError> {
+    let applied = AssertUnwindSafe(put(app, account, signals, came)).catch_unwind();
+    match timeout_at(times.store, applied).await {
+        Ok(Ok(applied)) => Ok(applied?),
+        Ok(Err(_)) => Err(AcceptError::Panicked),
+        Err(_) => Err(AcceptError::TooLate),
     }
 }
 
-/// A callback whose signature held before: the same as at the door.
+/// What a callback told that was received at `came` and whose signature held.
 ///
 /// # Errors
-/// The store's.
-pub async fn put(app: &App, account: &Account, raw: &RawWebhook) -> Result<(), StoreError> {
-    apply_all(app, account, &account.channel.hear(raw).signals, raw.received_at).await
-}
-
-async fn apply_all(app: &App, account: &Account, signals: &[Signal], came: Timestamp) -> Result<(), StoreError> {
+/// The store's; what it took meets its dedupe key the next time.
+pub async fn put(app: &App, account: &Account, signals: &[Signal], came: Timestamp) -> Result<(), StoreError> {
     for signal in signals {
-        apply(app, account, signal).await?;
+        apply(app, account, signal, came).await?;
         let took = app.clock.now().as_millisecond() - came.as_millisecond();
         app.metrics.callback_applied(account.id.as_str(), took as f64 / 1000.0);
     }
     Ok(())
 }
 
-async fn apply(app: &App, account: &Account, signal: &Signal) -> Result<(), StoreError> {
+async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -> Result<(), StoreError> {
     let now = app.clock.now();
-    match &signal.account {
-        Some(AccountSignal::Stopped(why)) => {
-            tracing::error!(channel = %account.id, why, "the provider stopped this account; its messages stay owed");
-            // From when it was said: what waited on disk may be long over.
-            let until = plus_secs(signal.at, STOPPED_SECS);
-            if until > now {
-                account.set_pause(Some((until, Reason::ChannelPaused)));
-                app.store.pause(account.tag, until, Reason::ChannelPaused).await?;
-            }
-        }
-        Some(AccountSignal::Resumed) => {
-            account.set_pause(None);
-            app.store.resume(account.tag).await?;
-        }
-        Some(AccountSignal::Notice(what)) => {
-            tracing::error!(channel = %account.id, what, "the provider says this of the account: a person must look");
-        }
-        None => {}
+    if let Some(said) = &signal.account {
+        stand(app, account, said, signal.at.min(now)).await?;
     }
     if let Some(receipt) = &signal.receipt {
         app.store.receipt(&account.id, &receipt.of, signal.person.as_ref(), &receipt.state, signal.at).await?;
     }
     let Some(person) = &signal.person else { return Ok(()) };
     if signal.erase {
-        return through::ask(app, &account.id, person).await;
+        return through::ask(app, &account.id, person, came).await;
     }
     let mut change = signal.change.clone();
     if let Some(off) = signal.text.as_deref().and_then(crate::words::switch_word) {
@@ -166,16 +171,72 @@ async fn apply(app: &App, account: &Account, signal: &Signal) -> Result<(), Stor
     Ok(())
 }
 
-/// A recipient switches messages off by the link in a mail; `false`: the link is not genuine or over.
+/// The provider stopped the account, lets it go on, or wants a person to look. Counted from when it was said: what
+/// waited on disk may be long over, or have been overtaken by a later word.
+async fn stand(app: &App, account: &Account, said: &AccountSignal, at: Timestamp) -> Result<(), StoreError> {
+    let still = match said {
+        AccountSignal::Stopped(_) => Some((plus_secs(at, STOPPED_SECS), Reason::ChannelPaused)),
+        AccountSignal::Resumed => None,
+        AccountSignal::Notice(what) => {
+            tracing::error!(channel = %account.id, what, "the provider says this of the account: a person must look");
+            return Ok(());
+        }
+    };
+    if !app.store.stand(account.tag, at, still).await? {
+        return Ok(());
+    }
+    account.set_pause(still);
+    if let AccountSignal::Stopped(why) = said {
+        tracing::error!(channel = %account.id, why, "the provider stopped this account; its messages stay owed");
+    }
+    Ok(())
+}
+
+/// What became of a press on the page that switches messages off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SwitchedOff {
+    /// They are off.
+    Off,
+    /// On disk: they will be off when Redis is back, before which nothing is sent.
+    Kept,
+    /// The link is not genuine, or over.
+    UnknownLink,
+    /// Nobody has it: the person must try again.
+    Unavailable,
+}
+
+/// A recipient switches messages off by the link in a mail.
+pub async fn switch_off(app: &App, token: &str) -> SwitchedOff {
+    let now = app.clock.now();
+    let Some((channel, person)) = app.live().off_of(token, now) else { return SwitchedOff::UnknownLink };
+    let times = Times::of(app, PAGE);
+    let passes_by = app.passes_by(Caller::Channel);
+    let _waits = app.pressure.wait();
+    let error: AcceptError = match passes_by {
+        Some(why) => why.into(),
+        None => match timeout_at(times.store, switched_off(app, &channel, &person, now)).await {
+            Ok(Ok(())) => return SwitchedOff::Off,
+            Ok(Err(error)) => error.into(),
+            Err(_) => AcceptError::TooLate,
+        },
+    };
+    let door = Door::Off { channel: channel.clone(), person };
+    if spooled::keep(app, door, &RawWebhook::post(&[], "", now), times).await {
+        tracing::warn!(%channel, %error, "an opt-out was kept on disk: Redis could not take it");
+        return SwitchedOff::Kept;
+    }
+    tracing::error!(%channel, %error, "an opt-out could not be kept: the person is asked to try again");
+    SwitchedOff::Unavailable
+}
+
+/// They asked for it at `at`.
 ///
 /// # Errors
 /// Redis could not take it.
-pub async fn switch_off(app: &App, token: &str) -> Result<bool, StoreError> {
-    let now = app.clock.now();
-    let Some((channel, person)) = app.live().off_of(token, now) else { return Ok(false) };
+pub async fn switched_off(app: &App, channel: &ChannelId, person: &Address, at: Timestamp) -> Result<(), StoreError> {
     let change = PersonChange { opted_out: Some(true), ..PersonChange::default() };
-    let dedupe = format!("off:{}", now.as_millisecond());
-    app.store.apply(&channel, &person, &dedupe, now, &change, false).await?;
+    let dedupe = format!("off:{}", at.as_millisecond());
+    app.store.apply(channel, person, &dedupe, at, &change, false).await?;
     tracing::info!(%channel, "a recipient switched order updates off");
-    Ok(true)
+    Ok(())
 }

@@ -49,14 +49,14 @@ struct Waiting {
 pub async fn point(
     app: &App,
     shop: &Shop,
-    event: &OrderEvent,
+    (event, came): (&OrderEvent, Timestamp),
     seen: &[Digest8],
 ) -> Result<WebhookOutcome, AcceptError> {
     if let About::Join(key) = &event.about
         && !event.refetch
     {
         match app.store.find_join(&shop.rules.id, key).await? {
-            Join::Order(order) => return fold(app, shop, &order, event, seen).await,
+            Join::Order(order) => return fold(app, shop, &order, (event, came), seen).await,
             Join::Erased => return Ok(WebhookOutcome::Erased),
             Join::Unknown => {}
         }
@@ -241,7 +241,7 @@ async fn resolve(app: &App, shop: &Shop, waiting: &Waiting, record: &Record, now
         },
     };
     for (event, seen) in waiting.events.iter().filter(|(e, _)| !e.refetch) {
-        match fold(app, shop, &order, event, seen).await {
+        match fold(app, shop, &order, (event, now), seen).await {
             Ok(WebhookOutcome::Erased) => return Joined::Erased,
             Ok(_) => {}
             Err(error) => {
@@ -269,7 +269,9 @@ async fn ask(app: &App, shop: &Shop, waiting: &Waiting, known: Option<OrderId>) 
     };
     let content = serde_json::to_vec(&event).unwrap_or_default();
     let seen = [Digest8::of(&[b"asked", shop.rules.id.as_str().as_bytes(), &content])];
-    fold(app, shop, &order, &event, &seen).await.map_err(|e| AskFault::Later(e.to_string(), Some(5)))?;
+    fold(app, shop, &order, (&event, app.clock.now()), &seen)
+        .await
+        .map_err(|e| AskFault::Later(e.to_string(), Some(5)))?;
     Ok(Some(order))
 }
 

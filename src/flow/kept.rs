@@ -16,6 +16,9 @@ pub enum AcceptError {
     /// It was not asked.
     #[error("it was not asked: {0}")]
     Shed(#[from] Shed),
+    /// Our own code failed over it.
+    #[error("the relay's own code failed over it")]
+    Panicked,
     /// The order was changed by others at every try.
     #[error("the order changed under every try")]
     Contended,
@@ -32,7 +35,7 @@ impl AcceptError {
     pub fn may_wait(&self) -> bool {
         match self {
             AcceptError::Store(error) => error.kind != ErrorKind::Bug,
-            AcceptError::TooLate | AcceptError::Shed(_) | AcceptError::Contended => true,
+            AcceptError::TooLate | AcceptError::Shed(_) | AcceptError::Contended | AcceptError::Panicked => true,
             AcceptError::NewerForm(_) | AcceptError::Unreadable(_) => false,
         }
     }

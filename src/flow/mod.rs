@@ -21,11 +21,13 @@ pub mod join;
 pub mod kept;
 pub mod live;
 pub mod nudge;
+mod offer;
 pub mod outcome;
 pub mod pressure;
 pub mod queue;
 pub mod rekey;
 pub mod replay;
+pub mod results;
 pub mod send;
 pub mod sending;
 pub mod settle;
@@ -38,6 +40,7 @@ use crate::domain::clock::Clock;
 use crate::spool::Spool;
 use crate::store::Store;
 pub use crate::store::error::StoreError;
+use crate::store::work::Settle;
 use crate::telemetry::Metrics;
 use live::Live;
 use nudge::Nudge;
@@ -82,6 +85,8 @@ pub struct App {
     pub spool: Option<Spool>,
     /// How Redis bears what is asked of it.
     pub pressure: Pressure,
+    /// Where results of sends wait while Redis is away; `None`: in memory.
+    pub results: Option<Spool<Settle>>,
     live: RwLock<Arc<Live>>,
     stripes: Vec<Mutex<()>>,
     /// Something became due in this process: look now, do not wait for the next poll.
@@ -108,6 +113,7 @@ impl App {
             asking,
             spool: None,
             pressure: Pressure::default(),
+            results: None,
             live: RwLock::new(Arc::new(live)),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             nudge: Nudge::default(),

@@ -27,6 +27,8 @@ pub struct Stats {
     pub parked: Vec<(String, u64)>,
     /// Seconds since the oldest order became due that is not yet worked on.
     pub oldest_secs: i64,
+    /// Requests that wait on disk in the process asked.
+    pub spooled: u64,
 }
 
 /// A page of dead messages.
@@ -92,6 +94,7 @@ pub async fn stats(app: &App) -> Result<Stats, Fault> {
         dead: stats.dead,
         parked: stats.parked.iter().map(|(tag, count)| (name(*tag), *count)).collect(),
         oldest_secs: stats.oldest_due.map_or(0, |at| (now - at.as_millisecond()).max(0) / 1000),
+        spooled: app.spool.as_ref().map_or(0, |spool| spool.standing().records),
     })
 }
 

@@ -1,7 +1,8 @@
 //! settle: writes where each order's items came to rest, as many orders in one flight as have arrived.
 //!
 //! A settle that Redis does not answer is kept and repeated until it is answered: losing one is what makes
-//! doubles. A repeat of one that was executed finds another token and is told `fenced`, which means finished.
+//! doubles. Where there is a spool it is kept on disk (`results`), or else in memory. A repeat of one that was
+//! executed finds another token and is told `fenced`, which means finished.
 
 use super::App;
 use crate::domain::clock::from_millis;
@@ -91,24 +92,31 @@ async fn write(app: &App, settles: &[Settle]) {
     loop {
         match app.timed("settle", app.store.settle_many(settles)).await {
             Ok(answers) => {
-                for (settle, answer) in settles.iter().zip(answers) {
-                    match answer {
-                        Settled::Ok => {
-                            count(app, settle);
-                            remind(app, settle);
-                        }
-                        Settled::Fenced => app.metrics.lease_lost(),
-                        Settled::Moved => {
-                            tracing::warn!(order = ?settle.leased.member, "an added item's number was taken; the next holder adds it anew")
-                        }
-                    }
-                }
+                settles.iter().zip(answers).for_each(|(settle, answer)| written(app, settle, answer));
+                return;
+            }
+            Err(error) if super::results::keep(app, settles).await => {
+                tracing::warn!(%error, orders = settles.len(), "results were kept on disk: Redis could not take them");
                 return;
             }
             Err(error) => {
                 tracing::error!(%error, orders = settles.len(), "results could not be written; trying again");
                 tokio::time::sleep(AGAIN).await;
             }
+        }
+    }
+}
+
+/// What follows when Redis has answered a settle.
+pub(super) fn written(app: &App, settle: &Settle, answer: Settled) {
+    match answer {
+        Settled::Ok => {
+            count(app, settle);
+            remind(app, settle);
+        }
+        Settled::Fenced => app.metrics.lease_lost(),
+        Settled::Moved => {
+            tracing::warn!(order = ?settle.leased.member, "an added item's number was taken; the next holder adds it anew")
         }
     }
 }

@@ -68,6 +68,6 @@ pub async fn callback(
         }
         Ok(Answer::UnknownChannel) => said(StatusCode::NOT_FOUND, "unknown channel"),
         Ok(Answer::Unavailable) => unavailable(),
-        Err(_) => said(StatusCode::INTERNAL_SERVER_ERROR, "failed"),
+        Ok(Answer::Failed) | Err(_) => said(StatusCode::INTERNAL_SERVER_ERROR, "failed"),
     }
 }

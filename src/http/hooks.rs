@@ -87,6 +87,7 @@ fn answered(answer: Answer) -> HttpResponse {
         Answer::Refused(_) => said(StatusCode::UNAUTHORIZED, "not signed by this shop"),
         Answer::UnknownShop => said(StatusCode::NOT_FOUND, "unknown shop"),
         Answer::Unavailable => unavailable(),
+        Answer::Failed => said(StatusCode::INTERNAL_SERVER_ERROR, "failed"),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::flow::App;
 use crate::flow::erase::through::{Standing, standing};
-use crate::flow::hear::switch_off;
+use crate::flow::hear::{SwitchedOff, switch_off};
 use actix_web::HttpResponse;
 use actix_web::web::{self, Data, Path, ServiceConfig};
 
@@ -36,14 +36,18 @@ async fn show(token: Path<String>, app: Data<App>) -> HttpResponse {
 /// Switches off, with one click and without a cookie (RFC 8058).
 async fn off(token: Path<String>, app: Data<App>) -> HttpResponse {
     match switch_off(&app, &token).await {
-        Ok(true) => {
+        SwitchedOff::Off => {
             page(200, "Order updates are off · 已關閉訂單通知 · 已关闭订单通知 · Đã tắt thông báo đơn hàng", false)
         }
-        Ok(false) => {
+        SwitchedOff::Kept => page(
+            200,
+            "Noted: order updates will be off in a moment · 已收到,訂單通知即將關閉 · 已收到,订单通知即将关闭 · Đã ghi nhận: thông báo đơn hàng sẽ sớm được tắt",
+            false,
+        ),
+        SwitchedOff::UnknownLink => {
             page(404, "This link is not valid any more · 連結已失效 · 链接已失效 · Liên kết không còn hiệu lực", false)
         }
-        Err(error) => {
-            tracing::error!(%error, "an opt-out could not be kept");
+        SwitchedOff::Unavailable => {
             page(503, "Please try again in a moment · 請稍後再試 · 请稍后再试 · Vui lòng thử lại sau", true)
         }
     }

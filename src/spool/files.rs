@@ -16,6 +16,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Bytes of an entry of a `.struck` file: a place, and its check sum.
 const STRUCK: usize = 12;
@@ -167,6 +168,22 @@ impl Folder {
         file.write_all(bytes)?;
         file.sync_all()?;
         sync(&self.aside())
+    }
+
+    /// A piece that lies aside, and since when.
+    pub(super) fn read_aside(&self, name: Name) -> io::Result<(Vec<u8>, SystemTime)> {
+        let path = self.aside().join(name.file("spool"));
+        let since = path.metadata()?.modified()?;
+        Ok((std::fs::read(path)?, since))
+    }
+
+    /// Removes a piece that lies aside; how long it was. Gone already: no error.
+    pub(super) fn remove_aside(&self, name: Name) -> io::Result<u64> {
+        let path = self.aside().join(name.file("spool"));
+        let bytes = path.metadata().map_or(0, |m| m.len());
+        gone(std::fs::remove_file(path))?;
+        sync(&self.aside())?;
+        Ok(bytes)
     }
 
     /// Removes lists whose file is gone.

@@ -25,6 +25,8 @@ pub(super) enum Job {
     Strike(Place, oneshot::Sender<()>),
     /// This one can never be taken: put it aside.
     Aside(Place, oneshot::Sender<Result<(), SpoolError>>),
+    /// This piece that lies aside goes for good.
+    DropAside(Place, oneshot::Sender<Result<(), SpoolError>>),
     /// Let the folder go.
     Close(oneshot::Sender<()>),
 }
@@ -130,6 +132,9 @@ impl Keeper {
                         self.strike(place);
                     }
                     drop(done.send(put));
+                }
+                Job::DropAside(place, done) => {
+                    drop(done.send(self.drop_aside(place).map_err(|e| SpoolError::Disk(e.to_string()))));
                 }
                 Job::Close(done) => {
                     drop(self);
@@ -278,6 +283,14 @@ impl Keeper {
         self.folder.set_aside(Name::of(place), &bytes)?;
         let mut book = self.shared.book();
         (book.aside, book.aside_bytes) = (book.aside + 1, book.aside_bytes + bytes.len() as u64);
+        Ok(())
+    }
+
+    fn drop_aside(&self, place: Place) -> io::Result<()> {
+        let bytes = self.folder.remove_aside(Name::of(place))?;
+        let mut book = self.shared.book();
+        book.aside = book.aside.saturating_sub(1);
+        book.aside_bytes = book.aside_bytes.saturating_sub(bytes);
         Ok(())
     }
 }

@@ -3,8 +3,9 @@
 //! Knows: files, records, flushes; what waits, what was taken, what had to be set aside.
 //! Must not know: what a webhook tells, shops, channels, Redis.
 //! May use: domain, seal
-//! How to add one: a new door's requests get an arm of [`Door`]; a new form of record is a new version in
-//! `record.rs`, which goes on to read the old one.
+//! How to add one: a new door's requests get an arm of [`Door`]; something else that must outlive the process gets
+//! a spool of its own type in a folder of its own; a new form of record is a new version in `record.rs`, which goes
+//! on to read the old one.
 //!
 //! A record is on disk, flushed, before [`Spool::append`] returns; many that wait share one flush. It is taken
 //! out by reading ([`Spool::next`]) and struck off ([`Spool::strike`]) only when the store has what it told: a
@@ -22,17 +23,22 @@ mod keeper;
 mod record;
 pub mod settings;
 
+use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::ids::{ChannelId, Digest8, ShopId};
+use crate::domain::person::Address;
+use crate::domain::settings::Size;
 use crate::domain::webhook::RawWebhook;
 use crate::seal::{Seal, SealError};
-use book::{Book, Spot};
-use files::Folder;
+use book::Book;
+use files::{Folder, Name};
 use keeper::{Append, Job, Keeper};
 use record::{Look, Part};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Requests that may wait for the disk; more are turned away.
@@ -49,6 +55,14 @@ pub struct Options {
     pub max_bytes: u64,
     /// Least free share of its disk, percent.
     pub min_free_percent: u8,
+}
+
+impl Options {
+    /// What waits where, in a sentence.
+    pub fn sentence(&self) -> String {
+        let (most, dir) = (Size(self.max_bytes), self.dir.display());
+        format!("spool: up to {most} of what Redis cannot take wait in {dir}")
+    }
 }
 
 /// A place in the spool: given out once, in the order of arrival.
@@ -77,6 +91,13 @@ pub enum Door {
     Callback {
         /// Of which channel.
         channel: ChannelId,
+    },
+    /// The page by which a person switches messages off.
+    Off {
+        /// Of which channel.
+        channel: ChannelId,
+        /// Who.
+        person: Address,
     },
 }
 
@@ -181,36 +202,37 @@ impl Shared {
     }
 }
 
-/// The spool of this process. Cheap to share behind an `Arc`.
-pub struct Spool {
+/// A spool of this process, for records of one type. Cheap to share behind an `Arc`.
+pub struct Spool<T = Entry> {
     options: Options,
     folder: Folder,
     seal: Arc<Seal>,
     shared: Arc<Shared>,
     jobs: mpsc::Sender<Job>,
+    holds: PhantomData<fn() -> T>,
 }
 
-impl Spool {
+impl<T: Serialize + DeserializeOwned + Send + 'static> Spool<T> {
     /// Takes the folder for this process and reads what an earlier one left. Gives the bytes of torn tails that
     /// were cut: a crash left them before they were acknowledged. Waits for the disk.
     ///
     /// # Errors
     /// Another process has the folder, or it cannot be used.
-    pub fn open(options: &Options, seal: Arc<Seal>) -> Result<(Spool, u64), SpoolError> {
+    pub fn open(options: &Options, seal: Arc<Seal>) -> Result<(Spool<T>, u64), SpoolError> {
         let shared = Arc::new(Shared { book: Mutex::default(), failed: Mutex::default(), news: Notify::new() });
         let (keeper, cut) = Keeper::open(options, Arc::clone(&seal), Arc::clone(&shared))?;
         let folder = keeper.folder();
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("spool".into()).spawn(move || keeper.run(inbox));
         thread.map_err(|e| SpoolError::Folder(options.dir.display().to_string(), e.to_string()))?;
-        Ok((Spool { options: options.clone(), folder, seal, shared, jobs }, cut))
+        Ok((Spool { options: options.clone(), folder, seal, shared, jobs, holds: PhantomData }, cut))
     }
 
-    /// Keeps a request: on disk, flushed, when this returns. Whoever stops waiting may find it kept or not.
+    /// Keeps a record: on disk, flushed, when this returns. Whoever stops waiting may find it kept or not.
     ///
     /// # Errors
     /// It is not known to be kept.
-    pub async fn append(&self, entry: &Entry) -> Result<Stored, SpoolError> {
+    pub async fn append(&self, entry: &T) -> Result<Stored, SpoolError> {
         let plain = serde_json::to_vec(entry).map_err(|e| SpoolError::Disk(e.to_string()))?;
         let (done, answer) = oneshot::channel();
         self.jobs.try_send(Job::Append(Append { plain, done })).map_err(|e| match e {
@@ -221,10 +243,13 @@ impl Spool {
     }
 
     /// The first waiting record behind `after`, or why it cannot be read; `None`: no more are waiting.
-    pub async fn next(&self, after: Option<Place>) -> Option<(Place, Result<Entry, Damage>)> {
+    pub async fn next(&self, after: Option<Place>) -> Option<(Place, Result<T, Damage>)> {
         let (place, spot) = self.shared.book().next(after)?;
         let (folder, seal) = (self.folder.clone(), Arc::clone(&self.seal));
-        let read = tokio::task::spawn_blocking(move || read(&folder, &seal, place, spot));
+        let read = tokio::task::spawn_blocking(move || {
+            let from = place.offset.checked_sub(spot.name.base).ok_or(Damage::Damaged)?;
+            open(&seal, place, &folder.read_at(spot.name, from, spot.length).map_err(|_| Damage::Damaged)?)
+        });
         Some((place, read.await.unwrap_or(Err(Damage::Damaged))))
     }
 
@@ -257,6 +282,41 @@ impl Spool {
         answer.await.unwrap_or(Err(SpoolError::Closed))
     }
 
+    /// Places of the pieces that lie aside.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub async fn aside(&self) -> Result<Vec<Place>, SpoolError> {
+        let folder = self.folder.clone();
+        let names = tokio::task::spawn_blocking(move || folder.names_aside()).await;
+        let (names, _) = names.unwrap_or_else(|e| Err(e.into())).map_err(|e| SpoolError::Disk(e.to_string()))?;
+        Ok(names.into_iter().map(|name| Place { segment: name.segment, offset: name.base }).collect())
+    }
+
+    /// A piece that lies aside, or why it cannot be read, and since when it lies there.
+    ///
+    /// # Errors
+    /// It is not there any more, or its file cannot be read.
+    pub async fn look_aside(&self, place: Place) -> Result<(Result<T, Damage>, Timestamp), SpoolError> {
+        let (folder, seal) = (self.folder.clone(), Arc::clone(&self.seal));
+        let read = tokio::task::spawn_blocking(move || {
+            let (bytes, since) = folder.read_aside(Name::of(place))?;
+            let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            Ok((open(&seal, place, &bytes), from_millis(i64::try_from(since).unwrap_or(0))))
+        });
+        read.await.unwrap_or_else(|e| Err(std::io::Error::from(e))).map_err(|e| SpoolError::Disk(e.to_string()))
+    }
+
+    /// Removes a piece that lies aside, for good.
+    ///
+    /// # Errors
+    /// It is still there.
+    pub async fn drop_aside(&self, place: Place) -> Result<(), SpoolError> {
+        let (done, answer) = oneshot::channel();
+        self.jobs.send(Job::DropAside(place, done)).await.map_err(|_| SpoolError::Closed)?;
+        answer.await.unwrap_or(Err(SpoolError::Closed))
+    }
+
     /// How it stands.
     pub fn standing(&self) -> Standing {
         let (records, bytes, aside) = {
@@ -281,12 +341,6 @@ impl Spool {
     }
 }
 
-fn read(folder: &Folder, seal: &Seal, place: Place, spot: Spot) -> Result<Entry, Damage> {
-    let from = place.offset.checked_sub(spot.name.base).ok_or(Damage::Damaged)?;
-    let bytes = folder.read_at(spot.name, from, spot.length).map_err(|_| Damage::Damaged)?;
-    entry(seal, place, &bytes)
-}
-
 /// What some bytes hold as a file of the spool: each part's place, and its request or what is wrong with it. What is
 /// torn at the end was never acknowledged and is left out.
 pub fn look_into(seal: &Seal, segment: u64, bytes: &[u8]) -> Vec<(Place, Result<Entry, Damage>)> {
@@ -299,13 +353,13 @@ pub fn look_into(seal: &Seal, segment: u64, bytes: &[u8]) -> Vec<(Place, Result<
         let place = Place { segment, offset };
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let whole = length.and_then(|length| bytes.get(from..)?.get(..length as usize));
-        (place, whole.map_or(Err(Damage::Damaged), |record| entry(seal, place, record)))
+        (place, whole.map_or(Err(Damage::Damaged), |record| open(seal, place, record)))
     };
     parts.map(of).collect()
 }
 
-/// The request of a whole record.
-fn entry(seal: &Seal, place: Place, bytes: &[u8]) -> Result<Entry, Damage> {
+/// What is kept in the bytes of a record.
+fn open<T: DeserializeOwned>(seal: &Seal, place: Place, bytes: &[u8]) -> Result<T, Damage> {
     if record::look(bytes) != Look::Whole(bytes.len()) {
         return Err(Damage::Damaged);
     }

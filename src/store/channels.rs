@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::keys::PARTITIONS;
 use super::link::Repeat;
 use super::order::{hex_tag, tag};
-use super::script::{Call, PACE, PAUSE};
+use super::script::{Call, PACE, PAUSE, STAND};
 use super::value;
 use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::decision::Reason;
@@ -43,6 +43,30 @@ impl Store {
         let field = format!("p:{}", hex_tag(channel));
         let calls: Vec<Call> = all().map(|p| Call::new("HDEL").arg(&self.keys.part(p).ctl).arg(&field)).collect();
         self.work.flight(&calls, Repeat::Once).await.map(|_| ())
+    }
+
+    /// What the provider said at `said` of its account: it stands still until then and why, or moves again
+    /// (`None`). `false`: something newer was said before, and nothing changed.
+    ///
+    /// # Errors
+    /// The store's; repeat it then.
+    pub async fn stand(
+        &self,
+        channel: Tag,
+        said: Timestamp,
+        still: Option<(Timestamp, Reason)>,
+    ) -> Result<bool, StoreError> {
+        let until = still.map(|(until, _)| until.as_millisecond().to_string()).unwrap_or_default();
+        let reason = still.map_or(0, |(_, reason)| reason as u8);
+        let call = |p| {
+            let call = Call::script(&STAND, &[&self.keys.part(p).ctl]).arg(hex_tag(channel));
+            call.arg(said.as_millisecond()).arg(&until).arg(reason)
+        };
+        let calls: Vec<Call> = all().map(call).collect();
+        let answers = self.work.flight(&calls, Repeat::Once).await?;
+        let words: Vec<String> = answers.into_iter().map(value::text).collect::<Result<_, _>>()?;
+        // By partition 0, which is written last.
+        Ok(words.last().is_some_and(|word| word == "set"))
     }
 
     /// Channels that stand now: (channel, until, why).

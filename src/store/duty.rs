@@ -7,6 +7,7 @@ use super::link::Repeat;
 use super::order::SEALED;
 use super::script::{Call, DUTY};
 use super::value;
+use crate::domain::ids::Digest8;
 use std::collections::BTreeMap;
 
 /// A duty as read.
@@ -31,8 +32,46 @@ impl Store {
     /// # Errors
     /// The store's; whoever asked must then not be told that it is taken.
     pub async fn put_duty(&self, id: &str, said: &[u8]) -> Result<(), StoreError> {
-        let call = Call::new("HSET").arg(self.keys.duties()).arg(id).arg(self.seal_duty(id, said));
-        self.lasting_one(call).await.map(|_| ())
+        let put = Call::new("HSET").arg(self.keys.duties()).arg(id).arg(self.seal_duty(id, said));
+        let calls = vec![put, Call::new("INCR").arg(self.keys.duties_version())];
+        self.lasting(calls).await.map(|_| ())
+    }
+
+    /// A duty of this id: as it is open, and as it is remembered.
+    ///
+    /// # Errors
+    /// As [`Store::duties`].
+    pub async fn duty(&self, id: &str) -> Result<(Option<Duty>, Option<Duty>), StoreError> {
+        let get = |key| Call::new("HGET").arg(key).arg(id);
+        let calls = [get(self.keys.duties()), get(self.keys.duties_done())];
+        let mut found = Vec::new();
+        for answer in self.work.flight(&calls, Repeat::Once).await? {
+            found.push(value::bytes(answer)?.map(|sealed| self.open_duty(id, sealed)).transpose()?);
+        }
+        let done = found.pop().flatten();
+        Ok((found.pop().flatten(), done))
+    }
+
+    /// Another number whenever a duty was taken down, moved on or done.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn duties_version(&self) -> Result<u64, StoreError> {
+        let answer = self.work.one(Call::new("GET").arg(self.keys.duties_version())).await?;
+        let text = value::bytes(answer)?.and_then(|b| String::from_utf8(b).ok());
+        Ok(text.and_then(|t| t.parse().ok()).unwrap_or(0))
+    }
+
+    /// A keyed hash by which something erased is known again when it comes late; it tells nobody what it was.
+    pub fn mark(&self, what: &str, value: &str) -> Digest8 {
+        let [a, b, c, d, e, f, g, h, ..] = self.seal.hash16("erased", &[what.as_bytes(), value.as_bytes()]);
+        Digest8(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+
+    fn open_duty(&self, id: &str, sealed: Vec<u8>) -> Result<Duty, StoreError> {
+        let said = self.seal.open(&[self.keys.duties().as_bytes(), id.as_bytes(), SEALED], &sealed);
+        let said = said.map_err(|e| StoreError::bug(format!("duty {id}: {e}")))?;
+        Ok(Duty { id: id.into(), said, sealed })
     }
 
     fn seal_duty(&self, id: &str, said: &[u8]) -> Vec<u8> {
@@ -58,13 +97,7 @@ impl Store {
     async fn duties_in(&self, key: String) -> Result<Vec<Duty>, StoreError> {
         let stored: BTreeMap<_, _> =
             value::pairs(self.work.one(Call::new("HGETALL").arg(key)).await?)?.into_iter().collect();
-        let open = |(id, sealed): (Vec<u8>, Vec<u8>)| {
-            let id = String::from_utf8_lossy(&id).into_owned();
-            let said = self.seal.open(&[self.keys.duties().as_bytes(), id.as_bytes(), SEALED], &sealed);
-            let said = said.map_err(|e| StoreError::bug(format!("duty {id}: {e}")))?;
-            Ok(Duty { id, said, sealed })
-        };
-        stored.into_iter().map(open).collect()
+        stored.into_iter().map(|(id, sealed)| self.open_duty(&String::from_utf8_lossy(&id), sealed)).collect()
     }
 
     /// A duty moved on (`next`) or is struck off (`None`); `done` is what is remembered of it then. `None` back:
@@ -80,7 +113,7 @@ impl Store {
     ) -> Result<Option<Duty>, StoreError> {
         let sealed = next.map(|said| self.seal_duty(&duty.id, said)).unwrap_or_default();
         let done = done.map(|said| self.seal_duty(&duty.id, said)).unwrap_or_default();
-        let call = Call::script(&DUTY, &[self.keys.duties(), self.keys.duties_done()]);
+        let call = Call::script(&DUTY, &[self.keys.duties(), self.keys.duties_done(), self.keys.duties_version()]);
         let call = call.arg(&duty.id).arg(duty.sealed.as_slice()).arg(sealed.as_slice()).arg(done);
         let moved = value::text(self.work.one(call).await?)? == "ok";
         let said = next.unwrap_or_default().to_vec();

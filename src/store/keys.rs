@@ -238,6 +238,11 @@ impl Keys {
         format!("{}:{{duty}}:done", self.prefix)
     }
 
+    /// number: grows whenever one of the two changes.
+    pub(super) fn duties_version(&self) -> String {
+        format!("{}:{{duty}}:version", self.prefix)
+    }
+
     /// hash: when something was last erased, and when the server's log was last rewritten, ms.
     pub(super) fn rewrite(&self) -> String {
         format!("{}:{{rewrite}}", self.prefix)
@@ -260,7 +265,7 @@ impl Keys {
             return Some(Sealed::Person(hash));
         }
         match (tag, rest.strip_prefix(':')?.split_once(':')) {
-            ("duty", None) => Some(Sealed::Duties),
+            ("duty", None) if matches!(rest, ":open" | ":done") => Some(Sealed::Duties),
             (_, None) if rest == ":odd" => Some(Sealed::Odd),
             (_, Some(("snp", hash))) => Some(Sealed::Snapshot(hash)),
             (_, Some(("led", hash))) => Some(Sealed::Ledger(hash)),

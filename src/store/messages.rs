@@ -139,6 +139,15 @@ impl Store {
         self.lay(&[(member, item, state.clone(), at)]).await
     }
 
+    /// Lays down that these items of an order were told after all: whoever learned it wrote it too late.
+    ///
+    /// # Errors
+    /// The store's; repeat it then.
+    pub async fn told_after_all(&self, member: &Member, items: &[u16], at: Timestamp) -> Result<(), StoreError> {
+        let told: Vec<_> = items.iter().map(|no| (member.clone(), *no, ReceiptState::Accepted, at)).collect();
+        self.lay(&told).await.map(|_| ())
+    }
+
     async fn receipts_up_to(
         &self,
         key: &str,

@@ -9,7 +9,7 @@
 //! The unit of work is the order. All of its state lies in one partition (one hash tag, one slot), so each
 //! hand-over is one script. The scripts and who calls them:
 //! `commit` (accept) · `lease begin settle release extend tick wake` (workers) · `person strike` (callbacks) ·
-//! `note receipt append` (what became of messages) · `pause pace` (channel accounts) · `change mute claim` (operators) ·
+//! `note receipt append` (what became of messages) · `pause stand pace` (channel accounts) · `change mute claim` (operators) ·
 //! `odd purge` (unreadable webhooks) · `erase unknow duty` (people's data) · `reseal swap` (another key) · `forget find take` (clean-up, look-ups).
 #![expect(clippy::disallowed_types, reason = "this is the one room that speaks Redis")]
 
@@ -30,6 +30,7 @@ mod packed;
 pub mod people;
 mod place;
 pub mod rekey;
+mod result;
 pub mod rewrite;
 mod script;
 pub mod settings;
@@ -337,6 +338,11 @@ impl Store {
     async fn lasting_one(&self, call: Call) -> Result<redis::Value, StoreError> {
         let mut answers = self.lasting(vec![call]).await?;
         answers.pop().ok_or_else(|| StoreError::bug("a call without an answer"))
+    }
+
+    /// How long what cannot be read is kept for a person, seconds.
+    pub fn keeps_unreadable(&self) -> i64 {
+        self.retention.odd_secs
     }
 
     /// Lets go; a private server that this process holds is shut down, its data on disk.

@@ -297,6 +297,7 @@ mod tests {
             (keys.own("who", &[7; 16]), Some(Sealed::Person("07070707070707070707070707070707"))),
             (keys.duties(), Some(Sealed::Duties)),
             (keys.duties_done(), Some(Sealed::Duties)),
+            (keys.duties_version(), None),
             (keys.part(3).odd.clone(), Some(Sealed::Odd)),
             (format!("{}:anew", keys.part(3).odd), None),
             (keys.of(&member, "ord"), None),

@@ -5,6 +5,7 @@ use super::error::StoreError;
 use super::keys::{Member, PARTITIONS};
 use super::link::Repeat;
 use super::order::{MAX_LEDGER, hex_tag, tag};
+use super::result::Stored;
 use super::script::{BEGIN, Call, EXTEND, LEASE, RELEASE, SETTLE, TICK};
 use super::value;
 use crate::domain::clock::Timestamp;
@@ -12,6 +13,7 @@ use crate::domain::ids::Tag;
 use crate::domain::ledger::LedgerEntry;
 use crate::domain::owed::Owed;
 use redis::Value;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -73,7 +75,7 @@ pub enum Begun {
 }
 
 /// Where an order goes after work on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Dest {
     /// Nothing is open.
     Done,
@@ -86,7 +88,8 @@ pub enum Dest {
 }
 
 /// The end of work on an order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
 pub struct Settle {
     /// The lease.
     pub leased: Leased,

@@ -210,6 +210,28 @@ words! {
 }
 
 words! {
+    /// What became of a record of the spool.
+    SpoolEnd {
+        /// The store has what it told.
+        Taken "taken";
+        /// What it told was erased meanwhile: let go.
+        Erased "erased";
+        /// Its bytes were damaged: set aside.
+        Damaged "damaged";
+        /// It opens with none of the keys: set aside.
+        Unsealable "unsealable";
+        /// Of a form that this version does not know: set aside.
+        Unreadable "unreadable";
+        /// Its shop is not in the settings any more: set aside.
+        UnknownShop "unknown_shop";
+        /// Its channel is not in the settings any more: set aside.
+        UnknownChannel "unknown_channel";
+        /// The store refused it at every try: set aside.
+        Refused "refused";
+    }
+}
+
+words! {
     /// How a reload of settings ended.
     ReloadResult {
         /// New settings hold.

@@ -1,6 +1,8 @@
 //! People's data: erased on every way it can be asked for, handed out, and never brought back.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod points;
+
 use crate::support::child::run;
 use crate::support::orders::{EMAIL, LINE_USER, NAME, PHONE, shopify, shopify_order};
 use crate::support::provider::Provider;

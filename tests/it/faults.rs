@@ -27,7 +27,7 @@ mod relay;
 mod replayed;
 mod rolling;
 mod sentinels;
-mod server;
+pub mod server;
 mod shims;
 mod shops;
 mod slow;

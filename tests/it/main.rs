@@ -21,6 +21,7 @@ mod properties;
 mod reasons;
 mod registries;
 mod ship;
+mod spool;
 mod store;
 mod support;
 mod words;

@@ -12,7 +12,7 @@ use super::super::redis::{Fsync, Redis};
 use super::super::table::Row;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
-use orderwire::boot;
+use orderwire::boot::{self, run::Role};
 use orderwire::domain::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use orderwire::domain::ids::Tag;
 use orderwire::domain::ledger::{Entry, LedgerEntry};
@@ -128,7 +128,7 @@ async fn relay(bed: &Bed, redis: &Redis, clock: Arc<dyn Clock>) -> anyhow::Resul
     std::fs::write(&file, settings(bed, &setup, &dir, &redis.url(), free_address()?, free_address()?))?;
     let read = boot::read(Some(&file), &BTreeMap::new());
     let read = read.map_err(|p| anyhow::anyhow!("{}", p.iter().map(ToString::to_string).collect::<String>()))?;
-    boot::app(&read.parts, read.live, clock, false).await
+    boot::app(&read.parts, read.live, clock, Role::Worker).await
 }
 
 async fn fill(app: &Arc<App>, first: usize, count: usize) -> anyhow::Result<()> {

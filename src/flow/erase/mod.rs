@@ -7,24 +7,29 @@
 //! at whatever point: the next process goes on from the last page written down. It is struck off only when the log
 //! is marked to be rewritten; what is remembered then names nobody.
 
+mod late;
 mod look;
+mod marks;
 mod order;
 mod page;
 mod person;
 pub mod through;
 
+pub use late::Erased;
 pub use look::{Data, Preview, data, person_of, preview};
+pub use marks::Names;
 
 use super::App;
 use super::kept::AcceptError;
 use super::live::Shop;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::event::Notice;
-use crate::domain::ids::{OrderId, ShopId};
+use crate::domain::ids::{Digest8, OrderId, ShopId};
 use crate::domain::order::Contact;
 use crate::store::duty::Duty as Kept;
 use crate::store::rewrite::Log;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -103,6 +108,9 @@ pub struct Duty {
     /// Orders named; empty once it is done.
     #[serde(default)]
     pub orders: Vec<OrderId>,
+    /// Keyed hashes of whom and what it is about, by which what comes late is known; kept when it is done.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub marks: BTreeSet<Digest8>,
     /// How far it is.
     #[serde(default)]
     pub stage: Stage,
@@ -125,6 +133,7 @@ impl Duty {
             asked,
             person: Contact::default(),
             orders: Vec::new(),
+            marks: BTreeSet::new(),
             stage: Stage::default(),
             counts: Counts::default(),
             done: None,
@@ -160,12 +169,12 @@ impl Duty {
     }
 }
 
-/// Takes down what a shop's platform asks.
+/// Takes down what a shop's platform asked at `came`.
 ///
 /// # Errors
 /// Redis could not take it: the shop must not be answered 200.
-pub async fn asked_by_shop(app: &App, shop: &Arc<Shop>, notice: Notice) -> Result<(), AcceptError> {
-    let new = |kind| Duty::new(kind, &shop.rules.id, "shop", "asked by the shop's platform", app.clock.now());
+pub async fn asked_by_shop(app: &App, shop: &Arc<Shop>, notice: Notice, came: Timestamp) -> Result<(), AcceptError> {
+    let new = |kind| Duty::new(kind, &shop.rules.id, "shop", "asked by the shop's platform", came);
     let duty = match notice {
         Notice::EraseCustomer { person, orders } => new(Kind::Customer).about(person, orders),
         Notice::HandOut { person, orders } => new(Kind::HandOut).about(person, orders),
@@ -184,6 +193,16 @@ pub async fn ask(app: &App, mut duty: Duty) -> Result<String, AcceptError> {
     let person = serde_json::to_vec(&(duty.kind, &duty.person, &duty.orders));
     let person = person.map_err(|e| AcceptError::Unreadable(e.to_string()))?;
     let id = app.store.duty_id(&[duty.shop.as_str().as_bytes(), &person]);
+    if duty.kind != Kind::HandOut {
+        duty.marks.extend(marks::of_person(app, &duty.person));
+        duty.marks.extend(duty.orders.iter().map(|id| marks::of_order(app, id.as_str())));
+        // What lay on disk may come behind the same that was asked later.
+        let (open, done) = app.store.duty(&id).await?;
+        for before in open.iter().chain(&done).filter_map(Duty::read) {
+            duty.asked = duty.asked.max(before.asked);
+            duty.marks.extend(before.marks);
+        }
+    }
     app.store.put_duty(&id, &duty.bytes()?).await?;
     super::crash::point("after-duty");
     match duty.kind {

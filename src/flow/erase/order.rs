@@ -1,7 +1,7 @@
 //! One order: erased, or silenced.
 
 use super::person;
-use super::{Counts, Kind};
+use super::{Counts, Duty, Kind};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Reason;
 use crate::domain::event::JoinKey;
@@ -29,13 +29,7 @@ const RATHER_UNSURE: Reason = Reason::MaybeTold;
 ///
 /// The order itself goes last: it is what the rest is found by. Dies before: the duty stands, and all of it is done
 /// again. Whoever sends one of its messages right now finds its lease gone, at `begin` or at `settle`.
-pub(super) async fn erase(
-    app: &App,
-    shop: &Shop,
-    member: &Member,
-    kind: Kind,
-    counts: &mut Counts,
-) -> Result<(), AcceptError> {
+pub(super) async fn erase(app: &App, shop: &Shop, member: &Member, duty: &mut Duty) -> Result<(), AcceptError> {
     for _ in 0..TRIES {
         let record = match app.store.read(member).await {
             // What cannot be opened can be erased all the same.
@@ -48,7 +42,7 @@ pub(super) async fn erase(
         let snapshot = record.snapshot.as_deref();
         if snapshot.is_some_and(is_waiting) {
             if erased(app, member, &record, &[], Remains::Nothing).await? {
-                counts.orders += 1;
+                duty.counts.orders += 1;
                 return Ok(());
             }
             continue;
@@ -56,13 +50,13 @@ pub(super) async fn erase(
         // What only a newer version reads is erased like all else; what it leads to is not found.
         let order = snapshot.and_then(|s| read_order(s).ok());
         if let Some(order) = &order {
-            around(app, shop, order, kind, counts).await?;
+            around(app, shop, order, duty).await?;
         }
         let items = ends(&record, Reason::Redacted);
         crate::flow::crash::point("before-erase");
         if erased(app, member, &record, &items, Remains::Tombstone).await? {
-            count(app, &items, counts);
-            counts.orders += u64::from(record.revision > 0);
+            count(app, &items, &mut duty.counts);
+            duty.counts.orders += u64::from(record.revision > 0);
             return Ok(());
         }
     }
@@ -80,7 +74,7 @@ async fn erased(
 }
 
 /// What leads to the order, waits for it, or is known of its people.
-async fn around(app: &App, shop: &Shop, order: &Order, kind: Kind, counts: &mut Counts) -> Result<(), AcceptError> {
+async fn around(app: &App, shop: &Shop, order: &Order, duty: &mut Duty) -> Result<(), AcceptError> {
     let joins = JoinKey::all_of(order);
     app.store.erase_joins(&shop.rules.id, &joins).await?;
     let waiting = joins.iter().map(|key| format!("{}:{}", key.kind, key.id));
@@ -93,11 +87,11 @@ async fn around(app: &App, shop: &Shop, order: &Order, kind: Kind, counts: &mut 
             }
         }
     }
-    if kind != Kind::Orders
+    if duty.kind != Kind::Orders
         && let Some(head) = order.head()
     {
         let country = head.country.as_deref();
-        counts.people += person::forget(app, shop, &head.contact, country, kind).await?;
+        person::forget(app, shop, &head.contact, country, duty).await?;
     }
     Ok(())
 }

@@ -18,19 +18,27 @@ const NAMED: usize = 50;
 
 /// The shop of a duty; also one that is no longer in the settings, whose data must go all the same.
 pub(crate) fn shop_of(app: &App, id: &ShopId) -> Arc<Shop> {
-    let gone = || {
-        let access = platform::Shop {
-            id: id.clone(),
-            secrets: Vec::new(),
-            domain: None,
-            statuses: BTreeMap::new(),
-            identify: BTreeMap::new(),
-            api: None,
-            payment_deadline: None,
-        };
-        Arc::new(Shop { rules: ShopRules::plain(id.clone()), platform: platform::ALL[0], access })
+    app.live().shops.get(id).cloned().unwrap_or_else(|| gone(id, platform::ALL[0]))
+}
+
+/// The shop as it is or was on this platform; `None`: there is no such platform.
+pub(super) fn shop_on(app: &App, id: &ShopId, platform: &str) -> Option<Arc<Shop>> {
+    let there = app.live().shops.get(id).filter(|s| s.platform.name == platform).cloned();
+    there.or_else(|| platform::find(platform).map(|kind| gone(id, kind)))
+}
+
+/// A shop of which only its name and platform are known.
+fn gone(id: &ShopId, platform: &'static platform::Kind) -> Arc<Shop> {
+    let access = platform::Shop {
+        id: id.clone(),
+        secrets: Vec::new(),
+        domain: None,
+        statuses: BTreeMap::new(),
+        identify: BTreeMap::new(),
+        api: None,
+        payment_deadline: None,
     };
-    app.live().shops.get(id).cloned().unwrap_or_else(gone)
+    Arc::new(Shop { rules: ShopRules::plain(id.clone()), platform, access })
 }
 
 /// Does one page of a duty and moves it on; `true`: that was all of it.
@@ -47,7 +55,7 @@ async fn named(app: &App, shop: &Shop, duty: &mut Duty, done: usize) -> Result<(
     let ids: Vec<_> = duty.orders.iter().skip(done).take(NAMED).cloned().collect();
     for id in &ids {
         let member = app.store.member(&Unit::order(&shop.rules.id, id.as_str()));
-        order::erase(app, shop, &member, duty.kind, &mut duty.counts).await?;
+        order::erase(app, shop, &member, duty).await?;
     }
     duty.stage = match (ids.is_empty(), duty.kind) {
         (false, _) => Stage::Named(done + ids.len()),
@@ -76,9 +84,9 @@ async fn unit(app: &App, shop: &Shop, duty: &mut Duty, member: &Member, record: 
     }
     match duty.kind {
         Kind::Silence => order::silence(app, member, record, duty.asked, &mut duty.counts).await,
-        Kind::Shop => order::erase(app, shop, member, duty.kind, &mut duty.counts).await,
+        Kind::Shop => order::erase(app, shop, member, duty).await,
         Kind::Customer if order.is_some_and(|o| is_of(&o, &shop.rules, &duty.person)) => {
-            order::erase(app, shop, member, duty.kind, &mut duty.counts).await
+            order::erase(app, shop, member, duty).await
         }
         Kind::Customer | Kind::Orders | Kind::HandOut => Ok(()),
     }
@@ -91,7 +99,8 @@ async fn rest(app: &App, shop: &Shop, duty: &mut Duty) -> Result<(), AcceptError
         return Ok(());
     }
     if duty.kind == Kind::Customer {
-        duty.counts.people += person::forget(app, shop, &duty.person, None, duty.kind).await?;
+        let person = duty.person.clone();
+        person::forget(app, shop, &person, None, duty).await?;
     }
     let mut cursor: Option<String> = None;
     let mut doomed = Vec::new();

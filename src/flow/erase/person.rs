@@ -1,6 +1,6 @@
 //! A person on channels, and in what could not be read.
 
-use super::Kind;
+use super::{Duty, Kind, marks};
 use crate::domain::ids::{ChannelId, OrderId};
 use crate::domain::order::Contact;
 use crate::domain::person::Address;
@@ -26,7 +26,7 @@ pub(crate) fn addresses(
     found
 }
 
-/// Forgets a person on every channel; how many records of them there were. That they do not want to be written to
+/// Forgets a person on every channel, counts the records there were, and marks the addresses. That they do not want to be written to
 /// is kept. Where a whole shop goes, people stay known on channels that other shops use too: they did not ask to
 /// be forgotten, and are those shops' customers.
 pub(super) async fn forget(
@@ -34,17 +34,19 @@ pub(super) async fn forget(
     shop: &Shop,
     contact: &Contact,
     country: Option<&str>,
-    kind: Kind,
-) -> Result<u64, AcceptError> {
+    duty: &mut Duty,
+) -> Result<(), AcceptError> {
     let live = app.live();
-    let mut gone = 0;
     for (channel, address) in addresses(&live, shop, contact, country) {
-        if kind == Kind::Shop && !alone(&live, shop, &channel) {
+        if duty.kind == Kind::Shop && !alone(&live, shop, &channel) {
             continue;
         }
-        gone += u64::from(app.store.forget_person(&channel, &address).await?);
+        if duty.kind == Kind::Customer {
+            duty.marks.insert(marks::of_address(app, &address));
+        }
+        duty.counts.people += u64::from(app.store.forget_person(&channel, &address).await?);
     }
-    Ok(gone)
+    Ok(())
 }
 
 /// No other shop's route leads to this channel.

@@ -55,11 +55,11 @@ pub fn answer(app: &App, channel: &ChannelId, person: &Address) -> String {
     serde_json::json!({ "url": url, "confirmation_code": code }).to_string()
 }
 
-/// Takes it down for every shop that may write by this account.
+/// Takes down what was asked at `came` for every shop that may write by this account.
 ///
 /// # Errors
 /// Redis could not take it.
-pub async fn ask(app: &App, channel: &ChannelId, person: &Address) -> Result<(), StoreError> {
+pub async fn ask(app: &App, channel: &ChannelId, person: &Address, came: Timestamp) -> Result<(), StoreError> {
     let live = app.live();
     let reason = format!("asked through {channel}, {}", code(&live, channel, person));
     let leads = live.routes.iter().filter(|r| r.channels.iter().chain(&r.also).any(|c| c == channel));
@@ -69,7 +69,7 @@ pub async fn ask(app: &App, channel: &ChannelId, person: &Address) -> Result<(),
     for shop in shops {
         let known = vec![(person.scheme.to_string(), person.value.clone())];
         let whom = Contact { identities: known, ..Contact::default() };
-        let duty = Duty::new(Kind::Customer, shop, channel.as_str(), &reason, app.clock.now());
+        let duty = Duty::new(Kind::Customer, shop, channel.as_str(), &reason, came);
         super::ask(app, duty.about(whom, Vec::new())).await.map_err(|error| match error {
             AcceptError::Store(error) => error,
             other => StoreError::bug(other.to_string()),

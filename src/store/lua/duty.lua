@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 -- duty: what is to be done about people's data moves on, if it is still as read.
--- KEYS 1 open  2 done
+-- KEYS 1 open  2 done  3 version
 -- ARGV 1 id  2 as read  3 as it is now ('' struck off)  4 what is remembered of it ('' nothing)
 -- → ok | conflict (nothing written: asked anew meanwhile, or struck off)
 -- Repeated: it is no longer as read → conflict; the caller reads again.
-local open, done = unpack(KEYS, 1, 2)
+local open, done, version = unpack(KEYS, 1, 3)
 if redis.call('HGET', open, ARGV[1]) ~= ARGV[2] then
   return 'conflict'
 end
@@ -16,4 +16,5 @@ end
 if ARGV[4] ~= '' then
   redis.call('HSET', done, ARGV[1], ARGV[4])
 end
+redis.call('INCR', version)
 return 'ok'

@@ -5,7 +5,7 @@
 
 mod record;
 
-use super::words::{Names, ReloadResult, WebhookOutcome, Word};
+use super::words::{Names, ReloadResult, SpoolEnd, WebhookOutcome, Word};
 use crate::domain::owed::State;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -96,6 +96,7 @@ pub struct Metrics {
     spool_bytes: Gauge,
     spool_aside: Gauge,
     spool_flush: Times<0>,
+    spool_ended: Counts<1>,
     reloads: Counts<1>,
     auth_failures: Counter,
 }
@@ -148,6 +149,7 @@ impl Metrics {
             spool_bytes: Gauge::default(),
             spool_aside: Gauge::default(),
             spool_flush: Family::new_with_constructor(quick),
+            spool_ended: Family::default(),
             reloads: Family::default(),
             auth_failures: Counter::default(),
         };
@@ -213,6 +215,7 @@ impl Metrics {
         self.add("spool_bytes", "Bytes of the spool, with what lies aside", self.spool_bytes.clone());
         self.add("spool_set_aside", "Pieces of the spool that a person must look at", self.spool_aside.clone());
         self.add_in(Unit::Seconds, "spool_flush", "Time of a flush of the spool to disk", self.spool_flush.clone());
+        self.add("spool_ended", "Requests that left the spool: taken by the store, erased, or why they were set aside", self.spool_ended.clone());
         self.add("reload", "Reloads of settings and templates, by how they ended", self.reloads.clone());
         self.add("admin_auth_failures", "Requests at the admin door without a right token", self.auth_failures.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -249,6 +252,9 @@ impl Metrics {
         }
         for reason in SHED {
             drop(self.shed.get_or_create(&[("reason", Word::Fixed(reason))]));
+        }
+        for end in SpoolEnd::ALL {
+            drop(self.spool_ended.get_or_create(&[("end", Word::Fixed(end.as_str()))]));
         }
         for result in ReloadResult::ALL {
             drop(self.reloads.get_or_create(&[("result", Word::Fixed(result.as_str()))]));
@@ -368,6 +374,7 @@ mod tests {
         metrics.shed("queue");
         metrics.set_spool(2, 4096, 1);
         metrics.spool_flushed(0.002);
+        metrics.spool_ended(SpoolEnd::Taken);
         metrics.set_clock_skew(-0.1);
         metrics.reload(ReloadResult::Refused);
         metrics.auth_failure();
@@ -388,6 +395,6 @@ mod tests {
             }
         }
         // Every field of the struct that is a measure has come out.
-        assert_eq!(blocks.len(), 46, "a measure did not come out: {blocks:#?}");
+        assert_eq!(blocks.len(), 47, "a measure did not come out: {blocks:#?}");
     }
 }

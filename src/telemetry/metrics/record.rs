@@ -4,7 +4,7 @@ use super::{Labels, Metrics, SECRETS};
 use crate::domain::decision::Reason;
 use crate::domain::owed::State;
 use crate::domain::verdict::Verdict;
-use crate::telemetry::words::{CallbackOutcome, QueueState, ReloadResult, UNKNOWN, WebhookOutcome, Word};
+use crate::telemetry::words::{CallbackOutcome, QueueState, ReloadResult, SpoolEnd, UNKNOWN, WebhookOutcome, Word};
 
 impl Metrics {
     /// A request at a shop's hook.
@@ -177,6 +177,11 @@ impl Metrics {
         self.spool_records.set(count(records));
         self.spool_bytes.set(count(bytes));
         self.spool_aside.set(count(aside));
+    }
+
+    /// A request left the spool.
+    pub fn spool_ended(&self, end: SpoolEnd) {
+        self.spool_ended.get_or_create(&[("end", Word::Fixed(end.as_str()))]).inc();
     }
 
     /// A flush of the spool to disk, in seconds.

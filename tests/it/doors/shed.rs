@@ -32,9 +32,8 @@ async fn pressure(relay: &Relay) -> Value {
     get(relay.admin, "/readyz?verbose").await.json()["pressure"].clone()
 }
 
-fn spooling(mut plan: Plan, folder: &Dir) -> Plan {
-    plan.routes.push_str(&format!("\n[spool]\ndir = \"{}\"\n", folder.path().display()));
-    plan
+fn spooling(plan: Plan, folder: &Dir) -> Plan {
+    plan.spool(folder.path())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,13 @@ async fn redis_killed_and_started_again_loses_nothing_acknowledged() {
         world.server().kill_and_restart(Duration::from_millis(rest)).await;
     }
     traffic.end().await;
+    {
+        let posts = world.street.posts.lock().unwrap();
+        let refused = posts.iter().filter_map(|p| p.answer.as_ref()).filter(|(status, _)| *status != 200).count();
+        assert_eq!(refused, 0, "the relay has a spool, and its disk has room");
+        let spooled = posts.iter().filter_map(|p| p.answer.as_ref()).filter(|(_, word)| word.contains("spooled"));
+        assert!(spooled.count() > 3, "Redis was away, and the spool was hardly used");
+    }
     world.judge("4 kills of Redis", &mut relay).await;
 }
 

@@ -273,9 +273,7 @@ impl World {
                 return;
             }
             let parked = queue["parked"].as_array().is_some_and(Vec::is_empty);
-            let idle = parked
-                && ["ready", "wait", "leased"].iter().all(|k| queue[k] == 0)
-                && queue["spooled"].as_u64().unwrap_or(0) == 0;
+            let idle = parked && ["ready", "wait", "leased", "spooled"].iter().all(|k| queue[k] == 0);
             calm = if idle { calm + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -1,5 +1,7 @@
 //! T29: a person asks Meta to have their data erased.
 
+use crate::faults::server::{How, Server};
+use crate::support::dir::Dir;
 use crate::support::orders::{APP_SECRET, PAGE_ID, VERIFY_TOKEN, messenger, now, woo, woo_order};
 use crate::support::redis::{Redis, shared};
 use crate::support::relay::{Plan, Relay};
@@ -33,8 +35,7 @@ fn asked(user: &str) -> Value {
     json!({ "algorithm": "HMAC-SHA256", "issued_at": now().as_second(), "expires": 0, "user_id": user })
 }
 
-fn with_messenger(redis: &Redis) -> (String, Plan) {
-    let plan = Plan::on(redis);
+fn with_messenger(plan: Plan) -> (String, Plan) {
     let plan = Plan { routes: plan.routes.replace("line-main", "messenger-page"), ..plan };
     (plan.text().replacen("line = [\"line_user_id\"]", "messenger = [\"psid\"]", 1), plan)
 }
@@ -66,7 +67,7 @@ async fn page(relay: &Relay, answer: &Value) -> Answer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_who_asks_meta_is_forgotten() {
     let redis = Redis::start();
-    let (text, plan) = with_messenger(&redis);
+    let (text, plan) = with_messenger(Plan::on(&redis));
     let relay = Relay::start_text(&text, &plan.prefix, Role::Web).await;
     known(&relay, 81, PSID).await;
     known(&relay, 82, "13579").await;
@@ -106,9 +107,38 @@ async fn a_person_who_asks_meta_is_forgotten() {
     relay.leave().await;
 }
 
+/// It counts from when they asked, and not from when Redis came to know of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_while_redis_is_away_is_forgotten_up_to_that_moment() {
+    let dir = Dir::new();
+    let mut redis = Server::with(&dir.join("redis"), How::default());
+    let (text, plan) = with_messenger(Plan::at(&redis.url()).spool(&dir.join("spool")));
+    let relay = Relay::start_text(&text, &plan.prefix, Role::Web).await;
+    known(&relay, 83, PSID).await;
+    redis.kill();
+    known(&relay, 84, PSID).await;
+    let answer = relay.post(&form(APP_SECRET, &asked(PSID))).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let said = answer.json();
+    assert!(said["confirmation_code"].as_str().unwrap().len() == 16, "{said}");
+    known(&relay, 85, PSID).await;
+    redis.start_again();
+    until("the spool is empty", || async { (relay.app.spool.as_ref().unwrap().standing().records == 0).then_some(()) })
+        .await;
+    until("every duty is done", || async {
+        while erase::work(&relay.app).await.ok()? {}
+        erase::list(&relay.app).await.ok()?.0.is_empty().then_some(())
+    })
+    .await;
+    assert!(relay.order("woo", 83).await.is_none() && relay.order("woo", 84).await.is_none());
+    assert!(relay.order("woo", 85).await.is_some(), "it was ordered after they had asked");
+    assert!(page(&relay, &said).await.body.contains("Your data was erased"));
+    relay.leave().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_else_can_ask_for_it() {
-    let (text, plan) = with_messenger(shared());
+    let (text, plan) = with_messenger(Plan::on(shared()));
     let relay = Relay::start_text(&text, &plan.prefix, Role::Web).await;
     let good = form(APP_SECRET, &asked(PSID));
     let whole = String::from_utf8(good.body.clone()).unwrap();

@@ -63,6 +63,14 @@ async fn post_body(relay: &Serving, body: &str) -> Value {
     answer.json()
 }
 
+/// What was erased is remembered, sealed.
+async fn redact(relay: &Serving) {
+    let body = json!({ "shop": "woo", "order": "9999", "reason": "asked", "execute": true }).to_string();
+    let ask = Request::new("POST", "/api/v1/redact").header("authorization", format!("Bearer {ADMIN}"));
+    let answer = ask.header("content-type", "application/json").body(body).send(relay.admin).await;
+    assert!([200, 202].contains(&answer.status), "{}", answer.body);
+}
+
 async fn ended(relay: &Serving) -> Value {
     until("it is over", || async {
         let run = ask(relay, "GET", json!({})).await.json()["run"].clone();
@@ -87,13 +95,14 @@ async fn everything_is_readable_without_the_old_key() {
     }
     assert_eq!(line_text("STOP").send(relay.web).await.status, 200);
     assert_eq!(shopify("orders/create", br#"{"id":1,"email":"#).send(relay.web).await.status, 200);
+    redact(&relay).await;
     relay.signal("TERM");
     assert!(relay.ended().success());
     assert!(desk.sealed_with(KEY).len() > 200 && desk.sealed_with(NEW).is_empty());
 
     // With the new key in front; it dies in its second page, and the next one goes on.
     let file = desk.file(&[NEW, KEY], "");
-    let mut relay = Serving::armed(&file, &desk.dir, "after-reseal:2");
+    let mut relay = Serving::to_die(&file, &desk.dir, "all", "after-reseal:2");
     assert_eq!(ask(&relay, "POST", json!({ "execute": true })).await.status, 200);
     assert!(!relay.ended().success(), "it died");
     let (done, left) = (desk.sealed_with(NEW).len(), desk.sealed_with(KEY).len());

@@ -55,15 +55,15 @@ pub struct Serving {
 impl Serving {
     /// Starts `serve` with this settings file and waits until it is up.
     pub fn start(file: &Path, dir: &Dir) -> Serving {
-        Serving::armed(file, dir, "")
+        Serving::to_die(file, dir, "all", "")
     }
 
-    /// The same, and it dies at a place of `flow::crash`.
-    pub fn armed(file: &Path, dir: &Dir, crash: &str) -> Serving {
+    /// Starts it in this role, to die by itself at this place (`flow::crash`).
+    pub fn to_die(file: &Path, dir: &Dir, role: &str, place: &str) -> Serving {
         let log = dir.join(&format!("log-{}", super::dir::serial()));
         let child = orderwire()
-            .env("ORDERWIRE_CRASH", crash)
-            .args(["-c", &file.display().to_string(), "serve"])
+            .env("ORDERWIRE_CRASH", place)
+            .args(["-c", &file.display().to_string(), "serve", "--role", role])
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()

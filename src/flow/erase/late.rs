@@ -1,0 +1,98 @@
+//! What was erased, for whatever comes late: a request that lay on disk must not bring anybody back. What was
+//! received up to the moment of asking is let go, what came later begins anew.
+
+use super::marks::{Names, of_address};
+use super::{Duty, Kind, ask, list};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{Digest8, ShopId};
+use crate::domain::order::Contact;
+use crate::domain::person::{PersonChange, Signal};
+use crate::flow::App;
+use crate::flow::kept::{AcceptError, read_order};
+use crate::store::keys::Unit;
+use std::collections::BTreeSet;
+
+/// All that was erased or is about to be.
+#[derive(Default)]
+pub struct Erased {
+    version: Option<u64>,
+    known: Vec<Known>,
+}
+
+struct Known {
+    kind: Kind,
+    shop: ShopId,
+    asked: Timestamp,
+    marks: BTreeSet<Digest8>,
+}
+
+impl Erased {
+    /// Looks whether more was erased, and reads it then.
+    ///
+    /// # Errors
+    /// Redis away.
+    pub async fn look(&mut self, app: &App) -> Result<(), AcceptError> {
+        let version = app.store.duties_version().await?;
+        if self.version != Some(version) {
+            let (open, done) = list(app).await?;
+            let all = open.into_iter().chain(done).map(|(_, duty)| duty);
+            let erases = |d: &Duty| matches!(d.kind, Kind::Orders | Kind::Customer | Kind::Shop);
+            let known = |d: Duty| Known { kind: d.kind, shop: d.shop, asked: d.asked, marks: d.marks };
+            self.known = all.filter(erases).map(known).collect();
+            self.version = Some(version);
+        }
+        Ok(())
+    }
+
+    /// What is known is of this version.
+    pub fn version(&self) -> Option<u64> {
+        self.version
+    }
+
+    /// When something that a webhook received at `came` names was asked to be erased, if that was later.
+    pub fn of_webhook(&self, shop: &ShopId, came: Timestamp, names: &Names) -> Option<Timestamp> {
+        let meant = |k: &&Known| k.kind == Kind::Shop || !k.marks.is_disjoint(&names.marks);
+        let later = self.known.iter().filter(|k| !names.asks && k.shop == *shop && k.asked >= came);
+        later.filter(meant).map(|k| k.asked).max()
+    }
+
+    /// Whether somebody named in a callback received at `came` was asked to be erased later.
+    pub fn of_callback(&self, came: Timestamp, marks: &BTreeSet<Digest8>) -> bool {
+        let later = self.known.iter().filter(|k| k.kind != Kind::Orders && k.asked >= came);
+        later.into_iter().any(|k| !k.marks.is_disjoint(marks))
+    }
+
+    /// What may still be heard of a callback received at `came`: of whoever was erased since, only that they do
+    /// not want to be written to, or want to be erased.
+    pub fn heard(&self, app: &App, came: Timestamp, signals: Vec<Signal>) -> Vec<Signal> {
+        let hear = |signal: Signal| {
+            let mark = signal.person.as_ref().map(|person| of_address(app, person));
+            if signal.erase || !mark.is_some_and(|mark| self.of_callback(came, &BTreeSet::from([mark]))) {
+                return Some(signal);
+            }
+            let word = signal.text.as_deref().and_then(crate::words::switch_word);
+            let no = signal.change.opted_out.or(word) == Some(true);
+            let change = PersonChange { opted_out: Some(true), ..PersonChange::default() };
+            no.then_some(Signal { change, wakes: false, receipt: None, text: None, payload: None, ..signal })
+        };
+        signals.into_iter().filter_map(hear).collect()
+    }
+
+    /// Orders that a webhook of before `asked` told of after the walk over all orders had passed their place.
+    ///
+    /// # Errors
+    /// Redis away.
+    pub async fn once_more(app: &App, shop: &ShopId, names: Names, asked: Timestamp) -> Result<(), AcceptError> {
+        let mut left = Vec::new();
+        for id in names.orders {
+            let record = app.store.read(&app.store.member(&Unit::order(shop, id.as_str()))).await?;
+            let order = record.snapshot.as_deref().and_then(|s| read_order(s).ok());
+            left.extend(order.filter(|o| record.erased.is_none() && o.first_seen <= asked).map(|_| id));
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let why = "told of by a webhook that lay on disk when it was erased";
+        ask(app, Duty::new(Kind::Orders, shop, "relay", why, asked).about(Contact::default(), left)).await.map(|_| ())
+    }
+}

@@ -1,0 +1,122 @@
+//! offer: one record of the spool → the same steps as live traffic, by the settings in force now. What was erased
+//! since it was received does not come back.
+//!
+//! Dies anywhere: the record still waits and is offered again; what the store has is known by its marks.
+
+use super::App;
+use super::erase::{Erased, Names};
+use super::kept::AcceptError;
+use super::pressure::Level;
+use super::{accept, hear};
+use crate::domain::ids::{ChannelId, Digest8, ShopId};
+use crate::domain::webhook::RawWebhook;
+use crate::spool::{Door, Entry};
+use crate::store::error::{ErrorKind, StoreError};
+use crate::telemetry::SpoolEnd;
+
+/// What became of one offer.
+pub(super) enum Offered {
+    /// It ended well: the store has what it told, or whom it told of was erased.
+    Done(SpoolEnd),
+    /// The store takes nothing just now.
+    Away(String),
+    /// The store does not take this one.
+    Refused(String),
+    /// It can never be taken.
+    Never(SpoolEnd, String),
+}
+
+/// Offers a record to the store.
+pub(super) async fn offer(app: &App, erased: &mut Erased, entry: &Entry) -> Offered {
+    // Known anew for each: an erasure asked for meanwhile holds for the very next.
+    if let Err(error) = erased.look(app).await {
+        return Offered::Away(error.to_string());
+    }
+    match &entry.door {
+        Door::Hook { platform, shop, dedupe, content } => {
+            let names = Names::of_webhook(app, (platform, shop), &entry.raw);
+            webhook(app, erased, (platform, shop), &entry.raw, (dedupe, *content), names).await
+        }
+        Door::Callback { channel } => callback(app, erased, channel, &entry.raw).await,
+        Door::Off { channel, person } => match hear::switched_off(app, channel, person, entry.raw.received_at).await {
+            Ok(()) => Offered::Done(SpoolEnd::Taken),
+            Err(error) => failed(&error),
+        },
+    }
+}
+
+async fn webhook(
+    app: &App,
+    erased: &mut Erased,
+    (platform, id): (&str, &ShopId),
+    raw: &RawWebhook,
+    marks: (&str, Digest8),
+    names: Names,
+) -> Offered {
+    let done = |end, checked: Result<(), AcceptError>| match checked {
+        Ok(()) => Offered::Done(end),
+        Err(error) => Offered::Away(error.to_string()),
+    };
+    if let Some(asked) = erased.of_webhook(id, raw.received_at, &names) {
+        // It may have been put through before, by a process that died over it.
+        return done(SpoolEnd::Erased, Erased::once_more(app, id, names, asked).await);
+    }
+    let live = app.live();
+    let Some(shop) = live.shops.get(id).filter(|s| s.platform.name == platform) else {
+        return Offered::Never(SpoolEnd::UnknownShop, format!("the shop {id} is no longer configured"));
+    };
+    if app.pressure.level() == Level::Full {
+        return Offered::Away("its memory is nearly full".into());
+    }
+    match accept::put(app, shop, raw, marks).await {
+        Ok(_) => {}
+        Err(AcceptError::Store(error)) => return failed(&error),
+        Err(error @ (AcceptError::TooLate | AcceptError::Shed(_))) => return Offered::Away(error.to_string()),
+        Err(error) => return Offered::Refused(error.to_string()),
+    }
+    // Somebody may have been erased between the look and the commit, and the walk over all orders been past it.
+    if let Err(error) = erased.look(app).await {
+        return Offered::Away(error.to_string());
+    }
+    match erased.of_webhook(id, raw.received_at, &names) {
+        Some(asked) => done(SpoolEnd::Erased, Erased::once_more(app, id, names, asked).await),
+        None => Offered::Done(SpoolEnd::Taken),
+    }
+}
+
+async fn callback(app: &App, erased: &Erased, channel: &ChannelId, raw: &RawWebhook) -> Offered {
+    let live = app.live();
+    let Some(account) = live.channels.get(channel) else {
+        return Offered::Never(SpoolEnd::UnknownChannel, format!("the channel {channel} is no longer configured"));
+    };
+    let signals = account.channel.hear(raw).signals;
+    let told = signals.len();
+    let signals = erased.heard(app, raw.received_at, signals);
+    let end = if told > 0 && signals.is_empty() { SpoolEnd::Erased } else { SpoolEnd::Taken };
+    match hear::put(app, account, &signals, raw.received_at).await {
+        Ok(()) => Offered::Done(end),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Whether what a record that lies aside tells of was erased since it was received.
+pub(super) fn is_erased(app: &App, erased: &Erased, entry: &Entry) -> bool {
+    let came = entry.raw.received_at;
+    match &entry.door {
+        Door::Hook { platform, shop, .. } => {
+            erased.of_webhook(shop, came, &Names::of_webhook(app, (platform, shop), &entry.raw)).is_some()
+        }
+        Door::Callback { .. } => erased.of_callback(came, &Names::of_callback(app, &entry.raw).marks),
+        // That somebody does not want to be written to is kept whoever is erased.
+        Door::Off { .. } => false,
+    }
+}
+
+/// A server that a person must put right takes nothing, like one that is away; a mistake of ours may lie in
+/// this record alone.
+fn failed(error: &StoreError) -> Offered {
+    match error.kind {
+        ErrorKind::Bug => Offered::Refused(error.to_string()),
+        _ => Offered::Away(error.to_string()),
+    }
+}
