@@ -33,6 +33,7 @@
 //!            (Redis away: spool.append → 200; flow::drain puts it through the same steps later)
 //! due      → flow::deliver: store.lease → read → facts → plan.decide → words → channel.shape
 //!          → store.begin → channel.send → Verdict → store.settle                                 = told
+//!            (Redis away: flow::results keeps it on disk, and writes it before anything else is leased)
 //! callback → http::callbacks → channel.admit → channel.hear → Signals → store.apply → wake       → 200
 //!            (Redis away: as above)
 //! ```

@@ -8,6 +8,7 @@ use super::erase::{Erased, Names};
 use super::kept::AcceptError;
 use super::pressure::Level;
 use super::{accept, hear};
+use crate::domain::clock::Timestamp;
 use crate::domain::ids::{ChannelId, Digest8, ShopId};
 use crate::domain::webhook::RawWebhook;
 use crate::spool::{Door, Entry};
@@ -34,8 +35,7 @@ pub(super) async fn offer(app: &App, erased: &mut Erased, entry: &Entry) -> Offe
     }
     match &entry.door {
         Door::Hook { platform, shop, dedupe, content } => {
-            let names = Names::of_webhook(app, (platform, shop), &entry.raw);
-            webhook(app, erased, (platform, shop), &entry.raw, (dedupe, *content), names).await
+            webhook(app, erased, (platform, shop), &entry.raw, (dedupe, *content)).await
         }
         Door::Callback { channel } => callback(app, erased, channel, &entry.raw).await,
         Door::Off { channel, person } => match hear::switched_off(app, channel, person, entry.raw.received_at).await {
@@ -51,15 +51,10 @@ async fn webhook(
     (platform, id): (&str, &ShopId),
     raw: &RawWebhook,
     marks: (&str, Digest8),
-    names: Names,
 ) -> Offered {
-    let done = |end, checked: Result<(), AcceptError>| match checked {
-        Ok(()) => Offered::Done(end),
-        Err(error) => Offered::Away(error.to_string()),
-    };
-    if let Some(asked) = erased.of_webhook(id, raw.received_at, &names) {
+    if let Some(late) = erased.of_webhook(app, (platform, id), raw) {
         // It may have been put through before, by a process that died over it.
-        return done(SpoolEnd::Erased, Erased::once_more(app, id, names, asked).await);
+        return let_go(app, id, late).await;
     }
     let live = app.live();
     let Some(shop) = live.shops.get(id).filter(|s| s.platform.name == platform) else {
@@ -78,9 +73,16 @@ async fn webhook(
     if let Err(error) = erased.look(app).await {
         return Offered::Away(error.to_string());
     }
-    match erased.of_webhook(id, raw.received_at, &names) {
-        Some(asked) => done(SpoolEnd::Erased, Erased::once_more(app, id, names, asked).await),
+    match erased.of_webhook(app, (platform, id), raw) {
+        Some(late) => let_go(app, id, late).await,
         None => Offered::Done(SpoolEnd::Taken),
+    }
+}
+
+async fn let_go(app: &App, shop: &ShopId, (asked, names): (Timestamp, Names)) -> Offered {
+    match Erased::once_more(app, shop, names, asked).await {
+        Ok(()) => Offered::Done(SpoolEnd::Erased),
+        Err(error) => Offered::Away(error.to_string()),
     }
 }
 
@@ -101,12 +103,9 @@ async fn callback(app: &App, erased: &Erased, channel: &ChannelId, raw: &RawWebh
 
 /// Whether what a record that lies aside tells of was erased since it was received.
 pub(super) fn is_erased(app: &App, erased: &Erased, entry: &Entry) -> bool {
-    let came = entry.raw.received_at;
     match &entry.door {
-        Door::Hook { platform, shop, .. } => {
-            erased.of_webhook(shop, came, &Names::of_webhook(app, (platform, shop), &entry.raw)).is_some()
-        }
-        Door::Callback { .. } => erased.of_callback(came, &Names::of_callback(app, &entry.raw).marks),
+        Door::Hook { platform, shop, .. } => erased.of_webhook(app, (platform, shop), &entry.raw).is_some(),
+        Door::Callback { .. } => erased.of_callback(entry.raw.received_at, &Names::of_callback(app, &entry.raw).marks),
         // That somebody does not want to be written to is kept whoever is erased.
         Door::Off { .. } => false,
     }

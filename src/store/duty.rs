@@ -37,16 +37,16 @@ impl Store {
         self.lasting(calls).await.map(|_| ())
     }
 
-    /// A duty of this id: as it is open, and as it is remembered.
+    /// A duty of this id: as it is open, and as it is remembered, if it opens.
     ///
     /// # Errors
-    /// As [`Store::duties`].
+    /// The store's.
     pub async fn duty(&self, id: &str) -> Result<(Option<Duty>, Option<Duty>), StoreError> {
         let get = |key| Call::new("HGET").arg(key).arg(id);
         let calls = [get(self.keys.duties()), get(self.keys.duties_done())];
         let mut found = Vec::new();
         for answer in self.work.flight(&calls, Repeat::Once).await? {
-            found.push(value::bytes(answer)?.map(|sealed| self.open_duty(id, sealed)).transpose()?);
+            found.push(value::bytes(answer)?.and_then(|sealed| self.open_duty(id, sealed).ok()));
         }
         let done = found.pop().flatten();
         Ok((found.pop().flatten(), done))
@@ -92,6 +92,25 @@ impl Store {
     /// As [`Store::duties`].
     pub async fn duties_done(&self) -> Result<Vec<Duty>, StoreError> {
         self.duties_in(self.keys.duties_done()).await
+    }
+
+    /// Open ones and those remembered, and how many do not open. One that is done meanwhile is among the latter.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn all_duties(&self) -> Result<(Vec<Duty>, usize), StoreError> {
+        let get = |key| Call::new("HGETALL").arg(key);
+        let calls = [get(self.keys.duties()), get(self.keys.duties_done())];
+        let (mut open, mut closed) = (Vec::new(), 0);
+        for answer in self.work.flight(&calls, Repeat::Once).await? {
+            for (id, sealed) in value::pairs(answer)? {
+                match self.open_duty(&String::from_utf8_lossy(&id), sealed) {
+                    Ok(duty) => open.push(duty),
+                    Err(_) => closed += 1,
+                }
+            }
+        }
+        Ok((open, closed))
     }
 
     async fn duties_in(&self, key: String) -> Result<Vec<Duty>, StoreError> {

@@ -2,11 +2,12 @@
 //! received up to the moment of asking is let go, what came later begins anew.
 
 use super::marks::{Names, of_address};
-use super::{Duty, Kind, ask, list};
+use super::{Duty, Kind, ask};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{Digest8, ShopId};
 use crate::domain::order::Contact;
 use crate::domain::person::{PersonChange, Signal};
+use crate::domain::webhook::RawWebhook;
 use crate::flow::App;
 use crate::flow::kept::{AcceptError, read_order};
 use crate::store::keys::Unit;
@@ -34,11 +35,16 @@ impl Erased {
     pub async fn look(&mut self, app: &App) -> Result<(), AcceptError> {
         let version = app.store.duties_version().await?;
         if self.version != Some(version) {
-            let (open, done) = list(app).await?;
-            let all = open.into_iter().chain(done).map(|(_, duty)| duty);
+            let (kept, closed) = app.store.all_duties().await?;
+            if closed > 0 {
+                tracing::error!(
+                    closed,
+                    "what was erased under a key that is gone is not known again when it comes late"
+                );
+            }
             let erases = |d: &Duty| matches!(d.kind, Kind::Orders | Kind::Customer | Kind::Shop);
             let known = |d: Duty| Known { kind: d.kind, shop: d.shop, asked: d.asked, marks: d.marks };
-            self.known = all.filter(erases).map(known).collect();
+            self.known = kept.iter().filter_map(Duty::read).filter(erases).map(known).collect();
             self.version = Some(version);
         }
         Ok(())
@@ -49,11 +55,21 @@ impl Erased {
         self.version
     }
 
-    /// When something that a webhook received at `came` names was asked to be erased, if that was later.
-    pub fn of_webhook(&self, shop: &ShopId, came: Timestamp, names: &Names) -> Option<Timestamp> {
+    /// When something that a webhook names was asked to be erased, if that was not before it was received; and what
+    /// it names.
+    pub fn of_webhook(
+        &self,
+        app: &App,
+        (platform, shop): (&str, &ShopId),
+        raw: &RawWebhook,
+    ) -> Option<(Timestamp, Names)> {
+        let later = || self.known.iter().filter(|k| k.shop == *shop && k.asked >= raw.received_at);
+        // Reading it once more is worth it only where anything was erased since.
+        later().next()?;
+        let names = Names::of_webhook(app, (platform, shop), raw);
         let meant = |k: &&Known| k.kind == Kind::Shop || !k.marks.is_disjoint(&names.marks);
-        let later = self.known.iter().filter(|k| !names.asks && k.shop == *shop && k.asked >= came);
-        later.filter(meant).map(|k| k.asked).max()
+        let asked = later().filter(|_| !names.asks).filter(meant).map(|k| k.asked).max()?;
+        Some((asked, names))
     }
 
     /// Whether somebody named in a callback received at `came` was asked to be erased later.

@@ -47,3 +47,32 @@ async fn dying_at_every_named_place_loses_nothing_and_doubles_nothing() {
     traffic.end().await;
     world.judge("death at named places", &mut relay).await;
 }
+
+/// A place that no test dies at proves nothing.
+#[test]
+fn every_place_that_is_named_is_died_at() {
+    fn texts(dir: &std::path::Path, all: &mut Vec<String>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                texts(&path, all);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                all.push(std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut source, mut tests) = (Vec::new(), Vec::new());
+    texts(&root.join("src/flow"), &mut source);
+    texts(&root.join("tests/it"), &mut tests);
+    let mut places: Vec<&str> = source.iter().flat_map(|t| t.split("crash::point(\"").skip(1)).collect();
+    places.iter_mut().for_each(|rest| *rest = rest.split('"').next().unwrap());
+    places.sort_unstable();
+    assert!(places.len() >= 12, "{places:?}");
+    for place in places {
+        let died = tests.iter().any(|t| t.contains(&format!("\"{place}:")) || t.contains(&format!("\"{place}\"")));
+        assert!(died, "no test dies at {place}");
+        let told = source.iter().any(|t| t.contains("//! Named places") && t.contains(&format!("`{place}`")));
+        assert!(told, "{place} is not in the list of src/flow/crash.rs");
+    }
+}
