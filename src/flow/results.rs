@@ -44,6 +44,11 @@ pub(super) async fn keep(app: &App, settles: &[Settle]) -> bool {
     }
 }
 
+/// Results that wait on disk.
+pub(super) fn waiting(app: &App) -> u64 {
+    app.results.as_ref().map_or(0, |results| results.standing().records)
+}
+
 /// The loop of a process that sends, until told to stop. Says in `clear` that nothing is left of an earlier
 /// process.
 pub async fn run(app: Arc<App>, clear: watch::Sender<bool>, mut stop: watch::Receiver<bool>) {
@@ -54,6 +59,7 @@ pub async fn run(app: Arc<App>, clear: watch::Sender<bool>, mut stop: watch::Rec
     let work = async {
         let mut pause = AWAY.0;
         loop {
+            app.metrics.set_settle_backlog(waiting(&app));
             let found = next(results).await;
             if found.is_empty() {
                 clear.send_replace(true);

@@ -41,7 +41,7 @@ pub async fn settler(
     let mut arrived = Vec::with_capacity(FLIGHT);
     while inbox.recv_many(&mut arrived, FLIGHT).await > 0 {
         let count = arrived.len();
-        app.metrics.set_settle_backlog((count + inbox.len()) as u64);
+        app.metrics.set_settle_backlog((count + inbox.len()) as u64 + super::results::waiting(&app));
         let mut settles = Vec::with_capacity(count);
         let mut back = Vec::new();
         for finished in arrived.drain(..) {
@@ -53,7 +53,7 @@ pub async fn settler(
         }
         give_back(&app, &back).await;
         write(&app, &settles).await;
-        app.metrics.set_settle_backlog(inbox.len() as u64);
+        app.metrics.set_settle_backlog(inbox.len() as u64 + super::results::waiting(&app));
         in_hand.fetch_sub(count, Ordering::AcqRel);
         settled.notify_waiters();
         settled.notify_one();

@@ -1,7 +1,9 @@
 //! Death at the very places where a `kill -9` by time rarely hits.
 
+use super::relay::Relay;
 use super::traffic::Traffic;
 use super::world::{Redis, World};
+use orderwire::mock::{Fault, FaultKind};
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
@@ -32,20 +34,63 @@ async fn dying_at_every_named_place_loses_nothing_and_doubles_nothing() {
         let mut relay = world.spawn("all", Some(place));
         // It may die before it was seen to be ready.
         let up = world.open(&mut relay).await;
-        let started = Instant::now();
-        let status = loop {
-            if let Some(status) = relay.ended() {
-                break status;
-            }
-            assert!(started.elapsed() < Duration::from_secs(20), "{place} was never passed ({up:?})");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        };
+        died(&mut relay, place, &up).await;
         world.close();
-        assert_eq!(status.signal(), Some(ABORTED), "{place}: it died of something else ({up:?})");
     }
     relay = world.start("all").await;
     traffic.end().await;
     world.judge("death at named places", &mut relay).await;
+}
+
+/// Places that are passed while Redis is away (`true`), and what the next process passes when it is back.
+const DISK: [(&str, bool); 5] = [
+    ("after-spool:3", true),
+    ("before-strike:2", false),
+    ("after-result:1", true),
+    ("after-replay:1", false),
+    ("before-strike:1", false),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dying_over_what_waits_on_disk_loses_nothing_and_doubles_nothing() {
+    let mut world = World::make("disk-points", Redis::Own).await;
+    let mut relay = world.start("all").await;
+    world.open_windows().await;
+    relay.kill();
+    world.close();
+    let traffic = Traffic::start(&world.street, 8, Duration::from_millis(150), Duration::from_millis(400));
+    for (place, away) in DISK {
+        let mut relay = world.spawn("all", Some(place));
+        let up = world.open(&mut relay).await;
+        if away {
+            // Sends are under way when Redis goes.
+            let slow = |lane| Fault::new(lane, FaultKind::SlowAnswer(600)).times(20);
+            ["line", "messenger"].into_iter().for_each(|lane| world.mock.fault(slow(lane)));
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            world.server().kill();
+        }
+        died(&mut relay, place, &up).await;
+        world.close();
+        if away {
+            world.server().start_again();
+        }
+    }
+    relay = world.start("all").await;
+    traffic.end().await;
+    world.judge("death over what waits on disk", &mut relay).await;
+}
+
+/// Waits until it has died by itself.
+async fn died(relay: &mut Relay, place: &str, up: &Result<(), String>) {
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = relay.ended() {
+            break status;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{place} was never passed ({up:?})");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(status.signal(), Some(ABORTED), "{place}: it died of something else ({up:?})");
 }
 
 /// A place that no test dies at proves nothing.
