@@ -159,7 +159,11 @@ pub async fn people(app: &App, orders: &[InHand]) -> Result<People, StoreError> 
         return Ok(People::new());
     }
     let facts = app.timed("facts", app.store.facts(&wanted)).await?;
-    Ok(wanted.into_iter().zip(facts).collect())
+    let known = |((channel, person), facts): ((ChannelId, Address), _)| {
+        let facts = app.noted.over(&channel, &person, facts);
+        ((channel, person), facts)
+    };
+    Ok(wanted.into_iter().zip(facts).map(known).collect())
 }
 
 /// Decides and shapes.
@@ -288,6 +292,7 @@ async fn watch(app: &App, order: &InHand, people: &People) -> Result<bool, Store
     let mut changed = false;
     for (channel, address, until) in &order.watches {
         let facts = app.store.watch(channel, address, &order.leased.member, *until).await?;
+        let facts = app.noted.over(channel, address, facts);
         changed |= people.get(&(channel.clone(), address.clone())).is_some_and(|known| *known != facts);
     }
     Ok(changed)

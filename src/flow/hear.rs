@@ -8,6 +8,7 @@ use super::App;
 use super::account::Account;
 use super::erase::through;
 use super::kept::AcceptError;
+use super::noted::says_no;
 use super::pressure::Caller;
 use super::spooled::{self, Times};
 use crate::domain::clock::{Timestamp, plus_secs};
@@ -101,8 +102,7 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
         None => in_time(app, account, &heard.signals, raw.received_at, times).await,
     };
     let Err(error) = applied else { return Answer::Heard(answer) };
-    let door = Door::Callback { channel: account.id.clone() };
-    if spooled::keep(app, door, raw, times).await {
+    if kept(app, account, &heard.signals, raw, times).await {
         tracing::warn!(channel = %account.id, %error, "callback kept on disk: it could not be applied");
         return Answer::Kept(answer);
     }
@@ -112,6 +112,18 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
     };
     tracing::error!(channel = %account.id, %error, "callback answered {status}: the provider repeats it");
     answer
+}
+
+/// Keeps a callback on disk.
+async fn kept(app: &App, account: &Account, signals: &[Signal], raw: &RawWebhook, times: Times) -> bool {
+    let noes: Vec<_> = signals.iter().filter(|s| says_no(s)).filter_map(|s| Some((s.person.as_ref()?, s.at))).collect();
+    // Before it is kept: what is put through at once must find it noted.
+    noes.iter().for_each(|(person, at)| app.noted.add(&account.id, person, *at));
+    let kept = spooled::keep(app, Door::Callback { channel: account.id.clone() }, raw, times).await;
+    if !kept {
+        noes.iter().for_each(|(person, _)| app.noted.applied(&account.id, person));
+    }
+    kept
 }
 
 /// Everything of a callback, within the time that Redis has for it.
@@ -163,6 +175,9 @@ async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -
         return Ok(());
     }
     let applied = app.store.apply(&account.id, person, &signal.dedupe, signal.at, &change, signal.wakes).await?;
+    if change.opted_out.is_some() {
+        app.noted.applied(&account.id, person);
+    }
     if !applied.wake.is_empty() {
         app.store.wake(&applied.wake).await?;
         app.store.struck(&account.id, person, &applied.wake).await?;
@@ -220,11 +235,13 @@ pub async fn switch_off(app: &App, token: &str) -> SwitchedOff {
             Err(_) => AcceptError::TooLate,
         },
     };
-    let door = Door::Off { channel: channel.clone(), person };
+    app.noted.add(&channel, &person, now);
+    let door = Door::Off { channel: channel.clone(), person: person.clone() };
     if spooled::keep(app, door, &RawWebhook::post(&[], "", now), times).await {
         tracing::warn!(%channel, %error, "an opt-out was kept on disk: Redis could not take it");
         return SwitchedOff::Kept;
     }
+    app.noted.applied(&channel, &person);
     tracing::error!(%channel, %error, "an opt-out could not be kept: the person is asked to try again");
     SwitchedOff::Unavailable
 }
@@ -237,6 +254,7 @@ pub async fn switched_off(app: &App, channel: &ChannelId, person: &Address, at: 
     let change = PersonChange { opted_out: Some(true), ..PersonChange::default() };
     let dedupe = format!("off:{}", at.as_millisecond());
     app.store.apply(channel, person, &dedupe, at, &change, false).await?;
+    app.noted.applied(channel, person);
     tracing::info!(%channel, "a recipient switched order updates off");
     Ok(())
 }

@@ -20,6 +20,7 @@ pub mod inhand;
 pub mod join;
 pub mod kept;
 pub mod live;
+pub mod noted;
 pub mod nudge;
 mod offer;
 pub mod outcome;
@@ -43,6 +44,7 @@ pub use crate::store::error::StoreError;
 use crate::store::work::Settle;
 use crate::telemetry::Metrics;
 use live::Live;
+use noted::Noted;
 use nudge::Nudge;
 use pressure::{Caller, Pressure, Shed};
 use std::sync::{Arc, RwLock};
@@ -87,6 +89,8 @@ pub struct App {
     pub pressure: Pressure,
     /// Where results of sends wait while Redis is away; `None`: in memory.
     pub results: Option<Spool<Settle>>,
+    /// Whose wish not to be written to waits on disk.
+    pub noted: Noted,
     live: RwLock<Arc<Live>>,
     stripes: Vec<Mutex<()>>,
     /// Something became due in this process: look now, do not wait for the next poll.
@@ -114,6 +118,7 @@ impl App {
             spool: None,
             pressure: Pressure::default(),
             results: None,
+            noted: Noted::default(),
             live: RwLock::new(Arc::new(live)),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             nudge: Nudge::default(),

@@ -10,6 +10,7 @@ use crate::domain::person::{PersonChange, Signal};
 use crate::domain::webhook::RawWebhook;
 use crate::flow::App;
 use crate::flow::kept::{AcceptError, read_order};
+use crate::flow::noted::says_no;
 use crate::store::keys::Unit;
 use std::collections::BTreeSet;
 
@@ -86,10 +87,15 @@ impl Erased {
             if signal.erase || !mark.is_some_and(|mark| self.of_callback(came, &BTreeSet::from([mark]))) {
                 return Some(signal);
             }
-            let word = signal.text.as_deref().and_then(crate::words::switch_word);
-            let no = signal.change.opted_out.or(word) == Some(true);
             let change = PersonChange { opted_out: Some(true), ..PersonChange::default() };
-            no.then_some(Signal { change, wakes: false, receipt: None, text: None, payload: None, ..signal })
+            says_no(&signal).then_some(Signal {
+                change,
+                wakes: false,
+                receipt: None,
+                text: None,
+                payload: None,
+                ..signal
+            })
         };
         signals.into_iter().filter_map(hear).collect()
     }

@@ -9,6 +9,8 @@ use crate::support::relay::{Plan, Relay};
 use crate::support::until;
 use crate::support::wire::{Request, get};
 use orderwire::boot::run::Role;
+use orderwire::domain::ids::ChannelId;
+use orderwire::domain::person::Address;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,6 +78,35 @@ async fn a_callback_is_kept_and_holds_before_the_next_message() {
     let item = relay.comes_to("woo", 721, "payment_received", "skipped").await;
     assert_eq!(item["reason"], "opted_out");
     assert_eq!(world.line.seen_at("POST /v2/bot/message/push").len(), 0);
+}
+
+/// Order and refusal lay on disk: the order comes out first, and nothing goes before the refusal does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_written_to_who_said_no_while_redis_was_away() {
+    let mut world = World::new().await;
+    let relay = world.relay().await;
+    world.redis.kill();
+    for order in 724..730 {
+        post(&relay, order, "spooled").await;
+    }
+    assert_eq!(relay.post(&line_text("STOP")).await.status, 200);
+    world.redis.start_again();
+    for order in 724..730 {
+        let item = relay.comes_to("woo", order, "payment_received", "skipped").await;
+        assert_eq!(item["reason"], "opted_out", "{order}");
+    }
+    assert_eq!(world.line.seen_at("POST /v2/bot/message/push").len(), 0);
+    // It is applied by now, and whoever wants messages again gets them.
+    spooled(&relay, 0).await;
+    let who = [(ChannelId::from("line-main"), Address::new("line", LINE_USER))];
+    until("the later word holds", || async {
+        // LINE's times are told in whole seconds here: of the same second, the refusal holds.
+        assert_eq!(relay.post(&line_text("START")).await.status, 200);
+        relay.app.store.facts(&who).await.ok()?.remove(0).opted_out.is_none().then_some(())
+    })
+    .await;
+    post(&relay, 730, "taken").await;
+    relay.comes_to("woo", 730, "payment_received", "sent").await;
 }
 
 /// A time-out is no "no": Redis, going on, does what it was asked, and the spool's offer is a duplicate.
