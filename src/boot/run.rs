@@ -279,3 +279,27 @@ fn reload(app: &App, path: &Path) -> Option<Vec<PathBuf>> {
     tracing::error!(problems = problems.join("; "), "the changed settings were not taken; the old ones stay in force");
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_begins_when_what_an_earlier_process_told_is_written_and_not_at_all_when_told_to_stop() {
+        for stops in [false, true] {
+            let ((clear, cleared), (stop, stopped)) = (watch::channel(false), watch::channel(false));
+            let begun = Arc::new(AtomicBool::new(false));
+            let mark = Arc::clone(&begun);
+            let waiting = tokio::spawn(behind(cleared, stopped, async move { mark.store(true, Ordering::Release) }));
+            tokio::task::yield_now().await;
+            assert!(!begun.load(Ordering::Acquire) && !waiting.is_finished());
+            if stops {
+                stop.send_replace(true)
+            } else {
+                clear.send_replace(true)
+            };
+            waiting.await.expect("it ends");
+            assert_eq!(begun.load(Ordering::Acquire), !stops);
+        }
+    }
+}

@@ -177,13 +177,13 @@ impl Folder {
         Ok((std::fs::read(path)?, since))
     }
 
-    /// Removes a piece that lies aside; how long it was. Gone already: no error.
-    pub(super) fn remove_aside(&self, name: Name) -> io::Result<u64> {
+    /// Removes a piece that lies aside; how long it was, or `None` where it is gone already.
+    pub(super) fn remove_aside(&self, name: Name) -> io::Result<Option<u64>> {
         let path = self.aside().join(name.file("spool"));
-        let bytes = path.metadata().map_or(0, |m| m.len());
-        gone(std::fs::remove_file(path))?;
+        let Ok(there) = path.metadata() else { return Ok(None) };
+        std::fs::remove_file(path)?;
         sync(&self.aside())?;
-        Ok(bytes)
+        Ok(Some(there.len()))
     }
 
     /// Removes lists whose file is gone.

@@ -287,7 +287,7 @@ impl Keeper {
     }
 
     fn drop_aside(&self, place: Place) -> io::Result<()> {
-        let bytes = self.folder.remove_aside(Name::of(place))?;
+        let Some(bytes) = self.folder.remove_aside(Name::of(place))? else { return Ok(()) };
         let mut book = self.shared.book();
         book.aside = book.aside.saturating_sub(1);
         book.aside_bytes = book.aside_bytes.saturating_sub(bytes);

@@ -167,6 +167,12 @@ async fn damage_is_set_aside_and_the_rest_goes_on() {
     let spool = own.open();
     assert_eq!(numbers(&spool).await, [0, 2], "not met again");
     assert_eq!(spool.standing().aside, 1);
+    let place = spool.aside().await.unwrap().remove(0);
+    assert_eq!(spool.look_aside(place).await.unwrap().0, Err(Damage::Damaged));
+    spool.drop_aside(place).await.unwrap();
+    spool.drop_aside(place).await.unwrap();
+    assert_eq!((spool.standing().aside, spool.standing().bytes), (0, bytes.len() as u64));
+    assert!(own.aside().is_empty() && spool.look_aside(place).await.is_err());
 }
 
 #[tokio::test]
