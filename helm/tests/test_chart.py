@@ -236,6 +236,14 @@ class T34Pods(unittest.TestCase):
         self.assertIn(f'dir = "{mounts["spool"]}"', settings(rendered("readme")))
         self.assertNotIn("[spool]", settings(rendered("minimal")))
 
+    def test_a_worker_keeps_results_beside_itself(self):
+        spec = only(rendered("readme"), "Deployment", "-worker")["spec"]["template"]["spec"]
+        mounts = {m["name"]: m["mountPath"] for m in spec["containers"][0]["volumeMounts"]}
+        self.assertIn(f'dir = "{mounts["spool"]}"', settings(rendered("readme")))
+        self.assertEqual([v["emptyDir"] for v in spec["volumes"] if v["name"] == "spool"], [{"sizeLimit": "2Gi"}])
+        spec = only(rendered("minimal"), "Deployment", "-worker")["spec"]["template"]["spec"]
+        self.assertNotIn("spool", [v["name"] for v in spec["volumes"]])
+
     def test_the_test_pod_asks_every_kind_of_pod(self):
         for name, components in (("minimal", ["web", "worker"]), ("trial", ["web"])):
             docs = rendered(name)

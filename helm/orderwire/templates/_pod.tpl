@@ -80,7 +80,7 @@ spec:
         {{- include "orderwire.mounts" .root | nindent 8 }}
         - name: data
           mountPath: /var/lib/orderwire
-        {{- if .spool }}
+        {{- if .root.Values.spool.enabled }}
         - name: spool
           mountPath: /var/spool/orderwire
         {{- end }}
@@ -90,6 +90,12 @@ spec:
     - name: data
       emptyDir:
         sizeLimit: 16Mi
+    {{- if and .root.Values.spool.enabled (not .spool) }}
+    # What became of sends, while Redis cannot take it: it outlives the process, not the pod.
+    - name: spool
+      emptyDir:
+        sizeLimit: {{ .root.Values.spool.size }}
+    {{- end }}
 {{- end -}}
 
 {{/* Image, environment and security of a container of the relay. */}}
