@@ -308,8 +308,7 @@ pub fn spool(data: &[u8]) {
 /// First byte: milestone; second: language and form; the rest: the text.
 pub fn words(data: &[u8]) {
     static WORDS: LazyLock<Words> = LazyLock::new(|| {
-        let sections: Vec<&str> = channel::ALL.iter().map(|k| k.name).collect();
-        Words::load(None, &built_in_milestones(), &sections)
+        Words::load(None, &built_in_milestones(), &channel::sections())
             .unwrap_or_else(|m| panic!("{} mistakes in the words", m.len()))
     });
     let [which, how, text @ ..] = data else { return };
@@ -321,7 +320,7 @@ pub fn words(data: &[u8]) {
     for (kind, account) in accounts() {
         let can = account.capabilities();
         let mut telling = sample.telling(milestone, &[], &subject);
-        (telling.audience, telling.section) = (can.audience, kind.name);
+        (telling.audience, telling.section) = (can.audience, kind.section());
         let message = WORDS.render(&telling).unwrap_or_else(|e| panic!("{milestone}: {e}"));
         let form = [Form::Free, Form::Reply, Form::Template][usize::from(how >> 2) % 3];
         let forms = ["Uabcdef0123456789abcdef0123456789", "1234567890123456", "lin@shop.example", "+886912345678"];

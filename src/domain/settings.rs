@@ -14,7 +14,8 @@ pub const SECRET_KEY: &str = "\u{0}secret";
 /// a secret travel in the open. A name that merely resolves to it does not count: names are others' to change.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    // RFC 6761: every name below `localhost` is this machine too.
+    host == "localhost" || host.ends_with(".localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// A secret. In a settings file it is `{ env = "NAME" }`, `{ file = "PATH" }` or `{ value = "…" }`;

@@ -50,7 +50,8 @@ fn a_long_text_keeps_its_link_and_its_limit() {
     let text = body["Body"].as_str().unwrap();
     assert!(text.chars().count() <= 1600 && text.contains('…'), "{}", text.chars().count());
     assert!(
-        text.starts_with("訂單#1001已出貨\n\n很長") && text.ends_with("追蹤包裹: https://shop.example/t/903388120011")
+        text.starts_with("*訂單#1001已出貨*\n\n很長")
+            && text.ends_with("追蹤包裹: https://shop.example/t/903388120011")
     );
 }
 

@@ -347,6 +347,7 @@ fn providers(setup: &Setup, clock: &Shifted) -> MockOptions {
         telegram: TelegramOptions { id: "telegram".into(), ..TelegramOptions::default() },
         viber: ViberOptions { id: "viber".into(), ..ViberOptions::default() },
         twilio: TwilioOptions {
+            whatsapp_id: "whatsapp-twilio".into(),
             contents: vec!["HX00000000000000000000000000000001".into()],
             ..TwilioOptions::default()
         },

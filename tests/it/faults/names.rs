@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 /// The provider's name.
-const NAME: &str = "graph.shop-test";
+const NAME: &str = "graph.shop-test.localhost";
 
 /// An authority of our own.
 struct Authority {

@@ -1,4 +1,4 @@
-/* Names that end in .shop-test are looked up as the first letter in the file $OW_NAMES says: (o)k, on this machine;
+/* Names that end in .shop-test.localhost are looked up as the first letter in the file $OW_NAMES says: (o)k, on this machine;
    (n)o such name; (s)erver failure; (h)anging. Loaded before the C library. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,7 +24,7 @@ typedef int lookup(const char *, const char *, const struct addrinfo *, struct a
 
 int getaddrinfo(const char *restrict name, const char *restrict service, const struct addrinfo *restrict hints,
                 struct addrinfo **restrict out) {
-    static const char ours[] = ".shop-test";
+    static const char ours[] = ".shop-test.localhost";
     lookup *real = (lookup *)dlsym(RTLD_NEXT, "getaddrinfo");
     size_t length = name ? strlen(name) : 0, tail = sizeof ours - 1;
     if (length < tail || strcmp(name + length - tail, ours) != 0)
