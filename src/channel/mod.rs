@@ -36,6 +36,7 @@ pub use wire::{Guarded, Lookup, install_tls, outgoing};
 
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
 use crate::domain::ids::ChannelId;
+use crate::domain::keeper::Keeper;
 use crate::domain::person::{Address, Heard};
 use crate::domain::settings::Mistake;
 use crate::domain::verdict::{Answer, Verdict};
@@ -43,6 +44,7 @@ use crate::domain::webhook::{Admission, RawWebhook, Refusal};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A live account, or every mistake in its settings.
 pub type Opened = Result<Box<dyn Channel>, Vec<Mistake>>;
@@ -122,6 +124,12 @@ pub trait Channel: Send + Sync {
     fn called_back_at(&mut self, url: Option<&str>) -> Vec<Mistake> {
         let _ = url;
         Vec::new()
+    }
+
+    /// Told before anything is sent, and again whenever settings are read anew: where it keeps what must outlive this
+    /// process and be the same in all of them.
+    fn kept_by(&self, keeper: &Arc<dyn Keeper>) {
+        let _ = keeper;
     }
 
     /// Content type of the words in a callback's answer ([`Heard::answer`]).

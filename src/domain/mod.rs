@@ -14,6 +14,7 @@ pub mod decision;
 pub mod event;
 pub mod history;
 pub mod ids;
+pub mod keeper;
 pub mod ledger;
 pub mod milestone;
 pub mod money;

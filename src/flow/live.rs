@@ -3,11 +3,13 @@
 use super::account::Account;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::ids::{ChannelId, ShopId, Tag};
+use crate::domain::keeper::Keeper;
 use crate::domain::person::Address;
 use crate::domain::shop::ShopRules;
 use crate::plan::Route;
 use crate::platform;
 use crate::seal::Seal;
+use crate::store::Store;
 use crate::words::{Condition, Words};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -53,6 +55,12 @@ pub struct Shop {
 }
 
 impl Live {
+    /// Tells every channel account where it keeps what must outlive this process.
+    pub fn keep_in(&self, store: &Arc<Store>) {
+        let keeper: Arc<dyn Keeper> = Arc::<Store>::clone(store);
+        self.channels.values().for_each(|account| account.channel.kept_by(&keeper));
+    }
+
     /// The shop of this stored tag.
     pub fn shop_by_tag(&self, tag: Tag) -> Option<&Arc<Shop>> {
         self.shops.values().find(|s| s.rules.id.tag() == tag)

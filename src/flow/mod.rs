@@ -74,7 +74,7 @@ pub struct App {
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Redis.
-    pub store: Store,
+    pub store: Arc<Store>,
     /// Measures.
     pub metrics: Arc<Metrics>,
     /// Name of this worker among all pods.
@@ -108,6 +108,8 @@ impl App {
         lease_ms: u64,
         asking: Asking,
     ) -> App {
+        let store = Arc::new(store);
+        live.keep_in(&store);
         App {
             clock,
             store,
@@ -134,6 +136,7 @@ impl App {
     /// to the process, not to the settings read.
     pub fn reload(&self, mut live: Live) {
         live.keyed = live.keyed.or_else(|| self.live().keyed.clone());
+        live.keep_in(&self.store);
         *self.live.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(live);
     }
 

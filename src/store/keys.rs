@@ -182,6 +182,8 @@ pub(super) enum Sealed<'k> {
     Person(&'k str),
     /// What is to be done about people's data: a hash.
     Duties,
+    /// What channel accounts keep: a hash.
+    Kept,
     /// Unreadable webhooks of a partition: a stream.
     Odd,
 }
@@ -253,6 +255,11 @@ impl Keys {
         format!("{}:{{rekey}}", self.prefix)
     }
 
+    /// hash: what channel accounts must not lose, sealed, by name.
+    pub(super) fn kept(&self) -> String {
+        format!("{}:{{kept}}:open", self.prefix)
+    }
+
     /// Pattern of every key.
     pub(super) fn all(&self) -> String {
         format!("{}:{{*", self.prefix)
@@ -266,6 +273,7 @@ impl Keys {
         }
         match (tag, rest.strip_prefix(':')?.split_once(':')) {
             ("duty", None) if matches!(rest, ":open" | ":done") => Some(Sealed::Duties),
+            ("kept", None) => Some(Sealed::Kept),
             (_, None) if rest == ":odd" => Some(Sealed::Odd),
             (_, Some(("snp", hash))) => Some(Sealed::Snapshot(hash)),
             (_, Some(("led", hash))) => Some(Sealed::Ledger(hash)),

@@ -10,7 +10,7 @@
 //! hand-over is one script. The scripts and who calls them:
 //! `commit` (accept) · `lease begin settle release extend tick wake` (workers) · `person strike` (callbacks) ·
 //! `note receipt append` (what became of messages) · `pause stand pace` (channel accounts) · `change mute claim` (operators) ·
-//! `odd purge` (unreadable webhooks) · `erase unknow duty` (people's data) · `reseal swap` (another key) · `forget find take` (clean-up, look-ups).
+//! `odd purge` (unreadable webhooks) · `erase unknow duty` (people's data) · `reseal swap` (another key, and what channels keep) · `forget find take` (clean-up, look-ups).
 #![expect(clippy::disallowed_types, reason = "this is the one room that speaks Redis")]
 
 pub mod audit;
@@ -21,6 +21,7 @@ pub mod duty;
 pub mod erase;
 pub mod error;
 mod fence;
+mod kept;
 pub mod keys;
 mod link;
 pub mod messages;

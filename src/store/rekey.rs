@@ -65,7 +65,7 @@ pub struct Resealed {
 /// A record: how it lies there, its name, as read.
 type Lying = (&'static str, String, Vec<u8>);
 /// Records of one key that are to be replaced: how each lies there, its name, as read, as to be.
-type Changes = Vec<(&'static str, String, Vec<u8>, Vec<u8>)>;
+pub(super) type Changes = Vec<(&'static str, String, Vec<u8>, Vec<u8>)>;
 
 impl Store {
     /// What the first key is known by.
@@ -123,6 +123,7 @@ impl Store {
                     self.seal.reseal(&[key.as_bytes(), name.as_bytes(), SEALED], &record)
                 }
                 Sealed::Duties => self.seal.reseal(&[self.keys.duties().as_bytes(), name.as_bytes(), SEALED], &record),
+                Sealed::Kept => self.seal.reseal(&[self.keys.kept().as_bytes(), name.as_bytes(), SEALED], &record),
                 Sealed::Odd => Ok(None),
             };
             if let Some(new) = count(anew, tally) {
@@ -239,7 +240,7 @@ fn read_call(key: &str, sealed: Sealed<'_>) -> Option<Call> {
     Some(match sealed {
         Sealed::Snapshot(_) => Call::new("GET").arg(key),
         Sealed::Ledger(_) => Call::new("LRANGE").arg(key).arg(0).arg(-1),
-        Sealed::Envelopes(_) | Sealed::Duties => Call::new("HGETALL").arg(key),
+        Sealed::Envelopes(_) | Sealed::Duties | Sealed::Kept => Call::new("HGETALL").arg(key),
         Sealed::Person(_) => Call::new("HMGET").arg(key).arg("f").arg("t"),
         Sealed::Odd => return None,
     })
@@ -261,7 +262,7 @@ fn records(sealed: Sealed<'_>, answer: Value) -> Result<Vec<Lying>, StoreError> 
                 fields.map(|(v, name)| Ok((value::bytes(v)?, name))).collect::<Result<Vec<_>, StoreError>>()?;
             fields.into_iter().filter_map(|(v, name)| Some(("field", name.to_string(), v?))).collect()
         }
-        Sealed::Envelopes(_) | Sealed::Duties => value::pairs(answer)?
+        Sealed::Envelopes(_) | Sealed::Duties | Sealed::Kept => value::pairs(answer)?
             .into_iter()
             .map(|(name, record)| ("field", String::from_utf8_lossy(&name).into_owned(), record))
             .collect(),
@@ -269,7 +270,8 @@ fn records(sealed: Sealed<'_>, answer: Value) -> Result<Vec<Lying>, StoreError> 
     })
 }
 
-fn reseal_call(key: &str, changes: Changes) -> Call {
+/// Each record in its new wrapping, if it is still as read; gives how many were.
+pub(super) fn reseal_call(key: &str, changes: Changes) -> Call {
     let mut call = Call::script(&RESEAL, &[key]);
     for (lies, name, old, new) in changes {
         call.push(lies);
@@ -298,6 +300,7 @@ mod tests {
             (keys.duties(), Some(Sealed::Duties)),
             (keys.duties_done(), Some(Sealed::Duties)),
             (keys.duties_version(), None),
+            (keys.kept(), Some(Sealed::Kept)),
             (keys.part(3).odd.clone(), Some(Sealed::Odd)),
             (format!("{}:anew", keys.part(3).odd), None),
             (keys.of(&member, "ord"), None),

@@ -219,3 +219,25 @@ async fn a_ledger_grows_by_hand_and_is_bounded() {
     let lines: i64 = w.ask(&["LLEN", &led]);
     assert_eq!(lines, 200);
 }
+
+/// Tokens that can be used once: whoever changes them says what they were, and of several one wins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_channel_keeps_is_changed_from_what_it_was_only_and_lies_sealed() {
+    use orderwire::domain::keeper::Keeper as _;
+    let mut w = World::new().await;
+    let store = &w.store;
+    assert_eq!(store.load("a").await, Ok(None));
+    assert_eq!(store.swap("a", Some(b"x"), b"one").await, Ok(false));
+    let first =
+        futures_util::future::join_all((0..8_u8).map(|i| async move { store.swap("a", None, &[i]).await })).await;
+    assert_eq!(first.iter().filter(|won| **won == Ok(true)).count(), 1, "{first:?}");
+    let one = store.load("a").await.unwrap().unwrap();
+    assert_eq!(store.swap("a", Some(&one), b"canary-two").await, Ok(true));
+    assert_eq!(store.swap("a", Some(&one), b"three").await, Ok(false));
+    assert_eq!(store.swap("b", None, b"another").await, Ok(true));
+    assert_eq!(store.load("a").await, Ok(Some(b"canary-two".to_vec())));
+    let key = format!("{}:{{kept}}:open", w.prefix);
+    let stored: Vec<Vec<u8>> = w.ask(&["HVALS", &key]);
+    assert_eq!(stored.len(), 2);
+    assert!(stored.iter().all(|v| !v.windows(6).any(|part| part == b"canary")), "it lies open");
+}

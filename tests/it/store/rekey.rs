@@ -1,6 +1,7 @@
 //! Sealing anew: every kind of record, under other writers, and nothing left of the old key.
 
 use super::*;
+use orderwire::domain::keeper::Keeper as _;
 use orderwire::domain::ledger::{Entry, LedgerEntry};
 use orderwire::domain::person::{Address, PersonChange};
 use orderwire::domain::webhook::RawWebhook;
@@ -51,6 +52,7 @@ impl World {
         let (channel, person) = person();
         let change = PersonChange { reply_token: Some(("token".into(), self.after(60))), ..PersonChange::default() };
         self.store.apply(&channel, &person, "e1", self.now, &change, true).await.unwrap();
+        assert_eq!(self.store.swap("a channel's", None, b"token").await, Ok(true));
         self.store.put_duty("d1", b"open").await.unwrap();
         self.store.put_duty("d2", b"to be done").await.unwrap();
         let duties = self.store.duties().await.unwrap();
