@@ -3,7 +3,7 @@
 //! now; what would be too long is a warning, because it depends on the order.
 
 use crate::config::Problem;
-use crate::domain::channel::{Audience, Errand, Form, Reference, ShapeFault};
+use crate::domain::channel::{Audience, Errand, Form, Reference, ShapeFault, WindowRule};
 use crate::domain::ids::{ChannelId, ShopId};
 use crate::flow::account::Account;
 use crate::flow::live::Shop;
@@ -82,20 +82,26 @@ pub fn rehearse(
 fn one(words: &Words, shop: &Shop, route: &Route, account: &Account) -> Vec<(String, ShapeFault)> {
     // An account that does not reach the shop's country says nothing there.
     let Some(address) = account.channel.address(number(shop.rules.country.as_deref())) else { return Vec::new() };
+    // Where free words are never allowed, only what names a template is ever sent.
+    let form = if account.caps.window == WindowRule::Seconds(0) { Form::Template } else { Form::Free };
+    let section = account.kind.section();
     let mut found = Vec::new();
     for locale in LOCALES {
         let mut order = sample::full(locale);
         order.rules = shop.rules.clone();
         for milestone in milestone::ALL.iter().map(|m| m.id).filter(|m| route.tells(m)) {
+            if form == Form::Template && !account.channel.names_template(&words.section(milestone, locale, section)) {
+                continue;
+            }
             let subject = sample::subject(milestone);
             let mut telling = order.telling(milestone, &[], &subject);
-            telling.section = account.kind.section();
+            telling.section = section;
             // Words that do not render are found where they are proven.
             let Ok(mut message) = words.render(&telling) else { continue };
             message.shop_id = shop.rules.id.to_string();
             let errand = Errand {
                 address: Some(&address),
-                form: Form::Free,
+                form,
                 key: Uuid::nil(),
                 thread: Uuid::nil(),
                 reference: &Reference("00000000/00000000000000000000000000000000.1".into()),

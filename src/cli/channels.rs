@@ -79,7 +79,8 @@ fn rows() -> Vec<Row> {
 
 fn row(kind: &Kind) -> Row {
     let can = (kind.capabilities)();
-    let forms = [("free", true), ("template", can.template_outside_window), ("reply", can.reply_token)];
+    let free = can.window != WindowRule::Seconds(0);
+    let forms = [("free", free), ("template", can.template_outside_window), ("reply", can.reply_token)];
     Row { kind: kind.name, forms: forms.into_iter().filter(|(_, is)| *is).map(|(word, _)| word).collect(), can }
 }
 
@@ -88,6 +89,7 @@ fn cells(row: &Row) -> [String; 12] {
     let unit = serde_json::to_value(can.unit).ok().and_then(|u| u.as_str().map(str::to_string)).unwrap_or_default();
     let window = match can.window {
         WindowRule::None => "always".to_string(),
+        WindowRule::Seconds(0) => "never".to_string(),
         WindowRule::Seconds(secs) => format!("{} after they wrote", span(secs)),
     };
     [

@@ -70,6 +70,7 @@ pub fn of(
     let Some(account) = live.channels.values().find(|a| a.id.as_str() == id) else { return Vec::new() };
     let windows: &[(&str, Form)] = match account.caps.window {
         WindowRule::None => &[("any", Form::Free)],
+        WindowRule::Seconds(0) => &[("closed", Form::Template)],
         WindowRule::Seconds(_) => &[("open", Form::Free), ("closed", Form::Template)],
     };
     windows.iter().map(|(window, form)| one(live, account, (milestone, locale), (window, *form), rules)).collect()
