@@ -31,6 +31,7 @@ mod whatsapp;
 mod whatsapp_rules;
 mod whatsapp_twilio;
 mod wire;
+mod zalo;
 
 pub use wire::{Guarded, Lookup, install_tls, outgoing};
 
@@ -167,6 +168,7 @@ pub static ALL: &[&Kind] = &[
     &whatsapp_twilio::KIND,
     &telegram::KIND,
     &viber::KIND,
+    &zalo::KIND,
     &sms_twilio::KIND,
     &sms_mitake::KIND,
     &email::KIND,

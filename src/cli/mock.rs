@@ -76,6 +76,23 @@ fn whatsapp_template(text: &str) -> Result<WhatsAppTemplate, String> {
     }
 }
 
+/// What accounts of these must say, as they are played: who, setting, value.
+fn keys(options: &MockOptions) -> Vec<(&'static str, &'static str, String)> {
+    vec![
+        ("Instagram", "account_id", options.instagram.account_id.clone()),
+        ("Instagram", "access_token", options.instagram.access_token.clone()),
+        ("Instagram", "app_secret", options.instagram.app_secret.clone()),
+        ("Telegram", "bot_token", options.telegram.token.clone()),
+        ("Telegram", "webhook_secrets", options.telegram.webhook_secret.clone()),
+        ("Viber", "auth_token", options.viber.token.clone()),
+        ("Zalo", "app_id", options.zalo.app_id.clone()),
+        ("Zalo", "app_secret", options.zalo.app_secret.clone()),
+        ("Zalo", "oa_id", options.zalo.oa_id.clone()),
+        ("Zalo", "oa_secret_key", options.zalo.oa_secret_key.clone()),
+        ("Zalo", "refresh_token", options.zalo.refresh_token.clone()),
+    ]
+}
+
 /// Of the mock alone: it is printed.
 const WEBHOOK_SECRET: &str = "whsec_bW9jay13ZWJob29rLXNlY3JldC0wMTIzNDU2Nzg5";
 
@@ -106,14 +123,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
     options.twilio.public_url.clone_from(&args.public_url);
     options.mitake.username.clone_from(&args.mitake_user);
     options.mitake.password.clone_from(&args.mitake_password);
-    let keys = [
-        ("Instagram", "account_id", options.instagram.account_id.clone()),
-        ("Instagram", "access_token", options.instagram.access_token.clone()),
-        ("Instagram", "app_secret", options.instagram.app_secret.clone()),
-        ("Telegram", "bot_token", options.telegram.token.clone()),
-        ("Telegram", "webhook_secrets", options.telegram.webhook_secret.clone()),
-        ("Viber", "auth_token", options.viber.token.clone()),
-    ];
+    let keys = keys(&options);
     let mock = Mock::start(options).await?;
     out::line(&format!("messengers, Twilio: api_url = \"{}\"", mock.http_url()));
     out::line(&format!("Mitake: api_url = \"{}\"", mock.mitake_api_url()));

@@ -126,6 +126,7 @@ pub(super) async fn say(house: &Arc<House>, channel: &str, person: &str, what: &
         "whatsapp" => super::whatsapp::say(house, person, what).await,
         "telegram" => super::telegram::say(house, person, what).await,
         "viber" => super::viber::say(house, person, what).await,
+        "zalo" => super::zalo::say(house, person, what).await,
         "twilio" => super::twilio::say(house, person, what).await,
         _ => Err(format!("nobody writes on {channel}; there is {}", super::control::PEOPLE.join(", "))),
     }

@@ -32,6 +32,7 @@ mod twilio;
 mod viber;
 mod webhook;
 mod whatsapp;
+mod zalo;
 
 pub use book::{Refused, Taken};
 pub use callback::Say;
@@ -51,6 +52,7 @@ pub use twilio::TwilioOptions;
 pub use viber::ViberOptions;
 pub use webhook::WebhookOptions;
 pub use whatsapp::{WhatsAppOptions, WhatsAppTemplate};
+pub use zalo::{ZaloOptions, ZaloTemplate};
 
 use crate::domain::clock::{Clock, SystemClock, Timestamp};
 use book::Book;
@@ -74,6 +76,7 @@ const ALL: &[&Understudy] = &[
     &messenger::UNDERSTUDY,
     &telegram::UNDERSTUDY,
     &viber::UNDERSTUDY,
+    &zalo::UNDERSTUDY,
     &twilio::UNDERSTUDY,
     &mitake::UNDERSTUDY,
     &slack::UNDERSTUDY,
@@ -105,6 +108,8 @@ pub struct MockOptions {
     pub telegram: TelegramOptions,
     /// Viber's bot.
     pub viber: ViberOptions,
+    /// Zalo's official account.
+    pub zalo: ZaloOptions,
     /// Slack's workspace.
     pub slack: SlackOptions,
     /// The workflow of Teams.
@@ -141,6 +146,7 @@ impl Default for MockOptions {
             whatsapp: WhatsAppOptions::default(),
             telegram: TelegramOptions::default(),
             viber: ViberOptions::default(),
+            zalo: ZaloOptions::default(),
             slack: SlackOptions::default(),
             teams: TeamsOptions::default(),
             discord: DiscordOptions::default(),
@@ -173,6 +179,7 @@ struct House {
     google_chat: google_chat::Memory,
     webhook: webhook::Memory,
     mitake: mitake::Memory,
+    zalo: zalo::Memory,
     mail: smtp::Memory,
 }
 
@@ -213,6 +220,7 @@ impl Mock {
             google_chat: google_chat::Memory::default(),
             webhook: webhook::Memory::default(),
             mitake: mitake::Memory::default(),
+            zalo: zalo::Memory::default(),
             mail: smtp::Memory::default(),
             options,
         });

@@ -26,3 +26,4 @@ mod viber;
 mod webhook;
 mod whatsapp;
 mod whatsapp_twilio;
+mod zalo;

@@ -64,6 +64,54 @@ fn every_built_in_message_fits_line_and_messenger_in_every_language() {
     assert!(vi["message"]["title"].as_str().unwrap().starts_with("Kiện hàng"), "{vi}");
 }
 
+/// Free words are never allowed to a phone number at Zalo: only what names a template is shown, and checked.
+#[test]
+fn where_free_words_never_go_only_templates_are_shown() {
+    let dir = Dir::new();
+    let account = r#"
+[[shop]]
+id = "vn"
+platform = "woocommerce"
+secrets = [{ value = "0123456789abcdef0123" }]
+country = "VN"
+timezone = "Asia/Ho_Chi_Minh"
+locale = "vi"
+[[channel]]
+id = "zalo-oa"
+kind = "zalo"
+app_id = "2074138120372622546"
+app_secret = { value = "secret" }
+oa_id = "388613280878808645"
+oa_secret_key = { value = "secret" }
+access_token = { value = "token" }
+[[route]]
+id = "customers"
+milestones = ["*"]
+audience = "customer"
+channels = ["zalo-oa"]
+"#;
+    let words = |limit: u32| {
+        let section = "[zalo]\ntemplate_id = 231540\ndata = { van_don = \"{{ parcel.number or 'x' }}\" }\n";
+        std::fs::create_dir_all(dir.path().join("words/vi")).unwrap();
+        dir.write("words/vi/shipped.toml", &format!("{section}limits = {{ van_don = {limit} }}\n"));
+    };
+    let place = format!("[words]\ndir = {:?}\n", dir.join("words"));
+    let file = dir.write("orderwire.toml", &(place + account));
+    words(30);
+    let check = || run(&["-c", file.to_str().unwrap(), "check", "--strict"]);
+    assert_eq!(check().code, 0, "{:?}", check());
+    let ran = preview(&file, &["--json", "--locale", "vi", "shipped", "order_placed"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let cells = lines(&ran);
+    assert_eq!(cells.iter().map(|c| c["window"].as_str().unwrap()).collect::<Vec<_>>(), ["closed", "closed"]);
+    let shown = cells.iter().find(|c| c["milestone"] == "shipped").unwrap();
+    assert!(shown["envelope"].as_str().unwrap().contains(r#""phone":"84912345678""#), "{shown}");
+    // A tracking number is not cut: the words name a limit that it does not keep.
+    words(5);
+    let ran = check();
+    assert!(ran.code == 1 && ran.out.contains("[zalo.data] has 12, the channel takes 5"), "{ran:?}");
+}
+
 #[test]
 fn choices_narrow_and_wrong_ones_are_named() {
     let dir = Dir::new();

@@ -71,6 +71,8 @@ fn envelope(channel: &dyn Channel, person: Option<&str>, given: &Value) -> Value
     let words: Message = serde_json::from_value(words.into()).unwrap();
     let errand = &given["errand"];
     let form: Form = errand.get("form").map_or(Form::Free, |f| serde_json::from_value(f.clone()).unwrap());
+    // A case may be told to somebody else.
+    let person = given["person"].as_str().or(person);
     let mut parts = Parts::of(form, person.map(|p| channel.address(p).expect("an address of the kind")));
     parts.quiet = errand["quiet"].as_bool().unwrap_or(false);
     match channel.shape(&words, &parts.errand()) {

@@ -69,3 +69,73 @@ async fn instagram_tells_inside_the_window_only() {
     assert_eq!(w.mock.refused().len(), 0, "{:?}", w.mock.refused());
     w.end().await;
 }
+
+/// An account of Zalo; whom it writes to stands behind it.
+macro_rules! zalo {
+    ($to:literal) => {
+        concat!(
+            "[[channel]]\nid = \"zalo-oa\"\nkind = \"zalo\"\napp_id = \"2074138120372622546\"\n",
+            "app_secret = { value = \"mock-zalo-app-secret\" }\noa_id = \"388613280878808645\"\n",
+            "oa_secret_key = { value = \"mock-zalo-oa-secret\" }\nrefresh_token = { value = \"mock-zalo-refresh-0\" }\n",
+            "api_url = \"$HTTP\"\nto = \"",
+            $to,
+            "\"\n[[route]]\nid = \"customers\"\naudience = \"customer\"\nmilestones = [\"order_placed\", \"shipped\"]\n",
+            "channels = [\"zalo-oa\", \"mail\"]\n",
+        )
+    };
+}
+
+const ZALO_SHIPPED: &[(&str, &str)] = &[(
+    "zh-TW/shipped.toml",
+    "[zalo]\ntemplate_id = 231540\ndata = { don_hang = \"{{ order.name }}\", van_don = \"{{ parcel.number or '-' }}\" }\nlimits = { van_don = 30 }\n",
+)];
+const NUMBER: &str = "+84912345678";
+const NUMBER_AT_ZALO: &str = "84912345678";
+const FOLLOWER: &str = "246845883529197922";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zalo_tells_phone_numbers_by_template_and_hears_a_refusal() {
+    let mut w = World::start(Setup { routes: zalo!("phone"), words: ZALO_SHIPPED, ..Setup::default() }).await;
+    let mut order = Tea::paid(1, w.now()).phone(NUMBER);
+    // No template is named for "received", and a number takes nothing else.
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("smtp", "mail")]);
+    order.ship("VN123456789", w.now());
+    let news = w.told(&order.webhook(w.now())).await;
+    assert_eq!(forms(&news), [("zalo", "template")], "{}", shown(&news));
+    assert_eq!(news[0].to, NUMBER_AT_ZALO);
+    assert!(news[0].text.contains("van_don: VN123456789"), "{}", shown(&news));
+    w.comes_to("tea", 1, "shipped", "delivered").await;
+    w.mock.person("zalo", NUMBER_AT_ZALO, Become::Blocked);
+    for id in [2, 3] {
+        let mut order = Tea::paid(id, w.now()).phone(NUMBER);
+        assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("smtp", "mail")]);
+        order.ship("VN987654321", w.now());
+        let news = w.told(&order.webhook(w.now())).await;
+        assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
+    }
+    assert_eq!(w.mock.refused().len(), 1, "a refusal is an opt-out: {:?}", w.mock.refused());
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zalo_tells_followers_in_free_words_for_seven_days_and_by_template_after() {
+    let mut w = World::start(Setup { routes: zalo!("user"), words: ZALO_SHIPPED, ..Setup::default() }).await;
+    let news = w.told(&carrying(&w, 1, "zalo_id", FOLLOWER).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
+    w.say("zalo", FOLLOWER, Say::Text("Đơn hàng của tôi đâu?".into())).await;
+    let mut order = carrying(&w, 2, "zalo_id", FOLLOWER);
+    let news = w.told(&order.webhook(w.now())).await;
+    assert_eq!(forms(&news), [("zalo", "cs")], "{}", shown(&news));
+    w.comes_to("tea", 2, "order_placed", "delivered").await;
+    w.pass(7 * 86_400).await;
+    order.ship("VN123456789", w.now());
+    let news = w.told(&order.webhook(w.now())).await;
+    assert_eq!(forms(&news), [("zalo", "template")], "{}", shown(&news));
+    w.say("zalo", FOLLOWER, Say::Unfollow).await;
+    let mut order = carrying(&w, 3, "zalo_id", FOLLOWER);
+    order.ship("VN987654321", w.now());
+    let news = w.told(&order.webhook(w.now())).await;
+    assert!(!news.is_empty() && news.iter().all(|t| t.channel == "smtp"), "{}", shown(&news));
+    assert_eq!(w.mock.refused().len(), 0, "{:?}", w.mock.refused());
+    w.end().await;
+}

@@ -7,7 +7,7 @@ use orderwire::flow::explain::{self, ItemView, OrderView};
 use orderwire::flow::sweep;
 use orderwire::mock::{
     InstagramOptions, LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken, TelegramOptions, TwilioOptions,
-    ViberOptions, WhatsAppOptions,
+    ViberOptions, WhatsAppOptions, ZaloOptions,
 };
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -346,6 +346,10 @@ fn providers(setup: &Setup, clock: &Shifted) -> MockOptions {
         instagram: InstagramOptions { id: "instagram".into(), ..InstagramOptions::default() },
         telegram: TelegramOptions { id: "telegram".into(), ..TelegramOptions::default() },
         viber: ViberOptions { id: "viber".into(), ..ViberOptions::default() },
+        zalo: ZaloOptions {
+            templates: vec![("231540".into(), vec!["don_hang".into(), "van_don".into()])],
+            ..ZaloOptions::default()
+        },
         twilio: TwilioOptions {
             whatsapp_id: "whatsapp-twilio".into(),
             contents: vec!["HX00000000000000000000000000000001".into()],
