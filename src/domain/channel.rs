@@ -98,7 +98,8 @@ pub struct Capabilities {
     pub buttons: u8,
     /// It can show a picture beside the words.
     pub image: bool,
-    /// The provider recognises a repeated request by its key for so many seconds after the first.
+    /// The provider recognises a repeated request by its key for so many seconds after the first: of the forms
+    /// that [`Capabilities::keyed`] names.
     pub retry_key_secs: Option<i64>,
     /// It tells what became of a message: `none`, `delivered`, `read`.
     pub receipts: &'static str,
@@ -114,6 +115,19 @@ pub struct Capabilities {
     pub pace: Pace,
     /// Longest a send may take, connect and answer together. Seconds.
     pub timeout_secs: u32,
+}
+
+impl Capabilities {
+    /// Whether a message of this form carries the retry key. No reply does; and where free words need a window, the
+    /// key is the template's alone (WeChat's `client_msg_id`).
+    pub fn keyed(&self, form: Form) -> bool {
+        self.retry_key_secs.is_some()
+            && match form {
+                Form::Reply => false,
+                Form::Template => true,
+                Form::Free => self.window == WindowRule::None,
+            }
+    }
 }
 
 /// In which form a message goes.

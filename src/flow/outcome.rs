@@ -96,8 +96,7 @@ fn dead_or_unsure(again: bool) -> State {
 
 /// What follows when it is not known whether a message arrived: the purpose's policy.
 pub fn unsure(item: &mut Owed, sent: &Sent<'_>) {
-    // A reply carries no retry key.
-    let keyed = sent.form != Form::Reply;
+    let keyed = sent.account.caps.keyed(sent.form);
     let first = item.first_attempt.unwrap_or(sent.now);
     let unsure_sends = if sent.again { 2 } else { 1 };
     match after_unsure(sent.purpose, unsure_sends, keyed, first, sent.now, &sent.account.caps) {

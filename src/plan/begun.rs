@@ -8,8 +8,9 @@ use super::fate::{Case, Desk};
 use super::quiet::quiet_until;
 use super::retry::{AfterUnsure, after_unsure};
 use super::walk::{look, standing, wait_for};
-use crate::domain::channel::{Audience, Capabilities};
+use crate::domain::channel::{Audience, Capabilities, Form};
 use crate::domain::decision::{Decision, Go, Reason};
+use crate::domain::milestone::Purpose;
 use crate::domain::owed::State;
 
 /// Ends as "may have been told".
@@ -28,7 +29,7 @@ pub(super) fn repeat(desk: &Desk<'_>, case: &Case<'_>) -> Decision {
         return unsure();
     };
     let moved = reachable.address.as_ref().is_some_and(|a| (s.digest)(a) != case.item.address);
-    if moved || case.expires <= s.now || !allowed(desk, case, view.caps) {
+    if moved || case.expires <= s.now || !allowed(desk, case, view.caps) || unkeyed(case, view.caps, reachable.form) {
         return unsure();
     }
     if case.item.not_before > s.now {
@@ -59,10 +60,20 @@ pub(super) fn repeat(desk: &Desk<'_>, case: &Case<'_>) -> Decision {
 /// `Again` was allowed when it was set; a key may have run out since.
 fn allowed(desk: &Desk<'_>, case: &Case<'_>, caps: &Capabilities) -> bool {
     let item = case.item;
-    let key = caps.retry_key_secs.is_some();
-    if item.state == State::Again && !key {
+    if item.state == State::Again && caps.retry_key_secs.is_none() {
         return true;
     }
+    // In which form a dead worker sent it is not known.
+    let key = item.state == State::Again || caps.keyed(Form::Free);
     let first = item.first_attempt.unwrap_or(item.at);
     after_unsure(case.milestone.purpose, item.attempts, key, first, desk.s.now, caps) == AfterUnsure::Again
+}
+
+/// Progress that is repeated because the template had a key would now go as free words, which have none: the window
+/// opened meanwhile.
+fn unkeyed(case: &Case<'_>, caps: &Capabilities, form: Form) -> bool {
+    case.milestone.purpose == Purpose::Status
+        && caps.retry_key_secs.is_some()
+        && form == Form::Free
+        && !caps.keyed(form)
 }

@@ -2,7 +2,7 @@
 
 use super::reasons::night;
 use super::world::{Account, DAY, World, account, digest, head, paid, parcel, stage, start, with_head};
-use orderwire::domain::channel::ConsentRule;
+use orderwire::domain::channel::{ConsentRule, Form, WindowRule};
 use orderwire::domain::clock::plus_secs;
 use orderwire::domain::decision::{Decision, Reason};
 use orderwire::domain::event::Patch;
@@ -133,6 +133,36 @@ fn a_retry_key_is_used_while_it_lives_and_progress_without_one_is_not_repeated()
     let item = w.item("preparing");
     (item.state, item.attempts, item.channel, item.address) = (State::Begun, 1, from.channel, from.address);
     assert_eq!(w.ends("preparing").0, State::Unsure, "progress is never repeated");
+}
+
+/// Where free words need a window, only the template has a key (WeChat).
+#[test]
+fn a_key_of_the_template_alone_repeats_no_free_words() {
+    let keyed = |state: State, open: bool| {
+        let mut w = begun(State::Begun);
+        w.hear(stage(Stage::Preparing));
+        let from = w.item("shipped").clone();
+        let first = w.now;
+        let item = w.item("preparing");
+        (item.state, item.attempts, item.channel, item.address) = (state, 1, from.channel, from.address);
+        (item.first_attempt, item.not_before) = (Some(first), first);
+        let caps = &mut w.mail().caps;
+        (caps.retry_key_secs, caps.window) = (Some(600), WindowRule::Seconds(DAY));
+        caps.template_outside_window = true;
+        w.templates.insert(("mail".into(), "preparing".into()));
+        if open {
+            w.person("mail", "a@example.com").window_until = Some(plus_secs(w.now, DAY));
+        }
+        w
+    };
+    assert_eq!(keyed(State::Again, false).go("preparing").form, Form::Template, "under the same mark");
+    let mut late = keyed(State::Again, false);
+    late.pass(550);
+    assert_eq!(late.ends("preparing").0, State::Unsure, "the mark is forgotten");
+    assert_eq!(keyed(State::Again, true).ends("preparing").0, State::Unsure, "it would go as free words now");
+    for open in [false, true] {
+        assert_eq!(keyed(State::Begun, open).ends("preparing").0, State::Unsure, "nobody knows in which form it went");
+    }
 }
 
 #[test]
