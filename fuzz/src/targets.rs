@@ -128,13 +128,15 @@ fn example(kind: &Kind) -> Value {
 }
 
 /// What kinds want that take no plain word for a secret: some addresses are secrets, some secrets have a form.
-const FORMS: [&str; 6] = [
+const FORMS: [&str; 8] = [
     "https://discord.com/api/webhooks/100000000000000001/x",
     "https://x.environment.api.powerplatform.com/workflows/1?sig=x",
     "https://chat.googleapis.com/v1/spaces/A/messages?key=k&token=x",
     "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
     "123456:AAAAAAAAAAAAAAAAAAAAAAAA",
     "AAAAAAAAAAAAA_0123456789abcdef",
+    "AAAAAAAAAAAA",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 ];
 
 fn resolve(value: &mut Value) {

@@ -27,6 +27,7 @@ mod text;
 mod twilio;
 mod viber;
 mod webhook;
+mod wechat;
 mod whatsapp;
 mod whatsapp_rules;
 mod whatsapp_twilio;
@@ -169,6 +170,7 @@ pub static ALL: &[&Kind] = &[
     &telegram::KIND,
     &viber::KIND,
     &zalo::KIND,
+    &wechat::KIND,
     &sms_twilio::KIND,
     &sms_mitake::KIND,
     &email::KIND,

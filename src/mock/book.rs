@@ -24,7 +24,7 @@ pub struct Taken {
     pub at: Timestamp,
     /// To whom: user id, PSID, mailbox, Slack channel, Google Chat thread or webhook path. Several are joined with commas.
     pub to: String,
-    /// `push`, `reply`, `multicast`; `update`, `response`, `utility`; `webhook`, `post`; `card`; `embed`;
+    /// `push`, `reply`, `multicast`; `text`, `template`; `update`, `response`, `utility`; `webhook`, `post`; `card`; `embed`;
     /// `event`, `cloudevent`; `mail`; `sms`, `whatsapp`, `content`.
     pub form: &'static str,
     /// What the sender marked it with: LINE's retry key, Messenger's metadata, Google Chat's

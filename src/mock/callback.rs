@@ -84,6 +84,12 @@ impl Relay {
         Ok(answer.map_err(|e| format!("the relay did not answer: {e}"))?.status().as_u16())
     }
 
+    /// An XML document to a path of the relay's, whose query signs it.
+    pub(super) async fn xml(&self, path: &str, body: String) -> Result<u16, String> {
+        let answer = self.client.post(self.at(path)?).header("content-type", "text/xml").body(body).send().await;
+        Ok(answer.map_err(|e| format!("the relay did not answer: {e}"))?.status().as_u16())
+    }
+
     /// A plain GET of a path of the relay's: status and body.
     pub(super) async fn get(&self, path: &str) -> Result<(u16, String), String> {
         let answer = self.client.get(self.at(path)?).send().await;
@@ -127,6 +133,7 @@ pub(super) async fn say(house: &Arc<House>, channel: &str, person: &str, what: &
         "telegram" => super::telegram::say(house, person, what).await,
         "viber" => super::viber::say(house, person, what).await,
         "zalo" => super::zalo::say(house, person, what).await,
+        "wechat" => super::wechat::say(house, person, what).await,
         "twilio" => super::twilio::say(house, person, what).await,
         _ => Err(format!("nobody writes on {channel}; there is {}", super::control::PEOPLE.join(", "))),
     }

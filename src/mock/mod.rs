@@ -31,6 +31,7 @@ mod telegram;
 mod twilio;
 mod viber;
 mod webhook;
+mod wechat;
 mod whatsapp;
 mod zalo;
 
@@ -51,6 +52,7 @@ pub use telegram::TelegramOptions;
 pub use twilio::TwilioOptions;
 pub use viber::ViberOptions;
 pub use webhook::WebhookOptions;
+pub use wechat::WeChatOptions;
 pub use whatsapp::{WhatsAppOptions, WhatsAppTemplate};
 pub use zalo::{ZaloOptions, ZaloTemplate};
 
@@ -77,6 +79,7 @@ const ALL: &[&Understudy] = &[
     &telegram::UNDERSTUDY,
     &viber::UNDERSTUDY,
     &zalo::UNDERSTUDY,
+    &wechat::UNDERSTUDY,
     &twilio::UNDERSTUDY,
     &mitake::UNDERSTUDY,
     &slack::UNDERSTUDY,
@@ -110,6 +113,8 @@ pub struct MockOptions {
     pub viber: ViberOptions,
     /// Zalo's official account.
     pub zalo: ZaloOptions,
+    /// WeChat's account.
+    pub wechat: WeChatOptions,
     /// Slack's workspace.
     pub slack: SlackOptions,
     /// The workflow of Teams.
@@ -147,6 +152,7 @@ impl Default for MockOptions {
             telegram: TelegramOptions::default(),
             viber: ViberOptions::default(),
             zalo: ZaloOptions::default(),
+            wechat: WeChatOptions::default(),
             slack: SlackOptions::default(),
             teams: TeamsOptions::default(),
             discord: DiscordOptions::default(),
@@ -178,6 +184,7 @@ struct House {
     line: line::Memory,
     google_chat: google_chat::Memory,
     webhook: webhook::Memory,
+    wechat: wechat::Memory,
     mitake: mitake::Memory,
     zalo: zalo::Memory,
     mail: smtp::Memory,
@@ -219,6 +226,7 @@ impl Mock {
             line: line::Memory::default(),
             google_chat: google_chat::Memory::default(),
             webhook: webhook::Memory::default(),
+            wechat: wechat::Memory::default(),
             mitake: mitake::Memory::default(),
             zalo: zalo::Memory::default(),
             mail: smtp::Memory::default(),

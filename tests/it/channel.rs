@@ -24,6 +24,7 @@ mod telegram;
 mod twilio;
 mod viber;
 mod webhook;
+mod wechat;
 mod whatsapp;
 mod whatsapp_twilio;
 mod zalo;

@@ -18,4 +18,5 @@ mod retries;
 mod sms;
 mod staff;
 mod timers;
+mod wechat;
 mod whatsapp;

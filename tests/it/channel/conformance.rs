@@ -1,7 +1,7 @@
 //! What every kind of channel must do, over the whole list: nothing here knows a kind by name.
 
 use super::examples::{CANARY, example, secret_in, uncomment};
-use super::server::{Act, Server, json as answer_json};
+use super::server::{Act, Seen, Server, json as answer_json};
 use super::stand_in::{CALLBACKS, Parts, at, message as any_message, open_kind, secret};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use orderwire::channel::{ALL, Channel, Kind};
@@ -40,7 +40,13 @@ pub fn accounts() -> &'static [(&'static Kind, Box<dyn Channel>)] {
 
 /// An address of the channel's own scheme, found by trying the forms that there are.
 fn parts(channel: &dyn Channel, form: Form) -> Parts {
-    let forms = ["Uabcdef0123456789abcdef0123456789", "1234567890123456", "lin@shop.example", "+886912345678"];
+    let forms = [
+        "Uabcdef0123456789abcdef0123456789",
+        "1234567890123456",
+        "lin@shop.example",
+        "+886912345678",
+        "oia2TjuEGTNoeX76QEjQNrcURxG8",
+    ];
     let address = forms.iter().find_map(|raw| channel.address(raw));
     let staff = channel.capabilities().audience == Audience::Staff;
     assert!(staff || address.is_some(), "an address form of {} is missing above", channel.capabilities().scheme);
@@ -154,7 +160,7 @@ fn a_hostile_message_fits_or_is_a_named_fault() {
         }
         let parts = parts(&**channel, Form::Free);
         let usual = channel.shape(&message(), &parts.errand()).unwrap_or_else(|e| panic!("{}: {e}", kind.name));
-        assert_eq!(usual.key.is_some(), channel.capabilities().retry_key_secs.is_some(), "{}", kind.name);
+        assert_eq!(usual.key.is_some(), channel.capabilities().keyed(Form::Free), "{}", kind.name);
     }
 }
 
@@ -269,7 +275,18 @@ fn signed_otherwise(channel: &dyn Channel) -> Vec<RawWebhook> {
     let told = document.and_then(|d| d.get("response")?.as_str()?.split_once('?').map(|(_, q)| q.to_string()));
     let mut marked = RawWebhook::post(&[], "", at("2026-11-25T08:00:00Z"));
     (marked.method, marked.query) = ("GET".into(), format!("{}&msgid=1&StatusFlag=4", told.unwrap_or_default()));
-    vec![twilio, marked]
+    vec![twilio, marked, sealed(SEALED_QUERY, SEALED_BODY)]
+}
+
+/// An event in an envelope whose signature stands in the query, made by another program.
+const SEALED_QUERY: &str =
+    "timestamp=1795593600&nonce=1320562132&msg_signature=8fdab1141c1a35b40504481b042ff67c738e4640";
+const SEALED_BODY: &[u8] = br#"{"Encrypt":"UmODkDW2wOeCMFNwbCcJoLjrzdXr/Fgq3dQ8fRou5Gg7Axqnn50GxSd+pMymm9nNv8gxlAWIY1SQl/S1kzJD1jmzG56kyftl9ivefUWU+5OpmSQ86VYb1d0v4EHaIlUudUa3G+u2O09Lbav+3C6BhrN/C7j2hqQti4vGMwE905nhNujVYQyMfeddJtXpHkYNaFgeICtYge8eCU0Bau8BoM6U+po9tndwbIqBsBJ/8Yd5Ui841NNDhgmFHw/7dzMqeio14mknclBawRbKuhAAqgjLHjAyzSAqahYMwt7VSmgZQaDid2DRcfKFaKdBMm1Zd+M9v1Uu8mwuMQRiGvozr00K9Lj9C80Zz8EunHFcvT1iROKZHR7gU3il3TiCuL3H"}"#;
+
+fn sealed(query: &str, body: &[u8]) -> RawWebhook {
+    let mut raw = raw(&[], body);
+    raw.query = query.into();
+    raw
 }
 
 /// Without this the refusals below would prove nothing.
@@ -284,6 +301,9 @@ fn a_signed_callback_is_taken_by_every_kind_that_hears() {
         assert!(!taken(&**channel, &raw(&[], SIGNED_BODY)), "{} takes what nobody signed", kind.name);
         let twice = [signed(SIGNED_BODY), signed(SIGNED_BODY)].concat();
         assert!(!taken(&**channel, &raw(&twice, SIGNED_BODY)), "{} takes two signatures", kind.name);
+        let twice = format!("{SEALED_QUERY}&{SEALED_QUERY}");
+        assert!(!taken(&**channel, &sealed(&twice, SEALED_BODY)), "{} takes two signatures", kind.name);
+        assert!(!taken(&**channel, &sealed("", SEALED_BODY)), "{} takes what nobody signed", kind.name);
     }
 }
 
@@ -305,8 +325,18 @@ proptest! {
             value.replace_range(place..=place, other);
             headers = vec![headers.swap_remove(which)];
         }
+        let (mut query, mut envelope) = (SEALED_QUERY.to_string(), SEALED_BODY.to_vec());
+        if in_body {
+            let n = envelope.len();
+            envelope[bit / 8 % n] ^= 1 << (bit % 8);
+        } else {
+            let place = bit % query.len();
+            let other = if matches!(query.as_bytes()[place], b'A' | b'a') { "0" } else { "a" };
+            query.replace_range(place..=place, other);
+        }
         for (kind, channel) in ACCOUNTS.iter() {
             prop_assert!(!taken(&**channel, &raw(&headers, &bytes)), "{}", kind.name);
+            prop_assert!(!taken(&**channel, &sealed(&query, &envelope)), "{}", kind.name);
         }
     }
 
@@ -404,9 +434,16 @@ async fn send(channel: &dyn Channel) -> Verdict {
     verdict
 }
 
+/// A kind that must ask for a token before it can send is given one.
+fn behind_a_token(seen: &Seen, act: Act) -> Act {
+    let path = seen.line.split([' ', '?']).nth(1).unwrap_or_default();
+    let token = json!({ "access_token": "canary4f1d9c", "expires_in": 7200 });
+    if path.ends_with("_token") { answer_json(200, token) } else { act }
+}
+
 #[tokio::test]
 async fn a_provider_that_hangs_costs_no_more_than_the_time_out() {
-    let server = Server::start(|_| Act::Hang).await;
+    let server = Server::start(|seen| behind_a_token(seen, Act::Hang)).await;
     for (kind, channel) in local(&server.url) {
         let verdict = send(&*channel).await;
         assert!(matches!(verdict, Verdict::Unsure { .. }), "{}: {verdict:?}", kind.name);
@@ -416,7 +453,7 @@ async fn a_provider_that_hangs_costs_no_more_than_the_time_out() {
 
 #[tokio::test]
 async fn a_connection_closed_without_an_answer_is_unsure() {
-    let server = Server::start(|_| Act::Close).await;
+    let server = Server::start(|seen| behind_a_token(seen, Act::Close)).await;
     for (kind, channel) in local(&server.url) {
         let verdict = send(&*channel).await;
         assert!(matches!(verdict, Verdict::Unsure { .. }), "{}: {verdict:?}", kind.name);
@@ -440,9 +477,9 @@ async fn a_redirect_is_not_followed() {
     let elsewhere = Server::start(|_| answer_json(200, json!({ "ok": true, "sentMessages": [{ "id": "1" }] }))).await;
     let to = elsewhere.url.clone();
     let turn = Mutex::new([301u16, 302, 303, 307, 308].into_iter().cycle());
-    let server = Server::start(move |_| {
+    let server = Server::start(move |seen| {
         let status = turn.lock().unwrap().next().unwrap();
-        Act::Answer(status, vec![("location", format!("{to}/stolen"))], String::new())
+        behind_a_token(seen, Act::Answer(status, vec![("location", format!("{to}/stolen"))], String::new()))
     })
     .await;
     for (kind, channel) in local(&server.url) {
@@ -456,7 +493,7 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn an_endless_answer_is_read_up_to_a_cap() {
-    let server = Server::start(|_| Act::Answer(200, Vec::new(), "a".repeat(20_000_000))).await;
+    let server = Server::start(|seen| behind_a_token(seen, Act::Answer(200, Vec::new(), "a".repeat(20_000_000)))).await;
     for (kind, channel) in local(&server.url) {
         // Some ask for the status alone.
         let headers = Vec::new();

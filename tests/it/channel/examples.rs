@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The secrets of the accounts here, with a word that is found nowhere else: the first, or where a kind asks for
 /// another form of secret, the first that it takes. For some kinds the address is the secret.
-const CANARIES: [&str; 7] = [
+const CANARIES: [&str; 9] = [
     "https://hooks.slack.com/services/T0/B0/canary4f1d9c",
     "https://discord.com/api/webhooks/100000000000000001/canary4f1d9c",
     "https://mock.environment.api.powerplatform.com/workflows/1?sig=canary4f1d9c",
@@ -15,6 +15,8 @@ const CANARIES: [&str; 7] = [
     "whsec_canary4f1d9cAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "123456:canary4f1d9cAAAAAAAAAA",
     "canary4f1d9c_0123456789abcdef",
+    "canary4f1d9c",
+    "canary4f1d9cAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 ];
 /// The first of them.
 pub const CANARY: &str = CANARIES[0];
