@@ -85,6 +85,11 @@ fn keys(options: &MockOptions) -> Vec<(&'static str, &'static str, String)> {
         ("Telegram", "bot_token", options.telegram.token.clone()),
         ("Telegram", "webhook_secrets", options.telegram.webhook_secret.clone()),
         ("Viber", "auth_token", options.viber.token.clone()),
+        ("WeChat", "app_id", options.wechat.app_id.clone()),
+        ("WeChat", "app_secret", options.wechat.app_secret.clone()),
+        ("WeChat", "token", options.wechat.token.clone()),
+        ("WeChat", "encoding_aes_key", options.wechat.encoding_aes_key.clone()),
+        ("WeChat", "the approved template_id", options.wechat.templates.join(", ")),
         ("Zalo", "app_id", options.zalo.app_id.clone()),
         ("Zalo", "app_secret", options.zalo.app_secret.clone()),
         ("Zalo", "oa_id", options.zalo.oa_id.clone()),
@@ -146,21 +151,4 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
     tokio::signal::ctrl_c().await?;
     mock.stop();
     Ok(Status::Done)
-}
-
-/// What settings of the messengers must say besides the address.
-fn keys(options: &MockOptions) -> Vec<(&'static str, &'static str, String)> {
-    vec![
-        ("Instagram", "account_id", options.instagram.account_id.clone()),
-        ("Instagram", "access_token", options.instagram.access_token.clone()),
-        ("Instagram", "app_secret", options.instagram.app_secret.clone()),
-        ("Telegram", "bot_token", options.telegram.token.clone()),
-        ("Telegram", "webhook_secrets", options.telegram.webhook_secret.clone()),
-        ("Viber", "auth_token", options.viber.token.clone()),
-        ("WeChat", "app_id", options.wechat.app_id.clone()),
-        ("WeChat", "app_secret", options.wechat.app_secret.clone()),
-        ("WeChat", "token", options.wechat.token.clone()),
-        ("WeChat", "encoding_aes_key", options.wechat.encoding_aes_key.clone()),
-        ("WeChat", "the approved template_id", options.wechat.templates.join(", ")),
-    ]
 }

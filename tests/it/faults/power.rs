@@ -122,6 +122,21 @@ async fn rewriting(server: &Server, key: &str, value: &str) {
     }
 }
 
+/// Has the log rewritten, each key in its time, and gives the child that does it. A server that has only just begun
+/// again puts a rewrite off, so it is asked until it has begun.
+async fn caught(server: &Server, micros: &str) -> u32 {
+    let end = Instant::now() + Duration::from_secs(20);
+    server.ask(&["CONFIG", "SET", "rdb-key-save-delay", micros]);
+    loop {
+        server.ask(&["BGREWRITEAOF"]);
+        if let Some(child) = rewriter(server) {
+            return child;
+        }
+        assert!(Instant::now() < end, "no child rewrites");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn torn_tails_and_rewrites_that_fail_or_are_cut_off_cost_nothing() {
     let dir = folder("torn");
@@ -135,25 +150,18 @@ async fn torn_tails_and_rewrites_that_fail_or_are_cut_off_cost_nothing() {
         tear(world.server(), tail);
         world.server().start_again();
     }
-    // Each key takes its time, so that a rewrite lasts long enough to be caught.
-    let rewrite = |server: &Server, micros: &str| {
-        server.ask(&["CONFIG", "SET", "rdb-key-save-delay", micros]);
-        server.ask(&["BGREWRITEAOF"]);
-    };
     let server = world.server();
-    rewrite(server, "50000");
-    signal(rewriter(server).expect("a child that rewrites"), "KILL");
+    signal(caught(server, "50000").await, "KILL");
     rewriting(server, "aof_last_bgrewrite_status", "err").await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     let server = world.server();
-    rewrite(server, "50000");
-    assert!(rewriter(server).is_some(), "a rewrite is under way");
+    caught(server, "50000").await;
     server.kill();
     tear(server, b"*5\r\n$4\r\nHS");
     server.start_again();
     tokio::time::sleep(Duration::from_millis(400)).await;
     let server = world.server();
-    rewrite(server, "1000");
+    caught(server, "1000").await;
     rewriting(server, "aof_rewrite_in_progress", "0").await;
     assert_eq!(server.persistence("aof_last_bgrewrite_status"), "ok");
     world.server().kill_and_restart(Duration::ZERO).await;
