@@ -49,6 +49,7 @@ ROWS = [
         ("Durability level", "none", [('min(orderwire_store_durability_level{$s})', "")], "1 relaxed, 2 local, 3 replicated."),
         ("Spool", "bytes", [('sum by (pod, instance) (orderwire_spool_bytes{$s})', "{{pod}} {{instance}}")], ""),
         ("Spool set aside", "none", [('sum(orderwire_spool_set_aside{$s})', "")], ""),
+        ("Taken from the spool", "reqps", [('sum by (end) (rate(orderwire_spool_ended_total{$s}[$__rate_interval]))', "{{end}}")], "What became of requests that had waited on disk."),
         ("Flush of the spool, 99 %", "s", [('histogram_quantile(0.99, sum by (le) (rate(orderwire_spool_flush_seconds_bucket{$s}[$__rate_interval])))', "")], ""),
         ("Taken over, lost, begun again", "reqps", [
             ('sum(rate(orderwire_redeliveries_total{$s}[$__rate_interval]))', "taken over"),
