@@ -206,7 +206,8 @@ impl Slow {
         let slow = Arc::clone(&millis);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let server = UnixStream::connect(&socket).await.unwrap();
+                // After the test its server is gone, and so is whoever still knocks.
+                let Ok(server) = UnixStream::connect(&socket).await else { break };
                 tokio::spawn(carry(client, server, Arc::clone(&slow)));
             }
         });
@@ -243,7 +244,7 @@ async fn a_slow_redis_is_asked_for_less_and_a_quick_one_for_more_again() {
     assert_eq!(relay.app.pressure.share().in_hand, 512);
     assert_eq!(relay.post(&order(1)).await.status, 200);
     slow.set(600);
-    until("it was halved and halved again", || async { (most().await <= 128.0).then_some(()) }).await;
+    until("it was halved and halved again", || async { (1.0..=128.0).contains(&most().await).then_some(()) }).await;
     assert!(relay.metric("orderwire_redis_trip_seconds").await > 0.4);
     let shown = pressure(&relay).await;
     assert!(shown["max_in_hand"].as_u64().unwrap() <= 128 && shown["trip_ms"].as_u64().unwrap() > 400, "{shown}");
