@@ -36,6 +36,8 @@
 //!            (Redis away: flow::results keeps it on disk, and writes it before anything else is leased)
 //! callback → http::callbacks → channel.admit → channel.hear → Signals → store.apply → wake       → 200
 //!            (Redis away: as above)
+//!          → chat: a code ties (link → order.absorb), a question is owed an answer (talk)
+//! answer   → flow::deliver: store.lease → facts → answer.words → channel.shape → begin → send → settle
 //! ```
 //!
 //! # Where this map differs from its first drawing, and why

@@ -46,6 +46,7 @@ impl Order {
         merge(&mut self.holds, &patch.holds, |h| &h.id, |h| h.placed_at.unwrap_or_default(), merge_hold);
         merge(&mut self.edits, &patch.edits, |e| &e.id, |e| e.at, merge_edit);
         merge(&mut self.notes, &patch.notes, |n| &n.id, |n| n.at, merge_note);
+        patch.links.iter().for_each(|link| self.absorb_link(link));
     }
 
     fn absorb_parcel(&mut self, patch: &ParcelPatch, at: Timestamp) {

@@ -162,6 +162,15 @@ pub struct Button {
     pub url: String,
 }
 
+/// A button that tells us something when it is tapped: a quick reply, a postback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// What it says, in words; at most 20 characters.
+    pub label: String,
+    /// What comes back as the signal's payload: at most 64 bytes of ASCII (Telegram's `callback_data`).
+    pub data: String,
+}
+
 /// Words before a channel shapes them. Escaping is the channel's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
@@ -175,6 +184,9 @@ pub struct Message {
     pub body: String,
     /// At most as many as the channel takes are shown.
     pub buttons: Vec<Button>,
+    /// Buttons that answer: shown where the channel has them. The words must do without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
     /// Picture of the first item, `https`.
     pub image: Option<String>,
     /// The shop's id in our settings: for programs that read the message, never for people.

@@ -3,7 +3,7 @@
 use super::clock::Timestamp;
 use super::ids::OrderId;
 use super::order::{
-    Contact, Edit, Head, Hold, Note, Order, ParcelState, PayHow, PaymentState, PickupStore, Refund, ReturnLabel,
+    Contact, Edit, Head, Hold, Link, Note, Order, ParcelState, PayHow, PaymentState, PickupStore, Refund, ReturnLabel,
     ReturnState, Stage, Tracking, Transaction,
 };
 use serde::{Deserialize, Serialize};
@@ -158,6 +158,9 @@ pub struct Patch {
     /// Notes for the customer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// Messengers tied to it, or let go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
 }
 
 /// What one webhook knows of a parcel.

@@ -32,6 +32,8 @@ pub enum Ready {
     GiveBack(Leased),
     /// A webhook that waits for its order.
     Join(Box<(Leased, Record)>),
+    /// Somebody is to be answered.
+    Talk(Box<(Leased, Record)>),
     /// Begun: send, then settle.
     Send(Box<InHand>),
 }
@@ -104,6 +106,9 @@ async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Resu
     let live = app.live();
     if record.snapshot.as_deref().is_some_and(super::kept::is_waiting) {
         return Err(Ready::Join(Box::new((leased, record))));
+    }
+    if record.snapshot.as_deref().is_some_and(super::kept::is_talk) {
+        return Err(Ready::Talk(Box::new((leased, record))));
     }
     let now = app.clock.now();
     let order = match record.snapshot.as_deref().map(read_order) {
@@ -194,6 +199,7 @@ fn candidates(order: &InHand) -> Vec<(ChannelId, Address)> {
     }
     for id in channels {
         let Some(account) = order.live.channels.get(id) else { continue };
+        found.extend(order.order.linked(id).into_iter().map(|address| (id.clone(), address)));
         for raw in addresses_for(&order.order, &order.shop.rules, account.caps.scheme) {
             if let Some(address) = account.channel.address(&raw) {
                 found.push((id.clone(), address));
@@ -215,16 +221,19 @@ async fn refill(app: &App, orders: &[InHand], decided: &[Vec<(u16, Decision)>], 
             }
         }
     }
-    let asks = want.into_values().filter_map(|(account, count)| {
-        let missing = account.slice_missing(now, count);
-        (missing > 0).then_some(async move {
-            match app.store.pace_slice(account.tag, missing, account.caps.pace.per_second).await {
-                Ok(granted) => account.add_slice(now, granted),
-                Err(error) => tracing::warn!(%error, channel = %account.id, "the shared budget could not be asked"),
-            }
-        })
-    });
-    join_all(asks).await;
+    join_all(want.values().map(|(account, count)| budget(app, account, *count, now))).await;
+}
+
+/// Asks the shared budget for what an account lacks to send `count` messages in this second.
+pub(super) async fn budget(app: &App, account: &Account, count: u32, now: Timestamp) {
+    let missing = account.slice_missing(now, count);
+    if missing == 0 {
+        return;
+    }
+    match app.store.pace_slice(account.tag, missing, account.caps.pace.per_second).await {
+        Ok(granted) => account.add_slice(now, granted),
+        Err(error) => tracing::warn!(%error, channel = %account.id, "the shared budget could not be asked"),
+    }
 }
 
 /// Does as was decided about each item, and shapes what may go.
@@ -299,7 +308,7 @@ async fn watch(app: &App, order: &InHand, people: &People) -> Result<bool, Store
 }
 
 /// Records, durably and in one flight, that these sends are about to be handed over.
-async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<Ready>) {
+pub(super) async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<Ready>) {
     let now = app.clock.now();
     orders.iter_mut().for_each(|o| o.mark_begun(now));
     let mut asks = Vec::new();

@@ -6,6 +6,7 @@
 
 use super::App;
 use super::account::Account;
+use super::chat::{self, Means};
 use super::erase::through;
 use super::kept::AcceptError;
 use super::noted::says_no;
@@ -136,7 +137,7 @@ async fn in_time(
 ) -> Result<(), AcceptError> {
     let applied = AssertUnwindSafe(put(app, account, signals, came)).catch_unwind();
     match timeout_at(times.store, applied).await {
-        Ok(Ok(applied)) => Ok(applied?),
+        Ok(Ok(applied)) => applied,
         Ok(Err(_)) => Err(AcceptError::Panicked),
         Err(_) => Err(AcceptError::TooLate),
     }
@@ -146,7 +147,7 @@ async fn in_time(
 ///
 /// # Errors
 /// The store's; what it took meets its dedupe key the next time.
-pub async fn put(app: &App, account: &Account, signals: &[Signal], came: Timestamp) -> Result<(), StoreError> {
+pub async fn put(app: &App, account: &Account, signals: &[Signal], came: Timestamp) -> Result<(), AcceptError> {
     for signal in signals {
         apply(app, account, signal, came).await?;
         let took = app.clock.now().as_millisecond() - came.as_millisecond();
@@ -155,7 +156,7 @@ pub async fn put(app: &App, account: &Account, signals: &[Signal], came: Timesta
     Ok(())
 }
 
-async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -> Result<(), StoreError> {
+async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -> Result<(), AcceptError> {
     let now = app.clock.now();
     if let Some(said) = &signal.account {
         stand(app, account, said, signal.at.min(now)).await?;
@@ -165,13 +166,12 @@ async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -
     }
     let Some(person) = &signal.person else { return Ok(()) };
     if signal.erase {
-        return through::ask(app, &account.id, person, came).await;
+        return Ok(through::ask(app, &account.id, person, came).await?);
     }
     let mut change = signal.change.clone();
-    if let Some(off) = signal.text.as_deref().and_then(crate::words::switch_word) {
-        change.opted_out = Some(off);
-    }
-    if change.is_empty() && !signal.wakes {
+    let means = Means::of(signal);
+    change.opted_out = means.as_ref().and_then(Means::switches).or(change.opted_out);
+    if change.is_empty() && !signal.wakes && means.is_none() {
         return Ok(());
     }
     let applied = app.store.apply(&account.id, person, &signal.dedupe, signal.at, &change, signal.wakes).await?;
@@ -183,7 +183,8 @@ async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -
         app.store.struck(&account.id, person, &applied.wake).await?;
         app.nudge.notify_one();
     }
-    Ok(())
+    let Some(means) = means else { return Ok(()) };
+    chat::answer(app, account, person, (&means, &signal.dedupe, signal.at.min(now))).await
 }
 
 /// The provider stopped the account, lets it go on, or wants a person to look. Counted from when it was said: what

@@ -44,6 +44,14 @@ impl AcceptError {
 /// What waits for its order begins with this letter, an order with a brace.
 pub const WAITS: u8 = b'J';
 
+/// What is to be answered in a chat begins with this one.
+pub const TALKS: u8 = b'T';
+
+/// Whether a kept snapshot is of a unit of answers.
+pub fn is_talk(snapshot: &[u8]) -> bool {
+    snapshot.first() == Some(&TALKS)
+}
+
 /// Whether a kept snapshot is of a unit that waits for its order.
 pub fn is_waiting(snapshot: &[u8]) -> bool {
     snapshot.first() == Some(&WAITS)

@@ -9,7 +9,9 @@
 
 pub mod accept;
 pub mod account;
+mod answer;
 pub mod batch;
+pub mod chat;
 pub mod crash;
 pub mod deliver;
 pub mod drain;
@@ -19,6 +21,7 @@ pub mod hear;
 pub mod inhand;
 pub mod join;
 pub mod kept;
+pub mod link;
 pub mod live;
 pub mod noted;
 pub mod nudge;
@@ -35,6 +38,7 @@ pub mod settle;
 pub mod situation;
 pub mod spooled;
 pub mod sweep;
+pub mod talk;
 pub mod wording;
 
 use crate::domain::clock::Clock;

@@ -3,6 +3,7 @@
 //!
 //! Dies: the wish is on disk, and holds when the next process has put it through. Until then other pods do not know it.
 
+use super::chat::Means;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::ChannelId;
 use crate::domain::person::{Address, PersonFacts, Signal};
@@ -11,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Whether somebody says that they do not want to be written to.
 pub fn says_no(signal: &Signal) -> bool {
-    let word = signal.text.as_deref().and_then(crate::words::switch_word);
-    word.or(signal.change.opted_out) == Some(true)
+    let meant = Means::of(signal).and_then(|means| means.switches());
+    meant.or(signal.change.opted_out) == Some(true)
 }
 
 /// Wishes that lie on disk: whose, and when they were said.

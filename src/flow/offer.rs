@@ -65,9 +65,7 @@ async fn webhook(
     }
     match accept::put(app, shop, raw, marks).await {
         Ok(_) => {}
-        Err(AcceptError::Store(error)) => return failed(&error),
-        Err(error @ (AcceptError::TooLate | AcceptError::Shed(_))) => return Offered::Away(error.to_string()),
-        Err(error) => return Offered::Refused(error.to_string()),
+        Err(error) => return untaken(error),
     }
     // Somebody may have been erased between the look and the commit, and the walk over all orders been past it.
     if let Err(error) = erased.look(app).await {
@@ -97,7 +95,7 @@ async fn callback(app: &App, erased: &Erased, channel: &ChannelId, raw: &RawWebh
     let end = if told > 0 && signals.is_empty() { SpoolEnd::Erased } else { SpoolEnd::Taken };
     match hear::put(app, account, &signals, raw.received_at).await {
         Ok(()) => Offered::Done(end),
-        Err(error) => failed(&error),
+        Err(error) => untaken(error),
     }
 }
 
@@ -108,6 +106,14 @@ pub(super) fn is_erased(app: &App, erased: &Erased, entry: &Entry) -> bool {
         Door::Callback { .. } => erased.of_callback(entry.raw.received_at, &Names::of_callback(app, &entry.raw).marks),
         // That somebody does not want to be written to is kept whoever is erased.
         Door::Off { .. } => false,
+    }
+}
+
+fn untaken(error: AcceptError) -> Offered {
+    match error {
+        AcceptError::Store(error) => failed(&error),
+        AcceptError::TooLate | AcceptError::Shed(_) => Offered::Away(error.to_string()),
+        _ => Offered::Refused(error.to_string()),
     }
 }
 

@@ -93,7 +93,10 @@ impl Run {
 
 /// Shops whose records can be opened: those in the settings, and those named.
 fn tags(app: &App, named: &[ShopId]) -> Vec<Tag> {
-    let tags: BTreeSet<u32> = app.live().shops.keys().chain(named).map(|id| id.tag().0).collect();
+    let live = app.live();
+    // What is to be answered in chats lies under its channel account's name.
+    let channels = live.channels.keys().map(|id| id.tag().0);
+    let tags: BTreeSet<u32> = live.shops.keys().chain(named).map(|id| id.tag().0).chain(channels).collect();
     tags.into_iter().map(Tag).collect()
 }
 

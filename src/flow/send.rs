@@ -4,14 +4,16 @@ use super::App;
 use super::inhand::InHand;
 use super::outcome::{self, Sent};
 use super::sending::Sending;
-use crate::domain::clock::plus_secs;
+use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::ids::ChannelId;
 use crate::domain::ledger::Entry;
 use crate::domain::order::Order;
+use crate::domain::owed::Owed;
 use crate::domain::person::{Address, PersonChange};
 use crate::domain::verdict::{Scope, Verdict};
 use crate::milestone;
 use crate::store::keys::Member;
+use crate::store::links::Tie;
 use crate::store::messages::SentMessage;
 use crate::store::work::Settle;
 use futures_util::FutureExt as _;
@@ -72,6 +74,9 @@ pub async fn send_all(app: &App, mut order: InHand) -> Settle {
             order.not_before(sending, plus_secs(until, AFTER_PROBE_SECS));
         }
         learn(app, sending, &verdict, &member).await;
+        if matches!(verdict, Verdict::Accepted { .. }) {
+            remember(app, &order, sending, now).await;
+        }
     }
     drop(sends);
     order.settle(now)
@@ -183,6 +188,22 @@ async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &Member)
             }
         }
         _ => {}
+    }
+}
+
+/// Whoever is told of an order in a chat may ask there where it stands: the first message of it puts it on their list.
+/// Dies before: the next message of the order finds that an earlier one did, and they ask by its link instead.
+async fn remember(app: &App, order: &InHand, sending: &Sending, now: Timestamp) {
+    let Some(person) = sending.go.address.as_ref().filter(|_| super::chat::converses(&sending.account)) else { return };
+    let (account, nos) = (&sending.account, &sending.go.joined);
+    let before =
+        |i: &Owed| i.no != sending.lead && !nos.contains(&i.no) && i.channel == account.tag && i.state.is_told();
+    if order.order.head().is_none() || order.items.iter().any(before) {
+        return;
+    }
+    let tie = Tie { at: now, shop: order.order.shop.clone(), order: order.order.id.clone() };
+    if let Err(error) = app.store.tie(&account.id, person, &tie).await {
+        tracing::warn!(%error, "an order could not be put on its customer's list");
     }
 }
 

@@ -54,7 +54,7 @@ pub fn decide(hand: &InHand, people: &People, now: Timestamp) -> Vec<(u16, Decis
         address: &address,
         condition: &condition,
         templates: &templates,
-        linked: &|_| Vec::new(),
+        linked: &|channel| hand.order.linked(channel),
         digest: &|address| live.digest(address),
         muted: &muted,
     })

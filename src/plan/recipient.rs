@@ -1,6 +1,7 @@
 //! Whom an order lets us reach, and phone numbers in their one normal form.
 
 use crate::domain::order::{Contact, Order};
+use crate::domain::person::Address;
 use crate::domain::shop::ShopRules;
 use phonenumber::Type;
 use phonenumber::metadata::DATABASE;
@@ -36,7 +37,7 @@ pub fn addresses_of(contact: &Contact, country: Option<&str>, scheme: &str) -> V
 const LEAST_DIGITS: usize = 7;
 
 /// Whether an order is this person's: it carries their id, one of their mailboxes, phone numbers or messenger
-/// identities. Phone numbers are compared in their normal form; those that are no mobile numbers by their digits.
+/// identities, or they tied a chat to it. Phone numbers are compared in their normal form; those that are no mobile numbers by their digits.
 pub fn is_of(order: &Order, rules: &ShopRules, person: &Contact) -> bool {
     let Some(head) = order.head() else { return false };
     let (own, country) = (&head.contact, head.country.as_deref().or(rules.country.as_deref()));
@@ -50,10 +51,15 @@ pub fn is_of(order: &Order, rules: &ShopRules, person: &Contact) -> bool {
     let known = |(scheme, value): &(String, String)| {
         own.identities.iter().any(|(s, v)| v == value && (s == scheme || scheme.is_empty()))
     };
+    let tied = |(scheme, value): &(String, String)| {
+        let is = |at: &Address| at.value == *value && (at.scheme == *scheme || scheme.is_empty());
+        order.links.iter().any(|link| is(&link.address))
+    };
     id.is_some_and(|id| person.customer_id.as_deref() == Some(id))
         || own.emails.iter().filter_map(mail).any(|m| person.emails.iter().filter_map(mail).any(|p| p == m))
         || own.phones.iter().filter_map(phone).any(|n| person.phones.iter().filter_map(phone).any(|p| p == n))
         || person.identities.iter().any(known)
+        || person.identities.iter().any(tied)
 }
 
 /// A phone number as typed → E.164, if it can be a mobile number.

@@ -20,6 +20,8 @@ pub enum UnitKind {
     Order,
     /// News about a thing whose order is not known yet.
     Join,
+    /// What is to be answered to a person on a channel account, whose id stands for the shop's.
+    Talk,
 }
 
 /// What is worked on: all of its state lies in one partition and is leased as a whole.
@@ -56,6 +58,7 @@ impl Member {
         let kind: &[u8] = match unit.kind {
             UnitKind::Order => b"order",
             UnitKind::Join => b"join",
+            UnitKind::Talk => b"talk",
         };
         let hash = seal.hash16("unit", &[kind, unit.shop.as_str().as_bytes(), unit.id.as_bytes()]);
         let name = format!("{:08x}/{}", unit.shop.tag().0, hex::encode(hash));
@@ -180,6 +183,8 @@ pub(super) enum Sealed<'k> {
     Envelopes(&'k str),
     /// A person, by the hash of their name: fields of a hash.
     Person(&'k str),
+    /// Orders that a person is tied to, by the hash of their name: a hash.
+    Ties(&'k str),
     /// What is to be done about people's data: a hash.
     Duties,
     /// What channel accounts keep: a hash.
@@ -270,6 +275,9 @@ impl Keys {
         let (tag, rest) = key.strip_prefix(&self.prefix)?.strip_prefix(":{")?.split_once('}')?;
         if let Some(hash) = tag.strip_prefix("who:").filter(|_| rest.is_empty()) {
             return Some(Sealed::Person(hash));
+        }
+        if let Some(hash) = tag.strip_prefix("tie:").filter(|_| rest.is_empty()) {
+            return Some(Sealed::Ties(hash));
         }
         match (tag, rest.strip_prefix(':')?.split_once(':')) {
             ("duty", None) if matches!(rest, ":open" | ":done") => Some(Sealed::Duties),

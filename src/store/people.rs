@@ -265,18 +265,19 @@ impl Store {
         }
     }
 
-    /// Forgets a person on a channel account: facts, reply token, events, which orders wait for them, which
-    /// messages they got. A refusal to be written to stays, under their keyed name. `true`: something was kept.
+    /// Forgets a person on a channel account: facts, reply token, events, which orders wait for them, which they are
+    /// tied to, which messages they got. A refusal to be written to stays, under their keyed name. `true`: something was kept.
     ///
     /// # Errors
     /// The store's; repeat it then.
     pub async fn forget_person(&self, channel: &ChannelId, at: &Address) -> Result<bool, StoreError> {
         let hash = person(&self.seal, channel, at);
         let sent = self.work.one(Call::new("DEL").arg(self.keys.own("snt", &hash))).await?;
+        let tied = self.forget_ties(channel, at).await?;
         for _ in 0..TRIES {
             let stored = self.stored(&hash).await?;
             if stored.change == "0" {
-                return Ok(value::int(sent)? > 0);
+                return Ok(tied || value::int(sent)? > 0);
             }
             let facts = match stored.known.refusal() {
                 Some(refusal) => self.seal_facts(&hash, &refusal)?,

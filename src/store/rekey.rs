@@ -122,6 +122,10 @@ impl Store {
                     let key = self.keys.own_hex("who", hash);
                     self.seal.reseal(&[key.as_bytes(), name.as_bytes(), SEALED], &record)
                 }
+                Sealed::Ties(hash) => {
+                    let key = self.keys.own_hex("tie", hash);
+                    self.seal.reseal(&[key.as_bytes(), name.as_bytes(), SEALED], &record)
+                }
                 Sealed::Duties => self.seal.reseal(&[self.keys.duties().as_bytes(), name.as_bytes(), SEALED], &record),
                 Sealed::Kept => self.seal.reseal(&[self.keys.kept().as_bytes(), name.as_bytes(), SEALED], &record),
                 Sealed::Odd => Ok(None),
@@ -240,7 +244,7 @@ fn read_call(key: &str, sealed: Sealed<'_>) -> Option<Call> {
     Some(match sealed {
         Sealed::Snapshot(_) => Call::new("GET").arg(key),
         Sealed::Ledger(_) => Call::new("LRANGE").arg(key).arg(0).arg(-1),
-        Sealed::Envelopes(_) | Sealed::Duties | Sealed::Kept => Call::new("HGETALL").arg(key),
+        Sealed::Envelopes(_) | Sealed::Ties(_) | Sealed::Duties | Sealed::Kept => Call::new("HGETALL").arg(key),
         Sealed::Person(_) => Call::new("HMGET").arg(key).arg("f").arg("t"),
         Sealed::Odd => return None,
     })
@@ -262,7 +266,7 @@ fn records(sealed: Sealed<'_>, answer: Value) -> Result<Vec<Lying>, StoreError> 
                 fields.map(|(v, name)| Ok((value::bytes(v)?, name))).collect::<Result<Vec<_>, StoreError>>()?;
             fields.into_iter().filter_map(|(v, name)| Some(("field", name.to_string(), v?))).collect()
         }
-        Sealed::Envelopes(_) | Sealed::Duties | Sealed::Kept => value::pairs(answer)?
+        Sealed::Envelopes(_) | Sealed::Ties(_) | Sealed::Duties | Sealed::Kept => value::pairs(answer)?
             .into_iter()
             .map(|(name, record)| ("field", String::from_utf8_lossy(&name).into_owned(), record))
             .collect(),
@@ -297,6 +301,8 @@ mod tests {
             (keys.of(&member, "led"), Some(Sealed::Ledger(hash))),
             (keys.of(&member, "env"), Some(Sealed::Envelopes(hash))),
             (keys.own("who", &[7; 16]), Some(Sealed::Person("07070707070707070707070707070707"))),
+            (keys.own("tie", &[7; 16]), Some(Sealed::Ties("07070707070707070707070707070707"))),
+            (keys.own("code", &[7; 16]), None),
             (keys.duties(), Some(Sealed::Duties)),
             (keys.duties_done(), Some(Sealed::Duties)),
             (keys.duties_version(), None),

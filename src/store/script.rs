@@ -86,7 +86,7 @@ scripts! {
     TICK "tick", WAKE "wake", RECEIPT "receipt", CHANGE "change", MUTE "mute", PAUSE "pause", PACE "pace",
     PERSON "person", TAKE "take", NOTE "note", FIND "find", ODD "odd", FORGET "forget", CLAIM "claim",
     ERASE "erase", APPEND "append", UNKNOW "unknow", PURGE "purge", DUTY "duty",
-    RESEAL "reseal", SWAP "swap", STAND "stand",
+    RESEAL "reseal", SWAP "swap", STAND "stand", OFFER "offer", REDEEM "redeem",
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn scripts_open_with_flags_and_contract() {
         // What may be refused when memory is full: accepting. Everything that drains must run.
-        let refusable = BTreeSet::from(["commit", "person", "odd"]);
+        let refusable = BTreeSet::from(["commit", "person", "odd", "offer"]);
         for (file, text) in FILES {
             let first = text.lines().next().unwrap();
             let expected = if refusable.contains(file) { "#!lua" } else { "#!lua flags=allow-oom" };

@@ -172,7 +172,7 @@ impl Reader<'_> {
         }
     }
 
-    fn unknown(&mut self, file: &str, place: &str, key: &str, known: &[&str]) {
+    pub(super) fn unknown(&mut self, file: &str, place: &str, key: &str, known: &[&str]) {
         let hint = nearest(key, known)
             .map_or_else(|| format!("known are {}", known.join(", ")), |name| format!("did you mean {name}?"));
         self.wrong(file, place, format!("there is no key `{key}`; {hint}"));

@@ -1,6 +1,7 @@
 //! From files to words that are proven: read, compiled, names checked, rendered against sample orders.
 
 use super::built_in::SHARED;
+use super::chat::{self, ChatText};
 use super::env::{Absent, environment, explain, without_tag_lines};
 use super::facts::facts;
 use super::file::{RawPart, RawSection, RawSheet, Reader, nearest};
@@ -24,7 +25,8 @@ pub(super) fn load(dir: Option<&Path>, milestones: &[&str], sections: &[&str]) -
     }
     let mut mistakes = reader.mistakes;
     mistakes.append(&mut loader.mistakes);
-    let words = Words { text: loader.text, url: loader.url, sheets: loader.sheets, shared: loader.shared };
+    let words =
+        Words { text: loader.text, url: loader.url, sheets: loader.sheets, shared: loader.shared, chat: loader.chat };
     // Proof needs words that compile: what else is wrong would only be said twice.
     if mistakes.is_empty() {
         mistakes = words.prove(|sheet| sheet.own);
@@ -96,6 +98,7 @@ struct Loader {
     phrases_used: BTreeSet<String>,
     sheets: HashMap<&'static str, BTreeMap<String, Sheet>>,
     shared: HashMap<&'static str, Shared>,
+    chat: HashMap<&'static str, chat::Texts>,
     mistakes: Vec<Mistake>,
 }
 
@@ -117,6 +120,7 @@ impl Loader {
             phrases_used: BTreeSet::new(),
             sheets: HashMap::new(),
             shared: HashMap::new(),
+            chat: HashMap::new(),
             mistakes: Vec::new(),
         }
     }
@@ -129,6 +133,8 @@ impl Loader {
         let staff = self.part(Origin { id: &id, path: &path }, "", staff.main);
         let staff_phrases = std::mem::take(&mut self.phrases_used);
         self.shared.insert(language, Shared { phrases, staff });
+        let chat = self.chat(language, files, reader);
+        self.chat.insert(language, chat);
         let mut sheets = BTreeMap::new();
         for milestone in milestones {
             let (raw, path, own) = self.sheet_of(language, milestone, files, reader);
@@ -171,6 +177,35 @@ impl Loader {
             raw.into_iter().filter_map(|(key, text)| Some((key.clone(), self.compile(origin, &key, text)?))).collect();
         self.known.extend(compiled.iter().map(|(key, _)| format!("phrases.{key}")));
         compiled
+    }
+
+    /// What is answered in a chat: other names than those of an order's words.
+    fn chat(&mut self, language: &'static str, files: &mut Files, reader: &mut Reader<'_>) -> chat::Texts {
+        let id = format!("{language}/chat.toml");
+        let mut raw = built_in::text(language, "chat").map(|t| reader.phrases(&id, t)).unwrap_or_default();
+        let mut path = id.clone();
+        if let Some(own) = files.remove(&(language, "chat".to_string())) {
+            let own_raw = reader.phrases(&own.path, &own.text);
+            let known = ChatText::ALL.map(ChatText::key);
+            for key in own_raw.keys().filter(|key| !known.contains(&key.as_str())) {
+                reader.unknown(&own.path, key, key, &known);
+            }
+            raw.extend(own_raw);
+            path = own.path;
+        }
+        let origin = Origin { id: &id, path: &path };
+        let order_names = std::mem::replace(&mut self.known, chat::NAMES.map(String::from).to_vec());
+        let mut texts = chat::Texts::new();
+        for text in ChatText::ALL {
+            let source = raw.remove(text.key()).unwrap_or_default();
+            let Some(compiled) = self.compile(origin, text.key(), source) else { continue };
+            for problem in chat::prove(&self.text, &compiled) {
+                self.wrong(origin, text.key(), problem);
+            }
+            texts.insert(text, compiled);
+        }
+        self.known = order_names;
+        texts
     }
 
     fn sheet(&mut self, origin: Origin<'_>, language: &str, own: bool, raw: RawSheet) -> Option<Sheet> {

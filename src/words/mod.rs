@@ -35,6 +35,7 @@
 //! always there, and what is not known is none and may only be printed within an `{% if %}`.
 
 mod built_in;
+mod chat;
 mod clean;
 mod condition;
 mod date;
@@ -51,9 +52,10 @@ mod sheet;
 mod switch;
 mod value;
 
+pub use chat::ChatText;
 pub use condition::Condition;
 pub use locale::ALL as LOCALES;
-pub use switch::switch_word;
+pub use switch::{asks_for_orders, switch_word};
 
 use crate::domain::channel::{Audience, Button, Message};
 use crate::domain::clock::Timestamp;
@@ -151,6 +153,7 @@ pub struct Words {
     url: Environment<'static>,
     sheets: HashMap<&'static str, BTreeMap<String, Sheet>>,
     shared: HashMap<&'static str, Shared>,
+    chat: HashMap<&'static str, chat::Texts>,
 }
 
 impl fmt::Debug for Words {
@@ -228,6 +231,7 @@ impl Words {
             title,
             body,
             buttons,
+            actions: Vec::new(),
             image: head.items.first().and_then(|i| i.image.as_deref()).and_then(clean::https),
             shop_id: t.order.shop.to_string(),
             order_id: t.order.id.to_string(),
@@ -235,6 +239,23 @@ impl Words {
             shop_name: t.rules.name.as_deref().and_then(|n| clean::line(n, 60)),
             extra: self.extra(sheet, t.section, &context)?,
         })
+    }
+
+    /// What is answered in a chat, in the language that suits best; the names as far as they are known.
+    ///
+    /// # Errors
+    /// A text that fails on these very names.
+    pub fn chat(
+        &self,
+        what: ChatText,
+        locale: &str,
+        order: Option<&str>,
+        shop: Option<&str>,
+    ) -> Result<String, WordsFault> {
+        let language = locale::best(&[locale]);
+        let text = self.chat.get(language).and_then(|texts| texts.get(&what));
+        let text = text.ok_or_else(|| WordsFault::NoWords(what.key().to_string()))?;
+        Ok(clean::paragraphs(&say_in(&self.text, text, &chat::names(order, shop))?))
     }
 
     fn knows(&self, milestone: &str) -> bool {

@@ -8,6 +8,7 @@ mod chain;
 mod chats;
 mod limits;
 mod line;
+mod links;
 mod messenger;
 mod optout;
 mod orders;

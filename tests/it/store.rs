@@ -4,6 +4,7 @@
 
 mod erase;
 mod leases;
+mod links;
 mod model;
 mod model_rules;
 mod operators;

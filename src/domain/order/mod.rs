@@ -3,8 +3,10 @@
 //! Every part merges so that the result does not depend on the order in which webhooks arrive
 //! (see [`crate::domain::absorb`]): states are [`History`], single facts are [`Stamped`], lists merge by id.
 
+mod link;
 mod parts;
 
+pub use link::{Link, OrderKey};
 pub use parts::{
     Edit, Hold, Note, Parcel, ParcelState, PayHow, PaymentState, PickupStore, Refund, Return, ReturnLabel, ReturnState,
     Stage, Tracking, Transaction, TransactionKind,
@@ -82,6 +84,9 @@ pub struct Order {
     /// Notes written for the customer; private notes never get here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// Who tied a messenger to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// Digests of (milestone, subject) already owed or passed over: each is told once.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub told: BTreeSet<Digest8>,
@@ -131,6 +136,9 @@ pub struct Head {
     /// The shop's own page of this order; holds a key, goes to its customer only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_url: Option<String>,
+    /// The key that opens it in the shop, as a digest: who shows it may tie a messenger to the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<OrderKey>,
 }
 
 /// Where an order was made.
@@ -237,6 +245,7 @@ impl Order {
             holds: Vec::new(),
             edits: Vec::new(),
             notes: Vec::new(),
+            links: Vec::new(),
             told: BTreeSet::new(),
         }
     }

@@ -87,11 +87,14 @@ async fn around(app: &App, shop: &Shop, order: &Order, duty: &mut Duty) -> Resul
             }
         }
     }
+    for link in &order.links {
+        app.store.untie(&link.channel, &link.address, &shop.rules.id, &order.id).await?;
+    }
     if duty.kind != Kind::Orders
         && let Some(head) = order.head()
     {
         let country = head.country.as_deref();
-        person::forget(app, shop, &head.contact, country, duty).await?;
+        person::forget(app, shop, (&head.contact, country), &order.links, duty).await?;
     }
     Ok(())
 }

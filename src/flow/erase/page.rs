@@ -100,7 +100,7 @@ async fn rest(app: &App, shop: &Shop, duty: &mut Duty) -> Result<(), AcceptError
     }
     if duty.kind == Kind::Customer {
         let person = duty.person.clone();
-        person::forget(app, shop, &person, None, duty).await?;
+        person::forget(app, shop, (&person, None), &[], duty).await?;
     }
     let mut cursor: Option<String> = None;
     let mut doomed = Vec::new();

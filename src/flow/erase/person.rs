@@ -2,7 +2,7 @@
 
 use super::{Duty, Kind, marks};
 use crate::domain::ids::{ChannelId, OrderId};
-use crate::domain::order::Contact;
+use crate::domain::order::{Contact, Link};
 use crate::domain::person::Address;
 use crate::flow::App;
 use crate::flow::kept::AcceptError;
@@ -26,24 +26,27 @@ pub(crate) fn addresses(
     found
 }
 
-/// Forgets a person on every channel, counts the records there were, and marks the addresses. That they do not want to be written to
-/// is kept. Where a whole shop goes, people stay known on channels that other shops use too: they did not ask to
+/// Forgets a person on every channel, also where they tied a chat to an order, counts the records there were, and
+/// marks the addresses. That they do not want to be written to is kept. Where a whole shop goes, people stay known on channels that other shops use too: they did not ask to
 /// be forgotten, and are those shops' customers.
 pub(super) async fn forget(
     app: &App,
     shop: &Shop,
-    contact: &Contact,
-    country: Option<&str>,
+    (contact, country): (&Contact, Option<&str>),
+    links: &[Link],
     duty: &mut Duty,
 ) -> Result<(), AcceptError> {
     let live = app.live();
-    for (channel, address) in addresses(&live, shop, contact, country) {
+    let known = addresses(&live, shop, contact, country);
+    let tied = links.iter().map(|link| (link.channel.clone(), link.address.clone()));
+    for (channel, address) in known.into_iter().chain(tied) {
         if duty.kind == Kind::Shop && !alone(&live, shop, &channel) {
             continue;
         }
         if duty.kind == Kind::Customer {
             duty.marks.insert(marks::of_address(app, &address));
         }
+        crate::flow::talk::forget(app, &channel, &address).await?;
         duty.counts.people += u64::from(app.store.forget_person(&channel, &address).await?);
     }
     Ok(())

@@ -6,7 +6,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::{About, OrderEvent, Patch, Told};
 use crate::domain::ids::OrderId;
 use crate::domain::money::Money;
-use crate::domain::order::{Contact, Edit, Head, Item, PayHow, PaymentState, Source, SourceKind, Stage};
+use crate::domain::order::{Contact, Edit, Head, Item, OrderKey, PayHow, PaymentState, Source, SourceKind, Stage};
 use crate::platform::Shop;
 use crate::platform::meta::{Text, Texts, clean, first, https};
 
@@ -148,6 +148,7 @@ fn head(shop: &Shop, order: &wire::Order) -> Option<Head> {
         shippable: lines.iter().any(|l| l.requires_shipping.yes()) || (lines.is_empty() && shipping.is_some()),
         tags: order.tags.told().map(str::to_string).take(MAX_TAGS).collect(),
         status_url: https(order.order_status_url.as_str()),
+        key: OrderKey::of(order.token.as_str()),
     })
 }
 

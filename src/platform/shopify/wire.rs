@@ -82,6 +82,7 @@ pub(super) struct Order {
     pub(super) location_id: Gid,
     pub(super) tags: Texts,
     pub(super) order_status_url: Text,
+    pub(super) token: Text,
     // Keys that an order never has: where one is here, the body is another thing.
     pub(super) order_id: Seen<Anything>,
     pub(super) order_edit: Seen<Anything>,

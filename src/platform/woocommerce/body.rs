@@ -153,6 +153,7 @@ pub(super) struct Order<'a> {
     pub(super) currency: Loose,
     pub(super) total: Loose,
     pub(super) created_via: Loose,
+    pub(super) order_key: Loose,
     pub(super) customer_id: Loose,
     pub(super) payment_method: Loose,
     pub(super) payment_method_title: Loose,

@@ -5,7 +5,7 @@ use super::body::{self, Image, LineItem, Metas};
 use super::parcels;
 use super::snapshot::Snapshot;
 use super::text;
-use crate::domain::order::{Contact, Head, Item, Source, SourceKind};
+use crate::domain::order::{Contact, Head, Item, OrderKey, Source, SourceKind};
 use crate::platform::meta::https;
 
 /// Most lines kept: messages name the first few.
@@ -39,7 +39,7 @@ const MARKETPLACES: &[(&str, &str)] = &[
 ];
 
 /// The head as this body tells it. `status_url` stays empty: WooCommerce's own pages are reached with
-/// `order_key`, which opens the order to whoever holds it, so it is not kept.
+/// `order_key`, which opens the order to whoever holds it, so of that only a digest is kept.
 pub(super) fn head(order: &Snapshot<'_>, shop: &Shop) -> Head {
     let body = &order.body;
     let owing = order.paid.is_none() && !order.over;
@@ -60,6 +60,7 @@ pub(super) fn head(order: &Snapshot<'_>, shop: &Shop) -> Head {
         shippable: shippable(order),
         tags: Vec::new(),
         status_url: None,
+        key: OrderKey::of(body.order_key.text()),
     }
 }
 

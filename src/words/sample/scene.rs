@@ -167,6 +167,7 @@ fn head(scene: &Scene, now: Timestamp) -> Head {
         shippable: true,
         tags: vec!["vip".into()],
         status_url: Some("https://shop.example/orders/1001?key=s4mpl3".into()),
+        key: None,
     }
 }
 

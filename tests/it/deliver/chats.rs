@@ -48,6 +48,7 @@ async fn viber_tells_subscribers_and_reports_what_arrived() {
     let news = w.told(&carrying(&w, 2, "viber_id", SUBSCRIBER).webhook(w.now())).await;
     assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
     w.say("viber", SUBSCRIBER, Say::Text("退订".into())).await;
+    assert_eq!(w.news().len(), 1, "it is answered");
     let news = w.told(&carrying(&w, 3, "viber_id", SUBSCRIBER).webhook(w.now())).await;
     assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
     assert_eq!(w.mock.refused().len(), 1, "{:?}", w.mock.refused());
@@ -123,6 +124,7 @@ async fn zalo_tells_followers_in_free_words_for_seven_days_and_by_template_after
     let news = w.told(&carrying(&w, 1, "zalo_id", FOLLOWER).webhook(w.now())).await;
     assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
     w.say("zalo", FOLLOWER, Say::Text("Đơn hàng của tôi đâu?".into())).await;
+    assert_eq!(w.news().len(), 1, "it is answered");
     let mut order = carrying(&w, 2, "zalo_id", FOLLOWER);
     let news = w.told(&order.webhook(w.now())).await;
     assert_eq!(forms(&news), [("zalo", "cs")], "{}", shown(&news));

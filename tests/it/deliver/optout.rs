@@ -24,14 +24,17 @@ async fn off_and_on(channel: &'static str, routes: &'static str, person_of: fn(u
             if channel == "line" { order.line(&person) } else { order.messenger(&person) }
         };
         w.say(channel, &person, Say::Text(off.into())).await;
+        assert_eq!(w.news().len(), 1, "it is answered");
         let news = w.told(&order(10 * i + 1, &w).webhook(w.now())).await;
         assert_eq!(forms(&news), [], "{off}: {}", shown(&news));
         assert_eq!(w.stands("tea", 10 * i + 1, "order_placed").await.1, "opted_out", "{off} on {channel}");
         // Writing about something else does not switch on again.
         w.say(channel, &person, Say::Text("where is my order?".into())).await;
+        assert_eq!(w.news().len(), 1, "it is answered");
         let news = w.told(&order(10 * i + 2, &w).webhook(w.now())).await;
         assert_eq!(forms(&news), [], "{off}: {}", shown(&news));
         w.say(channel, &person, Say::Text(on.into())).await;
+        assert_eq!(w.news().len(), 1, "it is answered");
         let news = w.told(&order(10 * i + 3, &w).webhook(w.now())).await;
         assert_eq!(news.len(), 1, "{on} on {channel}: {}", shown(&news));
         assert_eq!((news[0].channel, news[0].to.as_str()), (channel, person.as_str()));
@@ -58,6 +61,7 @@ async fn a_no_between_the_webhook_and_the_send_is_heard() {
     w.rest().await;
     assert_eq!(w.stands("tea", 1, "order_placed").await, ("open".into(), "settling".into(), String::new()));
     w.say("line", super::chain::MEI, Say::Text("停止".into())).await;
+    assert_eq!(w.news().len(), 1, "it is answered");
     assert_eq!(forms(&w.later(25).await), []);
     let (state, reason, _) = w.stands("tea", 1, "order_placed").await;
     assert_eq!((state.as_str(), reason.as_str()), ("skipped", "opted_out"));
@@ -85,6 +89,7 @@ async fn coming_back_does_not_undo_a_no() {
     let mut w = World::chain(LINE).await;
     let mei = super::chain::MEI;
     w.say("line", mei, Say::Text("STOP".into())).await;
+    assert_eq!(w.news().len(), 1, "it is answered");
     w.say("line", mei, Say::Unfollow).await;
     w.say("line", mei, Say::Follow).await;
     assert_eq!(forms(&w.told(&Tea::paid(1, w.now()).line(mei).webhook(w.now())).await), []);

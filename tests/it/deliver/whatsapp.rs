@@ -33,6 +33,7 @@ async fn without_a_yes_the_next_channel_is_taken() {
     assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("smtp", "mail")]);
     // The word by which orders are switched on is a yes on record.
     w.say("whatsapp", NUMBER, Say::Text("開啟訂單通知".into())).await;
+    assert_eq!(w.news().len(), 1, "it is answered");
     let order = Tea::paid(2, w.now()).phone(TYPED);
     let news = w.told(&order.webhook(w.now())).await;
     assert_eq!(forms(&news), [("whatsapp", "text")], "{}", shown(&news));

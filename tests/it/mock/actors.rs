@@ -50,6 +50,7 @@ fn message() -> Message {
         title: "訂單#1001已出貨".into(),
         body: "物流追蹤碼:903388120011".into(),
         buttons: vec![Button { label: "追蹤包裹".into(), url: "https://shop.example/t/包裹".into() }],
+        actions: Vec::new(),
         image: None,
         shop_id: "tree".into(),
         order_id: "450789469".into(),

@@ -68,6 +68,7 @@ pub fn head() -> Head {
         shippable: true,
         tags: Vec::new(),
         status_url: None,
+        key: None,
     }
 }
 

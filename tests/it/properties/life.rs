@@ -72,6 +72,7 @@ fn head(rng: &mut StdRng) -> Head {
         shippable: true,
         tags: Vec::new(),
         status_url: None,
+        key: None,
     }
 }
 

@@ -1,0 +1,207 @@
+//! link: a person ties a messenger to an order, or lets it go.
+//!
+//! What a page or a shop gives out is an invitation (sealed, opaque, good for weeks); what crosses to the messenger
+//! is a code (random, good for minutes, for whoever shows it first). The messenger's callback brings the code back
+//! with the person's identity, signed by the provider: that ties them.
+//!
+//! Dies after the code was redeemed: the provider repeats the callback, and the code still is that person's. Dies
+//! after the order has the link and before anything else: likewise; each step is safe to do again.
+
+use super::App;
+use super::accept::fold;
+use super::kept::{AcceptError, read_order};
+use super::live::{Live, Shop};
+use crate::domain::clock::{Timestamp, plus_secs};
+use crate::domain::event::{About, OrderEvent, Patch};
+use crate::domain::ids::{ChannelId, Digest8, OrderId, ShopId};
+use crate::domain::order::{Link, Order, OrderKey};
+use crate::domain::person::Address;
+use crate::store::error::StoreError;
+use crate::store::keys::Unit;
+use crate::store::links::{Redeemed, Tie};
+use crate::telemetry::WebhookOutcome;
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+
+/// How long a code may take from the page to the messenger.
+pub const CODE_SECS: i64 = 15 * 60;
+/// How long an invitation in a message is good.
+pub const INVITATION_SECS: i64 = 30 * 86_400;
+/// What invitations are for: a token of another purpose does not open one.
+const PURPOSE: &str = "link";
+/// Before every code, so that one is found in words that a person sends.
+const MARK: &str = "ow-";
+/// Its letters: those that nobody takes for others (Crockford's base 32). Twenty are 100 bits.
+const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const LENGTH: usize = 20;
+
+/// Which order a messenger may be tied to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// Whose order.
+    pub shop: ShopId,
+    /// Which.
+    pub order: OrderId,
+    /// The key that somebody showed instead of an invitation of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<OrderKey>,
+}
+
+/// What became of a code that a person showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// They are tied to the order.
+    Tied(Invitation),
+    /// They will be, if the order turns out to have the key they showed. Whether there is such an order is not said.
+    Noted(Invitation),
+    /// Somebody else used it before.
+    Used,
+    /// There is no such code, or not any more.
+    Unknown,
+}
+
+impl Live {
+    /// The address of a page on which this order can be tied to a messenger; `None`: the relay has no public address.
+    pub fn invite(&self, invitation: &Invitation, until: Timestamp) -> Option<String> {
+        let keyed = self.keyed.as_ref()?;
+        let token = keyed.seal.token(PURPOSE, &serde_json::to_vec(invitation).ok()?, until);
+        Some(format!("{}/l/{token}", keyed.public_url.as_ref()?.trim_end_matches('/')))
+    }
+
+    /// What the page of this token may tie, if it is genuine and not over.
+    pub fn invitation_of(&self, token: &str, now: Timestamp) -> Option<Invitation> {
+        let plain = self.keyed.as_ref()?.seal.untoken(PURPOSE, token, now).ok()?;
+        serde_json::from_slice(&plain).ok()
+    }
+}
+
+/// A code for an invitation: whoever shows it first on a messenger is tied to the order.
+///
+/// # Errors
+/// Redis could not take it.
+pub async fn code(app: &App, invitation: &Invitation, until: Timestamp) -> Result<String, StoreError> {
+    let code = new_code();
+    // By our clock too: the server's may differ from the one that pages are made by.
+    let leads = serde_json::to_vec(&(invitation, until)).map_err(|e| StoreError::bug(format!("an invitation: {e}")))?;
+    app.store.offer_code(&code, &leads, until).await?;
+    Ok(code)
+}
+
+/// From the generator that keys and nonces come from.
+fn new_code() -> String {
+    let mut bytes = [0_u8; LENGTH];
+    rand::rng().fill(&mut bytes);
+    let letters = bytes.iter().map(|b| char::from(LETTERS[usize::from(b & 31)]));
+    MARK.chars().chain(letters).collect()
+}
+
+/// The code in what a person wrote or a link carried.
+pub fn code_in(words: &str) -> Option<String> {
+    let words = words.to_ascii_lowercase();
+    let parts = words.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let letters = |code: &str| code.len() == LENGTH && code.bytes().all(|b| LETTERS.contains(&b));
+    parts.filter(|part| part.strip_prefix(MARK).is_some_and(letters)).map(str::to_string).next()
+}
+
+/// A person shows a code on a messenger at `at`.
+///
+/// # Errors
+/// Redis could not take it; the same again is safe.
+pub async fn claim(
+    app: &App,
+    (channel, person): (&ChannelId, &Address),
+    code: &str,
+    at: Timestamp,
+) -> Result<Claim, AcceptError> {
+    let leads = match app.store.redeem_code(code, channel, person).await? {
+        Redeemed::Theirs(leads) => leads,
+        Redeemed::Used => return Ok(Claim::Used),
+        Redeemed::Unknown => return Ok(Claim::Unknown),
+    };
+    let leads = serde_json::from_slice::<(Invitation, Timestamp)>(&leads).ok();
+    let Some((invitation, _)) = leads.filter(|(_, until)| at < *until) else { return Ok(Claim::Unknown) };
+    let live = app.live();
+    let Some(shop) = live.shops.get(&invitation.shop) else { return Ok(Claim::Unknown) };
+    super::crash::point("after-redeem");
+    let link =
+        Link { at, channel: channel.clone(), address: person.clone(), on: true, shown: invitation.shown.clone() };
+    let Some(order) = put(app, shop, &invitation.order, link.clone()).await? else { return Ok(Claim::Unknown) };
+    let tie = Tie { at, shop: invitation.shop.clone(), order: invitation.order.clone() };
+    app.store.tie(channel, person, &tie).await?;
+    Ok(if order.counts(&link) { Claim::Tied(invitation) } else { Claim::Noted(invitation) })
+}
+
+/// The person lets the order go, or says that it is not theirs: nothing more of it is told to them there.
+///
+/// # Errors
+/// Redis could not take it; the same again is safe.
+pub async fn let_go(
+    app: &App,
+    (channel, person): (&ChannelId, &Address),
+    (shop, order): (&ShopId, &OrderId),
+    at: Timestamp,
+) -> Result<(), AcceptError> {
+    let live = app.live();
+    if let Some(shop) = live.shops.get(shop) {
+        let link = Link { at, channel: channel.clone(), address: person.clone(), on: false, shown: None };
+        put(app, shop, order, link).await?;
+    }
+    Ok(app.store.untie(channel, person, shop, order).await?)
+}
+
+/// Folds the link in like any other news, and has the order looked at: what waited for somebody to tell may go now.
+/// `None`: the order was erased.
+async fn put(app: &App, shop: &Shop, order: &OrderId, link: Link) -> Result<Option<Order>, AcceptError> {
+    let written = serde_json::to_vec(&link).unwrap_or_default();
+    let seen = [Digest8::of(&[b"link", shop.rules.id.as_str().as_bytes(), order.as_str().as_bytes(), &written])];
+    let event = OrderEvent {
+        about: About::Order(order.clone()),
+        at: link.at,
+        dated: true,
+        topic: format!("{} {}", if link.on { "link" } else { "unlink" }, link.channel),
+        patch: Patch { links: vec![link], ..Patch::default() },
+        joins: Vec::new(),
+        refetch: false,
+    };
+    if fold(app, shop, order, (&event, app.clock.now()), &seen).await? == WebhookOutcome::Erased {
+        return Ok(None);
+    }
+    let member = app.store.member(&Unit::order(&shop.rules.id, order.as_str()));
+    super::crash::point("after-link");
+    app.store.wake(std::slice::from_ref(&member)).await?;
+    app.nudge.notify_one();
+    let record = app.store.read(&member).await?;
+    record.snapshot.as_deref().map(read_order).transpose()
+}
+
+/// When an invitation made now is over.
+pub fn good_until(now: Timestamp) -> Timestamp {
+    plus_secs(now, INVITATION_SECS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_found_in_words_and_nothing_else_is() {
+        let code = new_code();
+        assert_eq!(code.len(), MARK.len() + LENGTH);
+        assert_ne!(code, new_code());
+        for words in [code.clone(), code.to_uppercase(), format!("請幫我連結訂單 {code}。"), format!("({code})")]
+        {
+            assert_eq!(code_in(&words), Some(code.clone()), "{words}");
+        }
+        for words in [
+            "ow-".to_string(),
+            code.chars().take(code.len() - 1).collect(),
+            format!("{code}0"),
+            format!("c{code}"),
+            "ow-uuuuuuuuuuuuuuuuuuuu".into(),
+            "row-00000000000000000000".into(),
+        ] {
+            assert_eq!(code_in(&words), None, "{words}");
+        }
+        assert_eq!(code_in(&format!("ow-x {code}")), Some(code));
+    }
+}

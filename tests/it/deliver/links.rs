@@ -1,0 +1,148 @@
+//! A chat tied to an order by a code: what waited is told there, the person is answered, the wrong one lets go.
+
+use super::chain::LAN;
+use super::shops::Tea;
+use super::world::{Setup, World, customers, forms, shown};
+use orderwire::domain::clock::plus_secs;
+use orderwire::domain::ids::ShopId;
+use orderwire::domain::order::OrderKey;
+use orderwire::domain::person::Address;
+use orderwire::flow::erase::{self, Duty, Kind};
+use orderwire::flow::link::{self, CODE_SECS, Invitation};
+use orderwire::mock::Say;
+use orderwire::store::keys::{Unit, UnitKind};
+
+const PAGE: &str =
+    customers!(["order_placed", "payment_received", "shipped", "delivered"] => ["messenger-page", "line-main"]);
+const OTHER: &str = "9900000000000001";
+
+async fn code(w: &World, id: u64, shown: Option<&str>) -> String {
+    let shown = shown.and_then(OrderKey::of);
+    let invitation = Invitation { shop: "tea".into(), order: id.to_string().into(), shown };
+    link::code(&w.relay.app, &invitation, plus_secs(w.now(), CODE_SECS)).await.expect("a code")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_ties_a_chat_to_an_order_and_what_waited_is_told_there() {
+    let mut w = World::chain(PAGE).await;
+    let mut order = Tea::paid(1, w.now());
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), []);
+    assert_eq!(w.stands("tea", 1, "order_placed").await, ("open".into(), "address_unlinked".into(), String::new()));
+    let code = code(&w, 1, None).await;
+    w.say("messenger", LAN, Say::Link(code.clone())).await;
+    let news = w.news();
+    assert_eq!(forms(&news), [("messenger", "update"), ("messenger", "update")], "{}", shown(&news));
+    assert!(news.iter().any(|t| t.title.contains("連結成功") || t.text.contains("連結成功")), "{}", shown(&news));
+    assert_eq!(w.stands("tea", 1, "order_placed").await.2, "messenger-page");
+    // From now on it is told there without a further word, and only there.
+    order.ship("F1", w.now());
+    let news = w.told(&order.webhook(w.now())).await;
+    assert_eq!(forms(&news), [("messenger", "update")], "{}", shown(&news));
+    // The same person may show it again; nobody else may.
+    w.say("messenger", OTHER, Say::Link(code.clone())).await;
+    let news = w.news();
+    assert!(shown(&news).contains("其他帳號"), "{}", shown(&news));
+    // Another order of the shop is not theirs to hear of.
+    assert_eq!(forms(&w.told(&Tea::paid(2, w.now()).webhook(w.now())).await), []);
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_that_it_is_not_their_order_hears_no_more_of_it() {
+    let mut w = World::chain(PAGE).await;
+    let mut order = Tea::paid(1, w.now());
+    w.told(&order.webhook(w.now())).await;
+    let code = code(&w, 1, None).await;
+    w.say("messenger", LAN, Say::Link(code)).await;
+    w.news();
+    w.say("messenger", LAN, Say::Text("我的訂單到哪了？".into())).await;
+    let news = w.news();
+    assert!(news.len() == 1 && shown(&news).contains("#1"), "{}", shown(&news));
+    let name = w.relay.app.store.tie_name(&"tea".into(), &"1".into());
+    w.say("messenger", LAN, Say::Postback(format!("ow:no:{name}"))).await;
+    let news = w.news();
+    assert!(news.len() == 1 && shown(&news).contains("謝謝您的告知"), "{}", shown(&news));
+    order.ship("F1", w.now());
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), []);
+    assert_eq!(w.stands("tea", 1, "shipped").await.1, "address_unlinked");
+    w.say("messenger", LAN, Say::Text("my orders".into())).await;
+    let news = w.news();
+    assert!(news.len() == 1 && shown(&news).contains("尚未連結"), "{}", shown(&news));
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_shown_counts_when_the_order_turns_out_to_have_it() {
+    let mut w = World::start(Setup { routes: PAGE, ..Setup::default() }).await;
+    let (right, wrong) = (code(&w, 1, Some("wc_order_test")).await, code(&w, 1, Some("wc_order_guess")).await);
+    // Before the first webhook: to both the same is said.
+    w.say("messenger", LAN, Say::Link(right)).await;
+    w.say("messenger", OTHER, Say::Link(wrong)).await;
+    let news = w.news();
+    assert_eq!(news.len(), 2, "{}", shown(&news));
+    assert_eq!((&news[0].text, &news[0].title), (&news[1].text, &news[1].title), "{}", shown(&news));
+    let news = w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("messenger", "update")], "{}", shown(&news));
+    assert_eq!(news[0].to, LAN);
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn switching_off_in_the_chat_asks_first_and_both_answers_hold() {
+    let mut w = World::chain(PAGE).await;
+    let mut order = Tea::paid(1, w.now());
+    w.told(&order.webhook(w.now())).await;
+    let code = code(&w, 1, None).await;
+    w.say("messenger", LAN, Say::Link(code)).await;
+    w.news();
+    w.say("messenger", LAN, Say::Postback("ow:ask_off".into())).await;
+    assert!(shown(&w.news()).contains("要關閉"));
+    w.say("messenger", LAN, Say::Postback("ow:keep".into())).await;
+    assert!(shown(&w.news()).contains("維持開啟"));
+    order.ship("F1", w.now());
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("messenger", "update")]);
+    w.say("messenger", LAN, Say::Postback("ow:off".into())).await;
+    let news = w.news();
+    assert!(shown(&news).contains("已關閉"), "{}\n{:?}", shown(&news), w.mock.refused());
+    order.status = "completed";
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), []);
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_end_and_a_repeated_callback_is_answered_once() {
+    let mut w = World::chain(PAGE).await;
+    w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
+    let late = code(&w, 1, None).await;
+    w.pass(CODE_SECS + 1).await;
+    w.say("messenger", LAN, Say::Link(late)).await;
+    let news = w.news();
+    assert!(news.len() == 1 && shown(&news).contains("已失效"), "{}", shown(&news));
+    w.say("messenger", LAN, Say::Link("ow-00000000000000000000".into())).await;
+    let news = w.news();
+    assert!(news.len() == 1 && shown(&news).contains("已失效"), "{}", shown(&news));
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_forgotten_is_forgotten_in_the_chat_too() {
+    let mut w = World::chain(PAGE).await;
+    w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
+    let code = code(&w, 1, None).await;
+    w.say("messenger", LAN, Say::Link(code)).await;
+    assert_eq!(w.news().len(), 2);
+    let app = &w.relay.app;
+    let (page, lan) = ("messenger-page".into(), Address::new("messenger", LAN));
+    assert_eq!(app.store.ties(&page, &lan).await.unwrap().len(), 1);
+    let shop = ShopId::from("tea");
+    let duty = Duty::new(Kind::Customer, &shop, "ops", "asked for", w.now());
+    let duty = duty.about(erase::person_of("mei@example.com"), Vec::new());
+    erase::ask(app, duty).await.unwrap();
+    while erase::work(app).await.unwrap() {}
+    assert!(app.store.ties(&page, &lan).await.unwrap().is_empty());
+    let talk = Unit { shop: "messenger-page".into(), kind: UnitKind::Talk, id: format!("messenger:{LAN}") };
+    assert_eq!(app.store.read(&app.store.member(&talk)).await.unwrap().revision, 0);
+    w.say("messenger", LAN, Say::Text("my orders".into())).await;
+    assert!(shown(&w.news()).contains("尚未連結"));
+    w.end().await;
+}
