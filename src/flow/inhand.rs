@@ -119,8 +119,9 @@ impl InHand {
         Settle::unchanged(leased, record.revision, record.wakes, Dest::Wait(plus_secs(now, LEFT_ALONE_SECS)))
     }
 
-    /// Worked on again and again, and never to an end: what was about to be sent dies, or all that is open,
-    /// so that a person looks and nobody else suffers. `false`: it has not come to that.
+    /// Worked on again and again, and never to an end: what was about to be sent ends, or all that is open dies, so
+    /// that a person looks and nobody else suffers. What was about to be sent may have been told, and is said to be
+    /// `unsure`: whoever replays it must know. `false`: it has not come to that.
     pub fn poisoned(&mut self, now: Timestamp) -> bool {
         let begun = |i: &Owed| matches!(i.state, State::Begun | State::Again);
         let any_begun = self.items.iter().any(begun);
@@ -130,9 +131,15 @@ impl InHand {
             return false;
         }
         let fits = |i: &&Owed| if any_begun { begun(i) } else { i.state.is_open() };
-        let doomed: Vec<u16> = self.items.iter().filter(fits).map(|i| i.no).collect();
-        for no in doomed {
-            self.end(no, State::Dead, Reason::Poison, None, now);
+        let doomed: Vec<Owed> = self.items.iter().filter(fits).cloned().collect();
+        for item in &doomed {
+            if item.state == State::Begun && !doomed.iter().any(|other| other.no == item.within) {
+                let joined: Vec<u16> = doomed.iter().filter(|i| i.within == item.no).map(|i| i.no).collect();
+                let entries = self.taken_over(item, &joined, State::Again);
+                entries.into_iter().for_each(|what| self.note(now, what));
+            }
+            let state = if any_begun { State::Unsure } else { State::Dead };
+            self.end(item.no, state, Reason::Poison, None, now);
         }
         tracing::error!(order = ?self.leased.member, leases = self.leased.redeliveries, "working on an order failed again and again");
         true
