@@ -175,7 +175,11 @@ impl Channel for Instagram {
         if errand.form != Form::Free {
             return Err(ShapeFault::Unfit("Instagram takes free words inside its window only".into()));
         }
-        let body = json!({ "recipient": { "id": to }, "message": { "text": words(message)? } }).to_string();
+        let mut document = json!({ "recipient": { "id": to }, "message": { "text": words(message)? } });
+        if let Some(replies) = send_api::quick_replies(message) {
+            document["message"]["quick_replies"] = replies;
+        }
+        let body = document.to_string();
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body, key: None, address: None })
     }
 

@@ -243,7 +243,12 @@ fn shape(chat: &str, message: &Message, quiet: bool) -> Result<Value, ShapeFault
     if quiet {
         document["disable_notification"] = true.into();
     }
-    let rows: Vec<Value> = message.buttons.iter().filter_map(|b| button(&b.label, &b.url)).take(BUTTONS).collect();
+    let links = message.buttons.iter().filter_map(|b| button(&b.label, &b.url)).take(BUTTONS);
+    let answers: Vec<Value> = text::actions(message, BUTTONS)
+        .into_iter()
+        .map(|(label, data)| json!({ "text": label, "callback_data": data }))
+        .collect();
+    let rows: Vec<Value> = links.chain((!answers.is_empty()).then(|| json!(answers))).collect();
     if !rows.is_empty() {
         document["reply_markup"] = json!({ "inline_keyboard": rows });
     }

@@ -3,6 +3,7 @@
 //! A buyer chooses names, notes and addresses, so every text is taken as hostile: no control characters, no
 //! characters that turn the reading direction of what follows, one normal form. Markup is each channel's own.
 
+use crate::domain::channel::{Action, Message};
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -81,6 +82,16 @@ pub(super) fn link(text: &str) -> Option<String> {
     let url = url::Url::parse(text.trim()).ok()?;
     let plain = url.username().is_empty() && url.password().is_none();
     (url.scheme() == "https" && url.has_host() && plain).then(|| url.to_string())
+}
+
+/// Characters of an answering button's label: LINE, Messenger and WhatsApp take twenty.
+const ACTION: usize = 20;
+
+/// Buttons that answer: label and data, as many as the channel takes.
+pub(super) fn actions(message: &Message, most: usize) -> Vec<(String, &str)> {
+    let action = |a: &'_ Action| cut(&one_line(&a.label), ACTION, graphemes);
+    let all = message.actions.iter().map(|a| (action(a), a.data.as_str()));
+    all.filter(|(label, data)| !label.is_empty() && !data.is_empty()).take(most).collect()
 }
 
 #[cfg(test)]

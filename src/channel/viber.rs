@@ -38,6 +38,8 @@ const NAME: usize = 28;
 const PER_SECOND: f64 = 40.0;
 const API_URL: &str = "https://chatapi.viber.com";
 const TIMEOUT_SECS: u32 = 10;
+/// Keys of one keyboard that we use.
+const ANSWERS: usize = 4;
 /// Links written out under the words, and the longest of them.
 const LINKS: usize = 3;
 const URL: usize = 1000;
@@ -195,7 +197,11 @@ impl Channel for Viber {
         if errand.form != Form::Free {
             return Err(ShapeFault::Unfit("Viber takes free words only".into()));
         }
-        let document = json!({ "receiver": to, "type": "text", "sender": self.sender, "text": words(message)? });
+        let mut document = json!({ "receiver": to, "type": "text", "sender": self.sender, "text": words(message)? });
+        let answers: Vec<Value> = text::actions(message, ANSWERS).into_iter().map(answer).collect();
+        if !answers.is_empty() {
+            document["keyboard"] = json!({ "Type": "keyboard", "DefaultHeight": false, "Buttons": answers });
+        }
         let body = document.to_string();
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body, key: None, address: None })
     }
@@ -229,6 +235,11 @@ impl Channel for Viber {
 
 fn length(words: &str) -> usize {
     words.chars().count()
+}
+
+/// A key that answers: its data comes back as if the subscriber had written it, and is not shown.
+fn answer((label, data): (String, &str)) -> Value {
+    json!({ "Columns": 6, "Rows": 1, "ActionType": "reply", "ActionBody": data, "Text": label, "Silent": true })
 }
 
 /// One text with its links as lines; what is cut, visibly, is the end of the words.

@@ -183,8 +183,8 @@ impl Speaker<'_> {
         Message {
             milestone: "answer".into(),
             locale: self.locale(self.about.map(|t| &t.order)).into(),
-            title: self.say(text),
-            body: String::new(),
+            title: String::new(),
+            body: self.say(text),
             buttons: Vec::new(),
             actions,
             image: None,

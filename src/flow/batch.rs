@@ -297,7 +297,7 @@ async fn shape(app: &App, order: &mut InHand, lead: u16, go: Go, now: Timestamp)
 
 /// Ties waiting orders to the people whose next word may release them; before the settle, so that a word
 /// that comes in between finds the tie. `true`: a word came meanwhile, decide again.
-async fn watch(app: &App, order: &InHand, people: &People) -> Result<bool, StoreError> {
+pub(super) async fn watch(app: &App, order: &InHand, people: &People) -> Result<bool, StoreError> {
     let mut changed = false;
     for (channel, address, until) in &order.watches {
         let facts = app.store.watch(channel, address, &order.leased.member, *until).await?;

@@ -32,7 +32,8 @@ impl Means {
         if let Some(code) = [payload, text].into_iter().flatten().find_map(link::code_in) {
             return Some(Means::Code(code));
         }
-        if let Some(tap) = payload.and_then(Tap::of) {
+        // Viber's keys come back as words.
+        if let Some(tap) = [payload, text].into_iter().flatten().find_map(Tap::of) {
             return Some(Means::Tap(tap));
         }
         let text = text?;

@@ -251,6 +251,15 @@ pub async fn work(app: &App, leased: Leased, record: Record, asked: Instant) -> 
             tracing::warn!(%error, "an answer could not be made yet");
             return Finished::GiveBack(hand.leased);
         }
+        // Who has just written, after all, need not write again.
+        let known = [((talk.channel.clone(), talk.person.clone()), facts)].into();
+        match batch::watch(app, &hand, &known).await {
+            Ok(changed) => hand.again_now |= changed,
+            Err(error) => {
+                tracing::warn!(%error, "an answer could not be tied to its person");
+                hand.again_now = true;
+            }
+        }
     }
     let mut ready = Vec::new();
     batch::begin_all(app, vec![hand], &mut ready).await;

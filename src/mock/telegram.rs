@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 pub(super) static UNDERSTUDY: Understudy = Understudy { name: "telegram", read, too_many };
 
+/// Longest data of a button. Bytes.
+const CALLBACK_DATA: usize = 64;
 /// Longest text, in UTF-16.
 const TEXT: usize = 4096;
 
@@ -92,7 +94,15 @@ fn accept(house: &House, request: &Request, body: &Value, to: &str) -> Result<Ta
     let mut lines = vec![text.to_string()];
     let keyboard = body.pointer("/reply_markup/inline_keyboard").and_then(Value::as_array).into_iter().flatten();
     for button in keyboard.filter_map(Value::as_array).flatten() {
-        let (label, url) = (button["text"].as_str().unwrap_or_default(), button["url"].as_str().unwrap_or_default());
+        let part = |key: &str| button[key].as_str().unwrap_or_default();
+        let (label, url, data) = (part("text"), part("url"), part("callback_data"));
+        if !label.is_empty() && url.is_empty() && !data.is_empty() {
+            if data.len() > CALLBACK_DATA {
+                return Err(error(400, "Bad Request: BUTTON_DATA_INVALID"));
+            }
+            lines.push(format!("[{label}]"));
+            continue;
+        }
         if label.is_empty() || !url.starts_with("http") {
             return Err(error(400, "Bad Request: BUTTON_URL_INVALID"));
         }

@@ -147,11 +147,21 @@ fn content(house: &House, body: &Value, to: &str) -> Result<&'static str, Reply>
         "interactive" => {
             let parts = &body["interactive"];
             let action = &parts["action"]["parameters"];
-            let right = text(parts, "type") == "cta_url"
-                && text(&parts["action"], "name") == "cta_url"
-                && within(text(&parts["body"], "text"), INTERACTIVE)
-                && within(text(action, "display_text"), LABEL)
-                && text(action, "url").starts_with("http");
+            let replies = parts["action"]["buttons"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let reply = |b: &Value| {
+                let (id, title) = (text(&b["reply"], "id"), text(&b["reply"], "title"));
+                text(b, "type") == "reply" && within(id, 256) && within(title, LABEL)
+            };
+            let answers = text(parts, "type") == "button"
+                && (1..=3).contains(&replies.len())
+                && replies.iter().all(reply)
+                && within(text(&parts["body"], "text"), INTERACTIVE);
+            let right = answers
+                || text(parts, "type") == "cta_url"
+                    && text(&parts["action"], "name") == "cta_url"
+                    && within(text(&parts["body"], "text"), INTERACTIVE)
+                    && within(text(action, "display_text"), LABEL)
+                    && text(action, "url").starts_with("http");
             right.then_some("interactive").ok_or_else(|| error(400, 131_009, "Parameter value is not valid"))?
         }
         _ => return Err(error(400, 131_008, "Required parameter is missing")),
@@ -202,7 +212,11 @@ fn shown(body: &Value) -> (String, String) {
         "interactive" => {
             let (parts, action) = (&body["interactive"], &body["interactive"]["action"]["parameters"]);
             lines.push(text(&parts["body"], "text").to_string());
-            lines.push(format!("[{}] {}", text(action, "display_text"), text(action, "url")));
+            if action.is_object() {
+                lines.push(format!("[{}] {}", text(action, "display_text"), text(action, "url")));
+            }
+            let replies = parts["action"]["buttons"].as_array().map(Vec::as_slice).unwrap_or_default();
+            lines.extend(replies.iter().map(|b| format!("[{}]", text(&b["reply"], "title"))));
         }
         _ => lines.push(text(&body["text"], "body").to_string()),
     }

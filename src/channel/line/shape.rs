@@ -1,6 +1,6 @@
 //! Words → LINE's messages: a card (Flex bubble), or plain text where a card would lose something.
 
-use crate::channel::text::{clean, cut, graphemes, link, one_line};
+use crate::channel::text::{actions, clean, cut, graphemes, link, one_line};
 use crate::domain::channel::{Button, Errand, Form, Message, ShapeFault, Unit};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,6 +18,8 @@ const LABEL: usize = 40;
 const URI: usize = 1000;
 /// Longest address of a picture.
 const IMAGE_URL: usize = 2000;
+/// Quick replies of one message.
+const QUICK_REPLIES: usize = 13;
 /// Largest bubble and carousel as JSON: documented as 30 and 50 KB, read as thousands to be safe.
 const BUBBLE_BYTES: usize = 30_000;
 const CAROUSEL_BYTES: usize = 50_000;
@@ -42,7 +44,7 @@ struct Request<'a> {
     to: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_token: Option<&'a str>,
-    messages: [Shaped<'a>; 1],
+    messages: [Answerable<'a>; 1],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     notification_disabled: bool,
 }
@@ -102,9 +104,43 @@ enum Part<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Action<'a> {
     Uri { label: String, uri: &'a str },
+    Postback { label: String, data: &'a str, display_text: String },
+}
+
+/// Buttons that answer, over the keyboard until the next message.
+#[derive(Serialize)]
+struct QuickReply<'a> {
+    items: Vec<QuickItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct QuickItem<'a> {
+    r#type: &'static str,
+    action: Action<'a>,
+}
+
+/// A message with them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answerable<'a> {
+    #[serde(flatten)]
+    message: Shaped<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quick_reply: Option<QuickReply<'a>>,
+}
+
+fn quick_reply(message: &Message) -> Option<QuickReply<'_>> {
+    let items: Vec<QuickItem<'_>> = actions(message, QUICK_REPLIES)
+        .into_iter()
+        .map(|(label, data)| QuickItem {
+            r#type: "action",
+            action: Action::Postback { display_text: label.clone(), label, data },
+        })
+        .collect();
+    (!items.is_empty()).then_some(QuickReply { items })
 }
 
 /// The request body of push or reply, as JSON.
@@ -115,7 +151,8 @@ pub(super) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Re
     }
     let shaped = match message.extra.get("flex").filter(|_| cards) {
         Some(raw) => overridden(raw, &words)?,
-        None => match card(&words).filter(|_| cards) {
+        // A card without a heading would be an empty box with a line in it.
+        None => match card(&words).filter(|_| cards && !words.title.is_empty()) {
             Some(card) => card,
             None => plain(&words)?,
         },
@@ -135,7 +172,8 @@ pub(super) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Re
             return Err(ShapeFault::NoTemplate { milestone, locale });
         }
     };
-    json(&Request { to, reply_token, messages: [shaped], notification_disabled: errand.quiet })
+    let answerable = Answerable { message: shaped, quick_reply: quick_reply(message) };
+    json(&Request { to, reply_token, messages: [answerable], notification_disabled: errand.quiet })
 }
 
 fn json(value: &impl Serialize) -> Result<String, ShapeFault> {

@@ -6,6 +6,7 @@
 //! 2026-09-11; "Utility messages", 2026-03-13.)
 
 use super::{TEXT_LIMIT, text};
+use crate::channel::meta::send_api;
 use crate::domain::channel::{Button, Errand, Message, ShapeFault};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -44,6 +45,9 @@ pub(super) fn free(psid: &str, message: &Message, errand: &Errand<'_>) -> Result
         return Err(ShapeFault::TooLong { what: "the reference", length, limit: METADATA - 1 });
     }
     content.insert("metadata".into(), json!(reference));
+    if let Some(replies) = send_api::quick_replies(message) {
+        content.insert("quick_replies".into(), replies);
+    }
     let mut document = json!({"recipient": {"id": psid}, "messaging_type": "UPDATE", "message": content});
     if errand.quiet {
         document["notification_type"] = json!("SILENT_PUSH");
@@ -55,15 +59,16 @@ pub(super) fn free(psid: &str, message: &Message, errand: &Errand<'_>) -> Result
 /// the links written out.
 fn words(message: &Message) -> Result<Map<String, Value>, ShapeFault> {
     let (title, body) = (text::one_line(&message.title), text::clean(&message.body));
-    if title.is_empty() {
-        return Err(ShapeFault::Unfit("a Messenger message needs a title".into()));
+    if title.is_empty() && body.is_empty() {
+        return Err(ShapeFault::Unfit("the message has no words".into()));
     }
     let buttons: Vec<Link> = message.buttons.iter().filter_map(link).take(BUTTONS).collect();
     let shown: Vec<Value> =
         buttons.iter().map(|b| json!({"type": "web_url", "url": b.url, "title": b.label})).collect();
     let image = message.image.as_deref().and_then(text::link);
-    let fits_card = length(&title) <= CARD_LINE && length(&body) <= CARD_LINE;
-    let whole = if body.is_empty() { title.clone() } else { format!("{title}\n{body}") };
+    let fits_card = !title.is_empty() && length(&title) <= CARD_LINE && length(&body) <= CARD_LINE;
+    let parts = [title.as_str(), body.as_str()];
+    let whole = parts.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n");
     let content = if let Some(url) = image.filter(|_| fits_card) {
         let mut card = json!({"title": title, "image_url": url});
         if !body.is_empty() {

@@ -1,13 +1,15 @@
-//! What Meta's answer to a send by Messenger or Instagram means. The pair of code and subcode decides: code 10 alone is "window
+//! What messages by Messenger and Instagram share: buttons that answer, and what Meta's answer to a send means. The pair of code and subcode decides: code 10 alone is "window
 //! closed", "page restricted", "permission missing" and more. HTTP statuses are hardly documented and count
 //! only where no error object came. (Messenger "Error codes", read 2026-06-25.)
 
 use super::{GraphError, id, regain_secs};
+use crate::channel::text;
 use crate::channel::wire::retry_after;
+use crate::domain::channel::Message;
 use crate::domain::decision::Reason;
 use crate::domain::person::{PersonChange, Unreachable};
 use crate::domain::verdict::{Answer, Scope, Verdict};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Pause after a throttle that names no time. Seconds.
 const THROTTLED: i64 = 60;
@@ -136,4 +138,15 @@ fn unreachable(reason: Reason, scope: Scope, change: PersonChange, error: GraphE
 fn gone(why: Unreachable, error: GraphError) -> Verdict {
     let change = PersonChange { unreachable: Some(Some(why)), ..PersonChange::default() };
     unreachable(why.reason(), Scope::Recipient, change, error)
+}
+/// Quick replies that one message takes (Meta, Send API, read November 2026).
+const QUICK_REPLIES: usize = 13;
+
+/// Buttons that answer, as quick replies; `None`: the message has none.
+pub(in crate::channel) fn quick_replies(message: &Message) -> Option<Value> {
+    let replies: Vec<Value> = text::actions(message, QUICK_REPLIES)
+        .into_iter()
+        .map(|(title, payload)| json!({ "content_type": "text", "title": title, "payload": payload }))
+        .collect();
+    (!replies.is_empty()).then(|| json!(replies))
 }

@@ -8,6 +8,8 @@ use crate::domain::channel::{Message, ShapeFault};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Reply buttons of one message.
+const REPLIES: usize = 3;
 /// Text of an interactive message, in characters.
 const INTERACTIVE: usize = 1024;
 /// Label of its button, in characters.
@@ -49,6 +51,18 @@ pub(super) fn document((key, to): (&str, &str), content: Value, reference: &str)
 /// No words.
 pub(super) fn free(message: &Message) -> Result<Value, ShapeFault> {
     let (whole, links) = (rules::words(message)?, rules::links(message));
+    let answers: Vec<Value> = text::actions(message, REPLIES)
+        .into_iter()
+        .map(|(title, id)| json!({ "type": "reply", "reply": { "id": id, "title": title } }))
+        .collect();
+    let words = rules::with_links(&whole, &links, usize::MAX);
+    if !answers.is_empty() && rules::length(&words) <= INTERACTIVE {
+        return Ok(json!({ "type": "interactive", "interactive": {
+            "type": "button",
+            "body": { "text": words },
+            "action": { "buttons": answers },
+        }}));
+    }
     if let Some(((label, url), others)) = links.split_first() {
         let words = rules::with_links(&whole, others, usize::MAX);
         if rules::length(&words) <= INTERACTIVE {

@@ -146,3 +146,57 @@ async fn who_is_forgotten_is_forgotten_in_the_chat_too() {
     assert!(shown(&w.news()).contains("尚未連結"));
     w.end().await;
 }
+
+/// A chat is tied on a channel by what people do there, and the answer has its two buttons.
+async fn tied(kind: &'static str, channel: &str, routes: &'static str, person: &str, how: fn(String) -> Say) {
+    let mut w = World::chain(routes).await.patient();
+    w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
+    w.news();
+    let code = code(&w, 1, None).await;
+    w.say(channel, person, how(code)).await;
+    if kind == "instagram" {
+        // A reference alone opens no window there.
+        assert!(w.news().is_empty());
+        w.say(channel, person, Say::Text("你好".into())).await;
+    }
+    let news = w.news();
+    let answer = news
+        .iter()
+        .find(|t| t.text.contains("連結成功"))
+        .unwrap_or_else(|| panic!("{}\n{:?}", shown(&news), w.mock.refused()));
+    assert_eq!((answer.channel, answer.to.as_str()), (kind, person), "{}", shown(&news));
+    let body = String::from_utf8_lossy(&answer.body).to_string();
+    for (label, data) in [("關閉", "ow:ask_off"), ("這不是我的訂單", "ow:no:")] {
+        assert!(body.contains(label) && body.contains(data), "{body}");
+    }
+    w.say(channel, person, Say::Text("ow:ask_off".into())).await;
+    assert!(shown(&w.news()).contains("要關閉"), "{body}");
+    assert!(w.mock.refused().is_empty(), "{:?}", w.mock.refused());
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_is_tied_on_line_by_a_text() {
+    let routes = customers!(["order_placed"] => ["line-main"]);
+    tied("line", "line", routes, super::chain::MEI, |code| Say::Text(format!("連結訂單 {code}"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_is_tied_on_telegram_by_a_start() {
+    tied("telegram", "telegram", customers!(["order_placed"] => ["telegram"]), "5550001", Say::Link).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_is_tied_on_instagram_by_a_reference() {
+    tied("instagram", "instagram", customers!(["order_placed"] => ["instagram"]), "6660001", Say::Link).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_is_tied_on_viber_by_a_context() {
+    tied("viber", "viber", customers!(["order_placed"] => ["viber"]), "01234567890A=", Say::Link).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_is_tied_on_whatsapp_by_a_text() {
+    tied("whatsapp", "whatsapp", customers!(["order_placed"] => ["whatsapp"]), "+886912345678", Say::Link).await;
+}
