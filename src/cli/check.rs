@@ -37,7 +37,7 @@ pub fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
                     live.shops.len(),
                     live.channels.len(),
                     live.routes.len(),
-                    settings.parts.store.level().sentence(),
+                    settings.parts.store.survives(),
                     settings.parts.spool.as_ref().map_or_else(|| NO_SPOOL.into(), |spool| spool.sentence())
                 ));
             }

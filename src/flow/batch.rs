@@ -7,7 +7,7 @@ use super::kept::read_order;
 use super::sending::Sending;
 use super::situation::People;
 use crate::domain::channel::Form;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::{Decision, Go};
 use crate::domain::ids::ChannelId;
 use crate::domain::owed::State;
@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// Facts older than this are read again before anything is begun.
 const FRESH: Duration = Duration::from_millis(50);
+/// An order of whose recipients nothing can be read is looked at again after so long.
+const WITHOUT_FACTS_SECS: i64 = 2;
 
 /// What became of a leased order.
 pub enum Ready {
@@ -64,41 +66,26 @@ pub async fn prepare(app: &App, leased: Vec<Leased>, asked: Instant) -> Vec<Read
             Err(ready) => out.push(ready),
         }
     }
-    match people(app, &orders).await {
-        Ok(known) => {
-            let read = Instant::now();
-            decide_all(app, &mut orders, &known).await;
-            if read.elapsed() > FRESH && orders.iter().any(|o| !o.sends.is_empty()) {
-                look_again(app, &mut orders, &known).await;
-            }
-        }
-        // Without facts nothing may be sent: everything waits a moment.
-        Err(error) => {
-            tracing::warn!(%error, "facts about recipients could not be read");
-            orders.iter_mut().for_each(|o| o.again_now = true);
-        }
+    let (known, mut without) = people(app, &mut orders).await;
+    let read = Instant::now();
+    decide_all(app, &mut orders, &known).await;
+    if read.elapsed() > FRESH && orders.iter().any(|o| !o.sends.is_empty()) {
+        without.extend(look_again(app, &mut orders, &known).await);
     }
+    orders.extend(without);
     begin_all(app, orders, &mut out).await;
     out
 }
 
 /// What is true about people is read at the last moment before anything is begun; where it is no longer what
-/// was decided on, all is decided anew.
-async fn look_again(app: &App, orders: &mut [InHand], known: &People) {
-    match people(app, orders).await {
-        Ok(now_known) if now_known == *known => {}
-        Ok(now_known) => {
-            orders.iter_mut().for_each(InHand::reconsider);
-            decide_all(app, orders, &now_known).await;
-        }
-        Err(error) => {
-            tracing::warn!(%error, "facts about recipients could not be read again");
-            for order in orders {
-                order.reconsider();
-                order.again_now = true;
-            }
-        }
+/// was decided on, all is decided anew. Gives orders of whose recipients nothing could be read now.
+async fn look_again(app: &App, orders: &mut Vec<InHand>, known: &People) -> Vec<InHand> {
+    let (now_known, without) = people(app, orders).await;
+    if now_known != *known {
+        orders.iter_mut().for_each(InHand::reconsider);
+        decide_all(app, orders, &now_known).await;
     }
+    without
 }
 
 /// A leased unit as an order in hand, or what else is to be done with it.
@@ -150,25 +137,44 @@ async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Resu
     Ok(order)
 }
 
-/// What is known of everybody whom these orders may be told to, in one flight.
-///
-/// # Errors
-/// Redis away.
-pub async fn people(app: &App, orders: &[InHand]) -> Result<People, StoreError> {
-    let mut wanted: HashSet<(ChannelId, Address)> = HashSet::new();
-    for order in orders {
-        wanted.extend(candidates(order));
+/// What is known of everybody whom these orders may be told to, in one flight; and why it is not known of all.
+pub async fn facts(app: &App, orders: &[InHand]) -> (People, Option<StoreError>) {
+    let wanted: HashSet<(ChannelId, Address)> = orders.iter().flat_map(candidates).collect();
+    if wanted.is_empty() {
+        return (People::new(), None);
     }
     let wanted: Vec<_> = wanted.into_iter().collect();
-    if wanted.is_empty() {
-        return Ok(People::new());
+    let read = async { Ok(app.store.facts_of_each(&wanted).await) };
+    let read = app.timed("facts", read).await.unwrap_or_default();
+    let (mut known, mut fault) = (People::new(), None);
+    for (person, facts) in wanted.into_iter().zip(read) {
+        match facts {
+            Ok(facts) => {
+                let facts = app.noted.over(&person.0, &person.1, facts);
+                known.insert(person, facts);
+            }
+            Err(error) => fault = Some(error),
+        }
     }
-    let facts = app.timed("facts", app.store.facts(&wanted)).await?;
-    let known = |((channel, person), facts): ((ChannelId, Address), _)| {
-        let facts = app.noted.over(&channel, &person, facts);
-        ((channel, person), facts)
-    };
-    Ok(wanted.into_iter().zip(facts).map(known).collect())
+    (known, fault)
+}
+
+/// The same; orders of whose recipients something cannot be read are taken out and given beside it: without facts
+/// nothing may be sent, so they wait a moment.
+async fn people(app: &App, orders: &mut Vec<InHand>) -> (People, Vec<InHand>) {
+    let (known, fault) = facts(app, orders).await;
+    let Some(error) = fault else { return (known, Vec::new()) };
+    app.metrics.redis_error(error.kind.as_str());
+    let all_known = |order: &InHand| candidates(order).iter().all(|person| known.contains_key(person));
+    let (with, mut without): (Vec<InHand>, Vec<InHand>) = orders.drain(..).partition(all_known);
+    *orders = with;
+    tracing::warn!(%error, orders = without.len(), "facts about recipients could not be read");
+    let until = plus_secs(app.clock.now(), WITHOUT_FACTS_SECS);
+    for order in &mut without {
+        order.reconsider();
+        order.put_off(until);
+    }
+    (known, without)
 }
 
 /// Decides and shapes.
@@ -338,8 +344,11 @@ pub(super) async fn begin_all(app: &App, mut orders: Vec<InHand>, out: &mut Vec<
                 super::crash::point("after-begin");
             }
             for ((o, s), answer) in places.into_iter().zip(answers) {
-                if answer != Begun::Go {
-                    refused.entry(o).or_default().push((s, Some(answer)));
+                match answer {
+                    Begun::Go => {}
+                    // As below.
+                    Begun::Unanswered => refused.entry(o).or_default().push((s, None)),
+                    no => refused.entry(o).or_default().push((s, Some(no))),
                 }
             }
         }

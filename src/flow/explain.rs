@@ -161,7 +161,10 @@ pub async fn would(
     // Nobody holds it: what is decided here is only shown.
     let leased = Leased { member: member.clone(), token: "".into(), redeliveries: 0 };
     let hand = InHand::new(leased, record.clone(), order.clone(), shop, live, std::time::Instant::now());
-    let people = super::batch::people(app, std::slice::from_ref(&hand)).await?;
+    let (people, fault) = super::batch::facts(app, std::slice::from_ref(&hand)).await;
+    if let Some(error) = fault {
+        return Err(error.into());
+    }
     Ok(super::situation::decide(&hand, &people, now))
 }
 

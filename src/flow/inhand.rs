@@ -316,6 +316,11 @@ impl InHand {
         self.because(no, reason, until, now);
     }
 
+    /// What is open waits a moment, for no reason of its own.
+    pub fn put_off(&mut self, until: Timestamp) {
+        self.waits.extend(self.items.iter().filter(|i| i.state.is_open()).map(|i| (i.no, until)));
+    }
+
     /// An item waits for a channel that stands still.
     pub fn park(&mut self, no: u16, channel: &ChannelId, reason: Reason, until: Timestamp, now: Timestamp) {
         self.parks.insert(no, (channel.tag(), until));

@@ -206,7 +206,6 @@ pub struct Health {
 /// # Errors
 /// It does not answer.
 pub async fn health(app: &App) -> Result<Health, Fault> {
-    app.ping().await?;
     let info = app.store.info().await?;
     Ok(Health {
         server: info.server,

@@ -2,7 +2,8 @@
 //!
 //! A settle that Redis does not answer is kept and repeated until it is answered: losing one is what makes
 //! doubles. Where there is a spool it is kept on disk (`results`), or else in memory. A repeat of one that was
-//! executed finds another token and is told `fenced`, which means finished.
+//! executed finds another token and is told `fenced`, which means finished. What waits for one server of a cluster
+//! holds up nothing that lies on the others.
 
 use super::App;
 use crate::domain::clock::from_millis;
@@ -52,11 +53,37 @@ pub async fn settler(
             }
         }
         give_back(&app, &back).await;
-        write(&app, &settles).await;
-        app.metrics.set_settle_backlog(inbox.len() as u64 + super::results::waiting(&app));
-        in_hand.fetch_sub(count, Ordering::AcqRel);
-        settled.notify_waiters();
-        settled.notify_one();
+        let unanswered = write(&app, settles).await;
+        app.metrics.set_settle_backlog((unanswered.len() + inbox.len()) as u64 + super::results::waiting(&app));
+        let done = Done { in_hand: Arc::clone(&in_hand), settled: Arc::clone(&settled) };
+        done.count(count - unanswered.len());
+        if !unanswered.is_empty() {
+            tokio::spawn(write_again(Arc::clone(&app), unanswered, done));
+        }
+    }
+}
+
+/// Who is told that orders are no longer in hand.
+struct Done {
+    in_hand: Arc<AtomicUsize>,
+    settled: Arc<Notify>,
+}
+
+impl Done {
+    fn count(&self, orders: usize) {
+        self.in_hand.fetch_sub(orders, Ordering::AcqRel);
+        self.settled.notify_waiters();
+        self.settled.notify_one();
+    }
+}
+
+/// Tries until all are answered or on disk. They count as in hand for so long, which bounds how many there are.
+async fn write_again(app: Arc<App>, mut settles: Vec<Settle>, done: Done) {
+    while !settles.is_empty() {
+        tokio::time::sleep(AGAIN).await;
+        let before = settles.len();
+        settles = write(&app, settles).await;
+        done.count(before - settles.len());
     }
 }
 
@@ -84,27 +111,34 @@ fn remind(app: &App, settle: &Settle) {
     app.nudge.at(settle.leased.member.partition(), at, now);
 }
 
-async fn write(app: &App, settles: &[Settle]) {
+/// Writes them, and gives back what was not answered.
+async fn write(app: &App, settles: Vec<Settle>) -> Vec<Settle> {
     if settles.is_empty() {
-        return;
+        return settles;
     }
     super::crash::point("before-settle");
-    loop {
-        match app.timed("settle", app.store.settle_many(settles)).await {
-            Ok(answers) => {
-                settles.iter().zip(answers).for_each(|(settle, answer)| written(app, settle, answer));
-                return;
+    let (unanswered, error) = match app.timed("settle", app.store.settle_many(&settles)).await {
+        Ok(answers) => {
+            let mut unanswered = Vec::new();
+            for (settle, answer) in settles.into_iter().zip(answers) {
+                match answer {
+                    Settled::Unanswered => unanswered.push(settle),
+                    answer => written(app, &settle, answer),
+                }
             }
-            Err(error) if super::results::keep(app, settles).await => {
-                tracing::warn!(%error, orders = settles.len(), "results were kept on disk: Redis could not take them");
-                return;
-            }
-            Err(error) => {
-                tracing::error!(%error, orders = settles.len(), "results could not be written; trying again");
-                tokio::time::sleep(AGAIN).await;
-            }
+            (unanswered, "a server of the cluster did not answer".into())
         }
+        Err(error) => (settles, error.to_string()),
+    };
+    if unanswered.is_empty() {
+        return unanswered;
     }
+    if super::results::keep(app, &unanswered).await {
+        tracing::warn!(error, orders = unanswered.len(), "results were kept on disk: Redis could not take them");
+        return Vec::new();
+    }
+    tracing::error!(error, orders = unanswered.len(), "results could not be written; trying again");
+    unanswered
 }
 
 /// What follows when Redis has answered a settle.
@@ -118,6 +152,8 @@ pub(super) fn written(app: &App, settle: &Settle, answer: Settled) {
         Settled::Moved => {
             tracing::warn!(order = ?settle.leased.member, "an added item's number was taken; the next holder adds it anew")
         }
+        // Whoever wrote it writes it again.
+        Settled::Unanswered => {}
     }
 }
 

@@ -7,7 +7,6 @@
 use super::Store;
 use super::error::StoreError;
 use super::keys::PARTITIONS;
-use super::link::Repeat;
 use super::script::Call;
 use super::value::{self, Pairs};
 use crate::domain::owed::Owed;
@@ -60,11 +59,12 @@ impl Store {
         Ok(audit)
     }
 
-    async fn scan(&self, pattern: &str) -> Result<BTreeSet<String>, StoreError> {
+    /// Keys of one slot, that of `beside`.
+    async fn scan(&self, pattern: &str, beside: &str) -> Result<BTreeSet<String>, StoreError> {
         let mut found = BTreeSet::new();
         let mut cursor = "0".to_string();
         loop {
-            let call = Call::new("SCAN").arg(&cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
+            let call = Call::bare("SCAN").beside(beside).arg(&cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
             let mut answer = value::list(self.work.one(call).await?)?.into_iter();
             cursor = value::text(answer.next().unwrap_or_default())?;
             for key in value::list(answer.next().unwrap_or_default())? {
@@ -78,16 +78,15 @@ impl Store {
 
     async fn snapshot(&self, partition: u8) -> Result<Snapshot, StoreError> {
         let part = self.keys.part(partition);
-        let orders = self.scan(&part.order("*")).await?;
-        let parked = self.scan(&part.parked_of("*")).await?;
+        let orders = self.scan(&part.order("*"), &part.tok).await?;
+        let parked = self.scan(&part.parked_of("*"), &part.tok).await?;
         let mut sets: Vec<(&str, &str)> = vec![("ready", &part.ready), ("wait", &part.wait), ("lease", &part.lease)];
         sets.extend(parked.iter().map(|k| ("parked", k.as_str())));
-        let mut calls = vec![Call::new("MULTI"), Call::new("HKEYS").arg(&part.tok)];
+        let mut calls = vec![Call::new("HKEYS").arg(&part.tok)];
         calls.extend(sets.iter().map(|(_, key)| Call::new("ZRANGE").arg(*key).arg(0).arg(-1)));
         calls.extend(orders.iter().map(|key| Call::new("HGETALL").arg(key)));
-        calls.push(Call::new("EXEC"));
-        let last = self.work.flight(&calls, Repeat::Once).await?.pop().unwrap_or_default();
-        let mut answers = value::list(last)?.into_iter();
+        let all = self.work.one(Call::together(calls, &part.tok)).await?;
+        let mut answers = value::list(all)?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
         let mut out = Snapshot { places: BTreeMap::new(), tokens: names(next())?, orders: BTreeMap::new() };
         for (what, _) in &sets {

@@ -6,8 +6,8 @@
 
 use super::Store;
 use super::error::StoreError;
-use super::keys::PARTITIONS;
 use super::link::Repeat;
+use super::operators::partitions;
 use super::order::{hex_tag, tag};
 use super::script::{Call, PACE, PAUSE, STAND};
 use super::value;
@@ -15,24 +15,26 @@ use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::decision::Reason;
 use crate::domain::ids::Tag;
 
-/// Partitions, the first one last.
-fn all() -> impl Iterator<Item = u8> {
-    (1..PARTITIONS).chain([0]).map(|p| u8::try_from(p).unwrap_or_default())
-}
-
 impl Store {
     /// Stops a channel until then, in all partitions. A longer pause that is already in force stays.
     ///
     /// # Errors
     /// The store's; repeat it then.
     pub async fn pause(&self, channel: Tag, until: Timestamp, reason: Reason) -> Result<(), StoreError> {
-        let calls: Vec<Call> = all()
-            .map(|p| {
-                let call = Call::script(&PAUSE, &[&self.keys.part(p).ctl]);
-                call.arg(hex_tag(channel)).arg(until.as_millisecond()).arg(reason as u8)
-            })
-            .collect();
-        self.work.flight(&calls, Repeat::Once).await.map(|_| ())
+        self.first_one_last(|ctl| {
+            let call = Call::script(&PAUSE, &[ctl]);
+            call.arg(hex_tag(channel)).arg(until.as_millisecond()).arg(reason as u8)
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Calls for the `ctl` of every partition; what is on several servers is there before the first one's, whose
+    /// answer it gives.
+    async fn first_one_last(&self, call: impl Fn(&str) -> Call) -> Result<redis::Value, StoreError> {
+        let others: Vec<Call> = partitions().skip(1).map(|p| call(&self.keys.part(p).ctl)).collect();
+        self.work.flight(&others, Repeat::Once).await?;
+        self.work.one(call(&self.keys.part(0).ctl)).await
     }
 
     /// Lets it go again; what is parked comes back at the next ticks.
@@ -41,8 +43,7 @@ impl Store {
     /// The store's; repeat it then.
     pub async fn resume(&self, channel: Tag) -> Result<(), StoreError> {
         let field = format!("p:{}", hex_tag(channel));
-        let calls: Vec<Call> = all().map(|p| Call::new("HDEL").arg(&self.keys.part(p).ctl).arg(&field)).collect();
-        self.work.flight(&calls, Repeat::Once).await.map(|_| ())
+        self.first_one_last(|ctl| Call::new("HDEL").arg(ctl).arg(&field)).await.map(|_| ())
     }
 
     /// What the provider said at `said` of its account: it stands still until then and why, or moves again
@@ -58,15 +59,11 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let until = still.map(|(until, _)| until.as_millisecond().to_string()).unwrap_or_default();
         let reason = still.map_or(0, |(_, reason)| reason as u8);
-        let call = |p| {
-            let call = Call::script(&STAND, &[&self.keys.part(p).ctl]).arg(hex_tag(channel));
+        let call = |ctl: &str| {
+            let call = Call::script(&STAND, &[ctl]).arg(hex_tag(channel));
             call.arg(said.as_millisecond()).arg(&until).arg(reason)
         };
-        let calls: Vec<Call> = all().map(call).collect();
-        let answers = self.work.flight(&calls, Repeat::Once).await?;
-        let words: Vec<String> = answers.into_iter().map(value::text).collect::<Result<_, _>>()?;
-        // By partition 0, which is written last.
-        Ok(words.last().is_some_and(|word| word == "set"))
+        Ok(value::text(self.first_one_last(call).await?)? == "set")
     }
 
     /// Channels that stand now: (channel, until, why).
@@ -74,8 +71,9 @@ impl Store {
     /// # Errors
     /// The store's.
     pub async fn channel_states(&self) -> Result<Vec<(Tag, Timestamp, Reason)>, StoreError> {
-        let now = self.server_ms(true).await?;
-        let answer = self.work.one(Call::new("HGETALL").arg(&self.keys.part(0).ctl)).await?;
+        let ctl = &self.keys.part(0).ctl;
+        let now = self.server_ms(true, ctl).await?;
+        let answer = self.work.one(Call::new("HGETALL").arg(ctl)).await?;
         let mut out = Vec::new();
         for (field, stored) in value::pairs(answer)? {
             let Some(channel) = field.strip_prefix(b"p:").and_then(tag) else { continue };

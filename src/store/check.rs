@@ -27,6 +27,8 @@ pub(super) struct Demands {
     pub meta: String,
     /// Fingerprint of the key that names things.
     pub names: String,
+    /// They are asked of every primary of a cluster.
+    pub cluster: bool,
     /// The mark has been seen: from now on it must be there.
     pub marked: AtomicBool,
     /// The server knows `WAITAOF`: what it acknowledges is on the replica's disk.
@@ -50,7 +52,10 @@ impl Demands {
 
     /// Reads its answer: how many replicas, or the server itself and how many replicas.
     pub(super) fn reached(&self, answer: Value) -> Result<(), StoreError> {
-        let enough = match fine(answer)? {
+        let gave_up =
+            || StoreError::new(ErrorKind::Away, "the server is no longer a primary, or not one that may wait");
+        let fine = fine(answer).map_err(|e| if e.kind == ErrorKind::Bug { gave_up() } else { e });
+        let enough = match fine? {
             Value::Int(replicas) => replicas >= 1,
             Value::Array(both) => both.len() == 2 && both.iter().all(|n| matches!(n, Value::Int(n) if *n >= 1)),
             _ => false,
@@ -73,14 +78,16 @@ struct Said {
     /// `None`: it does not tell.
     config: Option<BTreeMap<String, String>>,
     skew_ms: i64,
-    meta: BTreeMap<String, String>,
+    /// The layout's mark; `None`: it is another server's, of the same cluster.
+    meta: Option<BTreeMap<String, String>>,
 }
 
 /// Asks and refuses. Writes the layout's mark where there is none yet.
 pub(super) async fn demand(conn: &mut MultiplexedConnection, d: &Demands) -> Result<(), StoreError> {
-    let mut said = ask(conn, d).await?;
+    let said = ask(conn, d).await?;
     judge(&said, d)?;
-    if said.meta.is_empty() {
+    let Some(mut meta) = said.meta else { return Ok(()) };
+    if meta.is_empty() {
         if d.marked.load(Ordering::Relaxed) {
             return Err(vanished());
         }
@@ -92,12 +99,12 @@ pub(super) async fn demand(conn: &mut MultiplexedConnection, d: &Demands) -> Res
         for answer in conn.send_packed_commands(&pipe, 0, pipe.len()).await? {
             // A full server, or one without its replicas, takes no mark.
             if let Value::Map(_) | Value::Array(_) = fine(answer.clone())? {
-                said.meta = map(answer)?;
+                meta = map(answer)?;
             }
         }
     }
     for (field, value) in mark(d) {
-        match said.meta.get(field) {
+        match meta.get(field) {
             Some(v) if *v == value => {}
             Some(_) if field == "names" => {
                 return Err(StoreError::setup(
@@ -157,7 +164,12 @@ async fn ask(conn: &mut MultiplexedConnection, d: &Demands) -> Result<Said, Stor
     }
     let time: Vec<i64> = redis::from_redis_value(fine(next())?).map_err(|_| StoreError::bug("TIME gave no time"))?;
     let server = time.first().copied().unwrap_or_default() * 1000 + time.get(1).copied().unwrap_or_default() / 1000;
-    let meta = map(next())?;
+    let meta = match next() {
+        Value::ServerError(e) if matches!(e.code(), "MOVED" | "ASK") => None,
+        // A node that has only just come back; the mark was seen before.
+        Value::ServerError(e) if e.code() == "CLUSTERDOWN" && d.marked.load(Ordering::Relaxed) => None,
+        mine => Some(map(mine)?),
+    };
     Ok(Said { info, config, skew_ms: server - i64::midpoint(before, after), meta })
 }
 
@@ -219,6 +231,19 @@ fn has_replicas<'a>(
     Ok(())
 }
 
+/// A node of a cluster knows only its own part, and a single server none of the others.
+fn of_the_kind_named(is_node: bool, d: &Demands) -> Result<(), StoreError> {
+    match (is_node, d.cluster) {
+        (true, false) => {
+            Err(StoreError::setup("the server is a node of a cluster; write redis+cluster://… in store.url"))
+        }
+        (false, true) => {
+            Err(StoreError::setup("the server is of no cluster (cluster-enabled no); write redis:// in store.url"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn judge(said: &Said, d: &Demands) -> Result<(), StoreError> {
     let info = |key: &str| said.info.get(key).map(String::as_str).unwrap_or_default();
     if info("loading") == "1" {
@@ -227,6 +252,7 @@ fn judge(said: &Said, d: &Demands) -> Result<(), StoreError> {
     if !matches!(info("role"), "master" | "") {
         return Err(StoreError::new(ErrorKind::ReadOnly, "the server is a replica; name the primary in store.url"));
     }
+    of_the_kind_named(info("cluster_enabled") == "1", d)?;
     let version = info("redis_version");
     let major: u32 = version.split('.').next().and_then(|v| v.parse().ok()).unwrap_or(0);
     if major < 7 {
@@ -276,7 +302,7 @@ fn judge(said: &Said, d: &Demands) -> Result<(), StoreError> {
 /// What is known of the server, without judging it.
 pub(super) async fn info(conn: &mut MultiplexedConnection, d: &Demands) -> Result<Info, StoreError> {
     let said = ask(conn, d).await?;
-    if said.meta.is_empty() {
+    if said.meta.as_ref().is_some_and(BTreeMap::is_empty) {
         return Err(vanished());
     }
     let get = |key: &str| said.info.get(key).cloned().unwrap_or_default();
@@ -312,7 +338,7 @@ mod tests {
                 .map(|(k, v)| (k.to_string(), v.to_string()))
                 .collect()
         });
-        Said { info, config, skew_ms: 0, meta: BTreeMap::new() }
+        Said { info, config, skew_ms: 0, meta: None }
     }
 
     fn demands(durability: Durability, risks: &[&str]) -> Demands {
@@ -321,6 +347,7 @@ mod tests {
             accept_risk: risks.iter().map(|r| (*r).to_string()).collect(),
             meta: "m".into(),
             names: "n".into(),
+            cluster: false,
             marked: AtomicBool::new(false),
             waits_for_disk: AtomicBool::new(false),
         }

@@ -81,7 +81,7 @@ impl From<&RedisError> for StoreError {
             Kind::AuthenticationFailed | Kind::InvalidClientConfig | Kind::Server(Server::NoPerm) => ErrorKind::Setup,
             _ => match e.code() {
                 Some("OOM" | "MISCONF") => ErrorKind::Full,
-                Some("NOREPLICAS" | "BUSY" | "UNKILLABLE") => ErrorKind::Away,
+                Some("NOREPLICAS" | "BUSY" | "UNKILLABLE" | "UNBLOCKED") => ErrorKind::Away,
                 Some("NOAUTH" | "WRONGPASS" | "NOPERM") => ErrorKind::Setup,
                 _ => ErrorKind::Bug,
             },

@@ -8,11 +8,12 @@
 //! be acted on; the caller says that it could not take it, and the repeat is a duplicate that passes the fence too.
 
 use super::error::{ErrorKind, StoreError};
-use super::link::Link;
+use super::link::{Link, Repeat};
 use super::script::Call;
 use redis::Value;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant as Moment, timeout_at};
 
 /// Callers whose calls leave together.
 const GROUP: usize = 64;
@@ -31,35 +32,36 @@ struct Waiting {
 /// A way to the server on which every answer means: a replica has it.
 pub(super) struct Fence {
     door: mpsc::Sender<Waiting>,
-    deadline: Duration,
 }
 
 impl Fence {
     /// A fence with its writer running, until it is dropped.
     pub(super) fn new(link: Link, deadline: Duration) -> Fence {
         let (door, inbox) = mpsc::channel(WAITING);
-        tokio::spawn(write(link, inbox, deadline * 2 / WAIT_PART));
-        Fence { door, deadline }
+        tokio::spawn(write(link, inbox, deadline));
+        Fence { door }
     }
 
-    /// Sends the calls, which must be safe to run twice, and gives their answers once a replica has them.
+    /// Sends the calls, which must be safe to run twice, and gives their answers once a replica has them; the errors
+    /// of single calls are among them.
     ///
     /// # Errors
-    /// [`ErrorKind::Unreplicated`]: it is done, and no replica says that it has it. Else as [`Link::flight`].
-    pub(super) async fn flight(&self, calls: Vec<Call>) -> Result<Vec<Value>, StoreError> {
+    /// [`ErrorKind::Unreplicated`]: it is done, and no replica says that it has it. Else as [`Link::send`].
+    pub(super) async fn send(&self, calls: Vec<Call>, until: Moment) -> Result<Vec<Value>, StoreError> {
         let (answer, mine) = oneshot::channel();
         let late = || StoreError::new(ErrorKind::Timeout, "no answer in time, waiting for replicas included");
         if self.door.try_send(Waiting { calls, answer }).is_err() {
             return Err(late());
         }
-        match tokio::time::timeout(self.deadline, mine).await {
+        match timeout_at(until, mine).await {
             Ok(Ok(done)) => done,
             Ok(Err(_)) | Err(_) => Err(late()),
         }
     }
 }
 
-async fn write(link: Link, mut inbox: mpsc::Receiver<Waiting>, wait: Duration) {
+async fn write(link: Link, mut inbox: mpsc::Receiver<Waiting>, deadline: Duration) {
+    let wait = deadline * 2 / WAIT_PART;
     let mut group = Vec::with_capacity(GROUP);
     while inbox.recv_many(&mut group, GROUP).await > 0 {
         // Whoever gave up needs no answer, and what was not sent need not be done.
@@ -73,7 +75,7 @@ async fn write(link: Link, mut inbox: mpsc::Receiver<Waiting>, wait: Duration) {
         if parts.is_empty() {
             continue;
         }
-        let mut answers = match link.fenced(&calls, wait).await {
+        let mut answers = match link.send(&calls, Repeat::Once, Some(wait), Moment::now() + deadline).await {
             Ok(answers) => answers.into_iter(),
             Err(error) => {
                 parts.into_iter().for_each(|(_, answer)| drop(answer.send(Err(error.clone()))));
@@ -81,8 +83,7 @@ async fn write(link: Link, mut inbox: mpsc::Receiver<Waiting>, wait: Duration) {
             }
         };
         for (count, answer) in parts {
-            let own: Vec<Value> = answers.by_ref().take(count).collect();
-            drop(answer.send(super::link::fine(own)));
+            drop(answer.send(Ok(answers.by_ref().take(count).collect())));
         }
     }
 }

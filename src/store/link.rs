@@ -10,11 +10,10 @@ use super::error::{ErrorKind, StoreError};
 use super::place::Place;
 use super::script::Call;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Pipeline, Value};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, Value};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant as Moment, timeout_at};
 
 /// So many time-outs in a row and the connection counts as dead, whatever TCP thinks.
@@ -23,9 +22,6 @@ const SLOW: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Callers that may be in flight before they queue silently.
 const IN_FLIGHT: usize = 4096;
-
-/// Connections for threads that serve requests, at most.
-const MOST_LINKS: usize = 16;
 
 /// May a call be sent again after the connection broke under it?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,25 +72,19 @@ impl Link {
         }
     }
 
-    /// Sends the calls as one pipeline and gives their answers; the first error answer is the result.
-    pub(super) async fn flight(&self, calls: &[Call], repeat: Repeat) -> Result<Vec<Value>, StoreError> {
+    /// Sends the calls as one pipeline; the errors of single calls are among the answers. With `wait`, a `WAIT` of so
+    /// long goes behind them, and answers mean that a replica has them all.
+    pub(super) async fn send(
+        &self,
+        calls: &[Call],
+        repeat: Repeat,
+        wait: Option<Duration>,
+        until: Moment,
+    ) -> Result<Vec<Value>, StoreError> {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        self.bounded(self.attempts(calls, repeat, None)).await.and_then(fine)
-    }
-
-    /// Sends the calls with a `WAIT` of so long behind them; an answer means that a replica has them all. The errors
-    /// of single calls are among the answers.
-    pub(super) async fn fenced(&self, calls: &[Call], wait: Duration) -> Result<Vec<Value>, StoreError> {
-        self.bounded(self.attempts(calls, Repeat::Once, Some(wait))).await
-    }
-
-    async fn bounded(
-        &self,
-        attempts: impl Future<Output = Result<Vec<Value>, StoreError>>,
-    ) -> Result<Vec<Value>, StoreError> {
-        match timeout_at(Moment::now() + self.deadline, attempts).await {
+        match timeout_at(until, self.attempts(calls, repeat, wait)).await {
             Ok(done) => {
                 self.slow.store(0, Ordering::Relaxed);
                 done
@@ -109,47 +99,28 @@ impl Link {
         }
     }
 
-    /// One call.
-    pub(super) async fn one(&self, call: Call) -> Result<Value, StoreError> {
-        let mut answers = self.flight(std::slice::from_ref(&call), Repeat::Once).await?;
-        answers.pop().ok_or_else(|| StoreError::bug("a call without an answer"))
-    }
-
     async fn attempts(&self, calls: &[Call], repeat: Repeat, wait: Option<Duration>) -> Result<Vec<Value>, StoreError> {
         let live = self.live().await?;
-        match self.send(&live, calls, wait).await {
+        match self.fly(&live, calls, wait).await {
             // The connection had died while idle, or the server was started anew: nobody else can know sooner.
             Err(e) if e.kind == ErrorKind::Away && repeat == Repeat::Once && self.gone(live.serial) => {
                 let live = self.live().await?;
-                self.send(&live, calls, wait).await
+                self.fly(&live, calls, wait).await
             }
             other => other,
         }
     }
 
-    async fn send(&self, live: &Live, calls: &[Call], wait: Option<Duration>) -> Result<Vec<Value>, StoreError> {
-        let mut pipe = Pipeline::with_capacity(calls.len() + 1);
-        for call in calls {
-            pipe.add_command(call.cmd().clone());
-        }
+    async fn fly(&self, live: &Live, calls: &[Call], wait: Option<Duration>) -> Result<Vec<Value>, StoreError> {
         let wait = wait.map(|longest| self.demands.wait(longest));
-        if let Some(wait) = &wait {
-            pipe.add_command(wait.clone());
-        }
-        let mut answers = self.raw(live, &pipe).await?;
-        let mut reached = wait.is_some().then(|| answers.pop()).flatten();
+        let (mut answers, mut reached) =
+            self.pipeline(live, &calls.iter().collect::<Vec<_>>(), Call::put, wait.as_ref()).await?;
         let unknown: Vec<usize> = answers.iter().enumerate().filter(|(_, a)| is_noscript(a)).map(|(i, _)| i).collect();
         if !unknown.is_empty() {
-            let mut pipe = Pipeline::with_capacity(unknown.len());
-            for cmd in unknown.iter().filter_map(|i| calls.get(*i)?.in_full()) {
-                pipe.add_command(cmd);
-            }
             // What goes a second time goes behind the first fence, and needs one of its own.
-            if let Some(wait) = wait {
-                pipe.add_command(wait);
-            }
-            let mut again = self.raw(live, &pipe).await?;
-            reached = reached.and_then(|_| again.pop());
+            let again: Vec<&Call> = unknown.iter().filter_map(|i| calls.get(*i)).collect();
+            let (again, fenced) = self.pipeline(live, &again, Call::put_in_full, wait.as_ref()).await?;
+            reached = reached.and(fenced);
             for (i, answer) in unknown.into_iter().zip(again) {
                 answers[i] = answer;
             }
@@ -163,6 +134,24 @@ impl Link {
             }
             _ => Ok(answers),
         }
+    }
+
+    /// The calls' answers, and that of the fence behind them.
+    async fn pipeline(
+        &self,
+        live: &Live,
+        calls: &[&Call],
+        put: impl Fn(&Call, &mut Pipeline) -> usize,
+        wait: Option<&Cmd>,
+    ) -> Result<(Vec<Value>, Option<Value>), StoreError> {
+        let mut pipe = Pipeline::with_capacity(calls.len() + 1);
+        let parts: Vec<usize> = calls.iter().map(|call| put(call, &mut pipe)).collect();
+        if let Some(wait) = wait {
+            pipe.add_command(wait.clone());
+        }
+        let mut answers = self.raw(live, &pipe).await?.into_iter();
+        let gathered = parts.into_iter().map(|count| gather(answers.by_ref().take(count))).collect();
+        Ok((gathered, answers.next()))
     }
 
     /// A replica, and where it may have moved also a primary that says it cannot serve: the next call looks anew.
@@ -275,56 +264,14 @@ impl Link {
     }
 }
 
-/// One connection for each thread that serves requests by itself. A call then begins and ends on its thread:
-/// with one connection for all, every call and every answer wakes another thread, which costs more than the
-/// call. Threads that share a runtime share a connection.
-pub(super) struct Links {
-    shared: Link,
-    own: Vec<Link>,
+/// The answer of a call that gave several: that of its command, unless what goes before it went wrong.
+fn gather(answers: impl Iterator<Item = Value>) -> Value {
+    let first_error = |kept: Value, answer| if matches!(kept, Value::ServerError(_)) { kept } else { answer };
+    answers.fold(Value::Nil, first_error)
 }
 
-/// Threads with a runtime of their own, as they came.
-static SEATS: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    static SEAT: usize = SEATS.fetch_add(1, Ordering::Relaxed);
-}
-
-impl Links {
-    /// As many as there are processors, connected when they are first used.
-    pub(super) fn new(link: impl Fn() -> Link) -> Links {
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_LINKS);
-        Links { shared: link(), own: (0..count).map(|_| link()).collect() }
-    }
-
-    fn here(&self) -> &Link {
-        let alone = |h: Handle| matches!(h.runtime_flavor(), RuntimeFlavor::CurrentThread);
-        match Handle::try_current().is_ok_and(alone) {
-            true => self.own.get(SEAT.with(|seat| *seat) % self.own.len().max(1)).unwrap_or(&self.shared),
-            false => &self.shared,
-        }
-    }
-
-    /// As [`Link::flight`].
-    pub(super) async fn flight(&self, calls: &[Call], repeat: Repeat) -> Result<Vec<Value>, StoreError> {
-        self.here().flight(calls, repeat).await
-    }
-
-    /// As [`Link::one`].
-    pub(super) async fn one(&self, call: Call) -> Result<Value, StoreError> {
-        self.here().one(call).await
-    }
-}
-
-/// The answers, or the first error among them.
-pub(super) fn fine(answers: Vec<Value>) -> Result<Vec<Value>, StoreError> {
-    match answers.iter().find_map(error_of) {
-        Some(error) => Err(error),
-        None => Ok(answers),
-    }
-}
-
-fn error_of(answer: &Value) -> Option<StoreError> {
+/// An answer as an error, if it is one.
+pub(super) fn error_of(answer: &Value) -> Option<StoreError> {
     match answer {
         Value::ServerError(e) => Some(redis::RedisError::from(e.clone()).into()),
         _ => None,

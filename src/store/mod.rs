@@ -17,6 +17,7 @@ pub mod audit;
 pub mod channels;
 mod check;
 mod child;
+mod cluster;
 pub mod duty;
 pub mod erase;
 pub mod error;
@@ -31,14 +32,17 @@ pub mod order;
 mod packed;
 pub mod people;
 mod place;
+pub mod primaries;
 pub mod rekey;
 mod result;
 pub mod rewrite;
+mod route;
 mod script;
 pub mod settings;
 mod value;
 mod wake;
 pub mod walk;
+mod way;
 pub mod work;
 
 use crate::domain::ids::Tag;
@@ -46,9 +50,7 @@ use crate::seal::Seal;
 use check::Demands;
 use child::Child;
 use error::{ErrorKind, StoreError};
-use fence::Fence;
 use keys::{Keys, PARTITIONS};
-use link::{Link, Links, Repeat};
 use place::Place;
 use schemars::JsonSchema;
 use script::Call;
@@ -58,6 +60,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use way::{Plan, Way, Ways};
 
 /// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -109,7 +112,7 @@ impl Default for Retention {
 /// How to reach the store.
 #[derive(Clone)]
 pub struct StoreOptions {
-    /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://`; `None`: a private redis-server under `dir`.
+    /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`; `None`: a private redis-server under `dir`.
     pub url: Option<String>,
     /// File with the authorities that may vouch for an encrypted server; `None`: the system's.
     pub ca_file: Option<PathBuf>,
@@ -160,11 +163,11 @@ pub struct Store {
     seal: Arc<Seal>,
     keys: Keys,
     /// For those who wait for an answer at a door.
-    accept: Links,
+    accept: Ways,
     /// What must last before a door answers or a send begins, at the level `replicated`.
     fences: Option<Fences>,
     /// For workers and operators, so that their batches do not stand before an accept.
-    work: Link,
+    work: Way,
     /// Only of the process that holds its directory.
     child: Option<Arc<Child>>,
     retention: Retention,
@@ -180,8 +183,8 @@ pub struct Store {
 
 /// For doors and for workers, so that neither waits for the other's replicas.
 struct Fences {
-    doors: Fence,
-    begin: Fence,
+    doors: Way,
+    begin: Way,
 }
 
 /// What is known of the server.
@@ -208,6 +211,16 @@ impl Info {
     pub fn memory_ratio(&self) -> Option<f64> {
         let counted = self.used_memory.saturating_sub(self.uncounted);
         (self.max_memory > 0).then(|| counted as f64 / self.max_memory as f64)
+    }
+
+    /// Of two servers: the fuller one's memory, the clock that is further off, the first complaint.
+    fn with(self, other: Info) -> Info {
+        let fuller = other.memory_ratio().unwrap_or(0.0) > self.memory_ratio().unwrap_or(0.0);
+        let Info { used_memory, max_memory, uncounted, .. } = if fuller { &other } else { &self };
+        let (used_memory, max_memory, uncounted) = (*used_memory, *max_memory, *uncounted);
+        let skew_ms = if other.skew_ms.abs() > self.skew_ms.abs() { other.skew_ms } else { self.skew_ms };
+        let complaint = self.complaint.or(other.complaint);
+        Info { used_memory, max_memory, uncounted, skew_ms, complaint, ..self }
     }
 }
 
@@ -282,20 +295,22 @@ impl Store {
             accept_risk: o.accept_risk.clone(),
             meta: keys.meta(),
             names: hex::encode(seal.hash16("meta", &[b"names"])),
+            cluster: place.is_cluster(),
             marked: AtomicBool::new(false),
             waits_for_disk: AtomicBool::new(false),
         });
         let deadline = Duration::from_millis(o.deadline_ms);
-        let link = || Link::new(place.clone(), deadline, demands.clone(), child.clone());
+        let map = place.is_cluster().then(|| Arc::new(cluster::Map::new(place.clone(), deadline)));
+        let plan = Plan { place, deadline, demands: demands.clone(), child: child.clone(), map };
         let mut nonce = [0; 6];
         getrandom::fill(&mut nonce).map_err(|e| StoreError::bug(format!("no random bytes: {e}")))?;
         Ok(Store {
             seal,
             keys,
             fences: (o.durability == Durability::Replicated)
-                .then(|| Fences { doors: Fence::new(link(), deadline), begin: Fence::new(link(), deadline) }),
-            accept: Links::new(link),
-            work: link(),
+                .then(|| Fences { doors: plan.fenced(), begin: plan.fenced() }),
+            accept: Ways::new(|| plan.plain()),
+            work: plan.plain(),
             child,
             retention: o.retention,
             demands: demands.clone(),
@@ -311,13 +326,18 @@ impl Store {
     async fn first_answer(&self) -> Result<(), StoreError> {
         let begun = tokio::time::Instant::now();
         loop {
-            match self.ping().await {
+            match self.greeted().await {
                 Err(e) if begun.elapsed() < self.patience(e.kind) => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                done => return done.map(|_| ()),
+                done => return done,
             }
         }
+    }
+
+    async fn greeted(&self) -> Result<(), StoreError> {
+        self.ping().await?;
+        self.work.greet().await
     }
 
     fn patience(&self, kind: ErrorKind) -> Duration {
@@ -331,8 +351,8 @@ impl Store {
     /// For what a door answers for: the answer means that it lasts, at the level asked for.
     async fn lasting(&self, calls: Vec<Call>) -> Result<Vec<redis::Value>, StoreError> {
         match &self.fences {
-            Some(fences) => fences.doors.flight(calls).await,
-            None => self.accept.flight(&calls, Repeat::Once).await,
+            Some(fences) => fences.doors.lasting(calls).await,
+            None => self.accept.flight(&calls, link::Repeat::Once).await,
         }
     }
 

@@ -76,7 +76,8 @@ const RUN_SECS: i64 = 90 * 86_400;
 /// Runs listed at most.
 const MAX_RUNS: i64 = 200;
 
-fn partitions() -> impl Iterator<Item = u8> {
+/// All of them, the first one first.
+pub(super) fn partitions() -> impl Iterator<Item = u8> {
     (0..PARTITIONS).map(|p| u8::try_from(p).unwrap_or_default())
 }
 
@@ -260,7 +261,7 @@ impl Store {
         let part = self.keys.part(partition);
         let kept = serde_json::json!({ "shop": shop, "why": why, "raw": raw });
         let sealed = self.seal.seal(&[part.odd.as_bytes(), b"odd", SEALED], kept.to_string().as_bytes());
-        let oldest = self.server_ms(false).await? - self.retention.odd_secs * 1000;
+        let oldest = self.server_ms(false, &part.odd).await? - self.retention.odd_secs * 1000;
         let call = Call::script(&ODD, &[&part.odd])
             .arg(MAX_ODD)
             .arg(sealed)
@@ -314,13 +315,21 @@ impl Store {
     /// # Errors
     /// The store's.
     pub async fn shorten_odd(&self, keep_secs: i64) -> Result<u64, StoreError> {
-        let oldest = (self.server_ms(false).await? - keep_secs * 1000).max(0);
-        let mut gone = 0;
+        let (mut gone, mut fault) = (0, None);
+        // One that does not answer keeps its own, and no other's.
         for p in partitions() {
-            let trim = Call::new("XTRIM").arg(&self.keys.part(p).odd).arg("MINID").arg(format!("{oldest}-0"));
-            gone += u64::try_from(value::int(self.work.one(trim).await?)?).unwrap_or(0);
+            match self.shorten_part(&self.keys.part(p).odd, keep_secs).await {
+                Ok(dropped) => gone += dropped,
+                Err(error) => fault = Some(error),
+            }
         }
-        Ok(gone)
+        fault.filter(|_| gone == 0).map_or(Ok(gone), Err)
+    }
+
+    async fn shorten_part(&self, odd: &str, keep_secs: i64) -> Result<u64, StoreError> {
+        let oldest = (self.server_ms(false, odd).await? - keep_secs * 1000).max(0);
+        let trim = Call::new("XTRIM").arg(odd).arg("MINID").arg(format!("{oldest}-0"));
+        Ok(value::int(self.work.one(trim).await?)?.unsigned_abs())
     }
 
     /// Removes one that was put through again.
@@ -349,9 +358,10 @@ impl Store {
     /// The store's.
     pub async fn put_run(&self, run: &str, record: &str) -> Result<(), StoreError> {
         let list = self.keys.own_hex("run", "list");
-        let now = self.server_ms(false).await?;
+        let now = self.server_ms(false, &list).await?;
+        // Before it is listed: in a cluster the two lie on different servers.
+        self.work.one(Call::new("SET").arg(self.run_key("run", run)).arg(record).arg("EX").arg(RUN_SECS)).await?;
         let calls = [
-            Call::new("SET").arg(self.run_key("run", run)).arg(record).arg("EX").arg(RUN_SECS),
             Call::new("ZADD").arg(&list).arg("NX").arg(now).arg(run),
             Call::new("ZREMRANGEBYRANK").arg(&list).arg(0).arg(-MAX_RUNS - 1),
         ];

@@ -201,12 +201,20 @@ impl Store {
     /// Reads many orders in one flight, in the order asked.
     ///
     /// # Errors
-    /// As [`Store::read`]; one that cannot be opened fails alone: it is given as its own error.
+    /// As [`Store::read`], where no server answered at all; one that cannot be read or opened fails alone.
     pub async fn read_many(&self, members: &[Member]) -> Result<Vec<Result<Record, StoreError>>, StoreError> {
         let calls: Vec<Call> = members.iter().flat_map(|m| self.read_calls(m)).collect();
-        let mut answers = self.work.flight(&calls, Repeat::Once).await?.into_iter();
-        let mut next = || answers.next().unwrap_or_default();
-        Ok(members.iter().map(|m| self.record(m, next(), next())).collect())
+        let mut answers = self.work.each(calls).await;
+        if let Some(Err(error)) = answers.first().filter(|_| answers.iter().all(Result::is_err)) {
+            return Err(error.clone());
+        }
+        let mut next = answers.drain(..);
+        let mut next = || next.next().unwrap_or(Ok(Value::Nil));
+        let read = |m: &Member| {
+            let (ord, snp) = (next(), next());
+            self.record(m, ord?, snp?)
+        };
+        Ok(members.iter().map(read).collect())
     }
 
     pub(super) fn read_calls(&self, member: &Member) -> [Call; 2] {

@@ -72,18 +72,21 @@ impl Store {
     /// # Errors
     /// The store's, and that facts do not open.
     pub async fn facts(&self, people: &[(ChannelId, Address)]) -> Result<Vec<PersonFacts>, StoreError> {
+        self.facts_of_each(people).await.into_iter().collect()
+    }
+
+    /// The same; facts whose server does not answer spoil nothing of the others'.
+    pub async fn facts_of_each(&self, people: &[(ChannelId, Address)]) -> Vec<Result<PersonFacts, StoreError>> {
         let hashes: Vec<[u8; 16]> = people.iter().map(|(c, p)| person(&self.seal, c, p)).collect();
-        let calls: Vec<Call> =
-            hashes.iter().map(|h| Call::new("HMGET").arg(self.keys.own("who", h)).arg("f").arg("e")).collect();
-        let answers = self.work.flight(&calls, Repeat::Once).await?;
-        let mut out = Vec::with_capacity(people.len());
-        for (hash, answer) in hashes.iter().zip(answers) {
-            let mut fields = value::list(answer)?.into_iter();
+        let ask = |h: &[u8; 16]| Call::new("HMGET").arg(self.keys.own("who", h)).arg("f").arg("e");
+        let answers = self.work.each(hashes.iter().map(ask).collect()).await;
+        let read = |(hash, answer): (&[u8; 16], Result<Value, StoreError>)| {
+            let mut fields = value::list(answer?)?.into_iter();
             let sealed = value::bytes(fields.next().unwrap_or_default())?;
             let until = value::bytes(fields.next().unwrap_or_default())?;
-            out.push(self.known(hash, sealed.as_deref())?.facts(until.as_deref().and_then(millis)));
-        }
-        Ok(out)
+            Ok(self.known(hash, sealed.as_deref())?.facts(until.as_deref().and_then(millis)))
+        };
+        hashes.iter().zip(answers).map(read).collect()
     }
 
     fn known(&self, hash: &[u8; 16], sealed: Option<&[u8]>) -> Result<Known, StoreError> {
@@ -185,15 +188,14 @@ impl Store {
             call.push(one.as_str());
             call.push(until);
         }
-        // Before the fact is written, so that a sweep finds the person whatever happens after it.
-        let mut calls = Vec::new();
         if !w.wake.is_empty() {
-            let now = self.server_ms(false).await?;
-            calls.push(Call::new("ZADD").arg(self.keys.to_wake()).arg(now).arg(hex::encode(hash)));
+            // Before the fact is written, so that a sweep finds the person whatever happens after it. A step of its
+            // own: in a cluster the two lie on different servers.
+            let list = self.keys.to_wake();
+            let now = self.server_ms(false, &list).await?;
+            self.lasting_one(Call::new("ZADD").arg(list).arg(now).arg(hex::encode(hash))).await?;
         }
-        calls.push(call);
-        let mut answers = self.lasting(calls).await?;
-        value::text(answers.pop().unwrap_or_default())
+        value::text(self.lasting_one(call).await?)
     }
 
     /// The orders have been woken.
@@ -297,8 +299,8 @@ impl Store {
     /// # Errors
     /// The store's; the rest is found by the next sweep.
     pub async fn sweep_wakes(&self, max: usize) -> Result<usize, StoreError> {
-        let before = self.server_ms(false).await? - SWEEP_AFTER_MS;
         let list = self.keys.to_wake();
+        let before = self.server_ms(false, &list).await? - SWEEP_AFTER_MS;
         let call = Call::new("ZRANGEBYSCORE").arg(&list).arg("-inf").arg(before);
         let call = call.arg("WITHSCORES").arg("LIMIT").arg(0).arg(max);
         let mut woken = 0;
@@ -315,12 +317,11 @@ impl Store {
         Ok(woken)
     }
 
-    /// The server's clock, ms; `shifted` as the scripts of a test see it.
-    pub(super) async fn server_ms(&self, shifted: bool) -> Result<i64, StoreError> {
-        let ctl = &self.keys.part(0).ctl;
-        let mut calls = vec![Call::new("TIME")];
-        if shifted && ctl.starts_with("owtest") {
-            calls.push(Call::new("HGET").arg(ctl).arg("clock_offset_ms"));
+    /// The clock of the server that has this key, ms; `shifted` as the scripts of a test see it.
+    pub(super) async fn server_ms(&self, shifted: bool, beside: &str) -> Result<i64, StoreError> {
+        let mut calls = vec![Call::bare("TIME").beside(beside)];
+        if shifted && beside.starts_with("owtest") {
+            calls.push(Call::new("HGET").arg(&self.keys.part(0).ctl).arg("clock_offset_ms"));
         }
         let mut answers = self.accept.flight(&calls, Repeat::Once).await?.into_iter();
         let time = value::list(answers.next().unwrap_or_default())?;

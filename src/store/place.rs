@@ -1,5 +1,6 @@
-//! Where the server is: at a fixed address, or wherever the sentinels say.
+//! Where the server is: at a fixed address, wherever the sentinels say, or spread over a cluster.
 
+use super::cluster::Node;
 use super::error::{ErrorKind, StoreError};
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 use rustls::pki_types::CertificateDer;
@@ -13,6 +14,8 @@ use std::time::Duration;
 const SENTINEL: Duration = Duration::from_millis(500);
 /// Where sentinels listen, if nothing else is said.
 const SENTINEL_PORT: u16 = 26379;
+/// Where nodes of a cluster listen, likewise.
+const PORT: u16 = 6379;
 
 /// Where to connect to, and whom to believe there.
 #[derive(Clone)]
@@ -28,6 +31,16 @@ enum At {
     Fixed(ConnectionInfo),
     /// The primary of a service that sentinels watch.
     Watched(Watched),
+    /// The primaries of a cluster.
+    Cluster(Seeds),
+}
+
+/// Some nodes of a cluster, and how to speak to all of them.
+#[derive(Clone)]
+struct Seeds {
+    nodes: Vec<Node>,
+    scheme: &'static str,
+    access: String,
 }
 
 /// A service under sentinels.
@@ -52,9 +65,8 @@ impl Place {
         let at = match scheme {
             "redis+sentinel" => watched("redis", rest).map(At::Watched),
             "rediss+sentinel" => watched("rediss", rest).map(At::Watched),
-            "redis+cluster" | "rediss+cluster" => {
-                Err("redis+cluster:// is not spoken by this build; name one server, or sentinels".into())
-            }
+            "redis+cluster" => seeds("redis", rest).map(At::Cluster),
+            "rediss+cluster" => seeds("rediss", rest).map(At::Cluster),
             _ => plain(url).map(At::Fixed),
         };
         Ok(Place { at: at?, ca: None })
@@ -64,6 +76,29 @@ impl Place {
     pub(super) fn socket(path: &Path) -> Result<Place, redis::RedisError> {
         let info = ConnectionAddr::Unix(path.to_path_buf()).into_connection_info()?;
         Ok(Place { at: At::Fixed(info), ca: None })
+    }
+
+    /// The nodes of a cluster that the address names; none: it is of no cluster.
+    pub(super) fn nodes(&self) -> &[Node] {
+        match &self.at {
+            At::Cluster(seeds) => &seeds.nodes,
+            At::Fixed(_) | At::Watched(_) => &[],
+        }
+    }
+
+    /// Whether the keys are spread over a cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.at, At::Cluster(_))
+    }
+
+    /// One node of the cluster, spoken to like those that the address names.
+    ///
+    /// # Errors
+    /// Its name makes no address.
+    pub(super) fn node(&self, node: &Node) -> Result<Place, StoreError> {
+        let At::Cluster(seeds) = &self.at else { return Err(StoreError::bug("a node of no cluster")) };
+        let info = seeds.server(node).map_err(StoreError::setup)?;
+        Ok(Place { at: At::Fixed(info), ca: self.ca.clone() })
     }
 
     /// Believes only what these authorities vouch for.
@@ -86,7 +121,7 @@ impl Place {
     fn encrypted(&self) -> bool {
         match &self.at {
             At::Fixed(info) => matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
-            At::Watched(watched) => watched.scheme == "rediss",
+            At::Watched(Watched { scheme, .. }) | At::Cluster(Seeds { scheme, .. }) => *scheme == "rediss",
         }
     }
 
@@ -102,13 +137,13 @@ impl Place {
 
     /// Whether a failover may move it, so that a server which cannot serve is worth leaving.
     pub(super) fn moves(&self) -> bool {
-        matches!(self.at, At::Watched(_))
+        matches!(self.at, At::Watched(_) | At::Cluster(_))
     }
 
     /// How many may have to be asked until one names a server that serves.
     pub(super) fn witnesses(&self) -> usize {
         match &self.at {
-            At::Fixed(_) => 1,
+            At::Fixed(_) | At::Cluster(_) => 1,
             At::Watched(watched) => watched.sentinels.len(),
         }
     }
@@ -129,6 +164,7 @@ impl Place {
         let watched = match &self.at {
             At::Fixed(info) => return Ok(self.client(info.clone())?),
             At::Watched(watched) => watched,
+            At::Cluster(_) => return Err(StoreError::bug("a cluster is no one server")),
         };
         let count = watched.sentinels.len();
         let begin = watched.first.load(Ordering::Relaxed);
@@ -163,9 +199,43 @@ impl Place {
 
 impl Watched {
     fn server(&self, host: &str, port: &str) -> Result<ConnectionInfo, String> {
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+        let host = in_url(host);
         plain(&format!("{}://{}{host}:{port}/{}", self.scheme, self.access, self.database))
     }
+}
+
+impl Seeds {
+    /// How to connect to a node.
+    fn server(&self, node: &Node) -> Result<ConnectionInfo, String> {
+        let host = in_url(&node.host);
+        plain(&format!("{}://{}{host}:{}/0", self.scheme, self.access, node.port))
+    }
+}
+
+/// A host as it stands in an address.
+fn in_url(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_string() }
+}
+
+/// `[user:password@]host[:port][,host[:port]…][/0]`
+fn seeds(scheme: &'static str, rest: &str) -> Result<Seeds, String> {
+    const FORM: &str = "write redis+cluster://[user:password@]host:6379[,host:6379…], without a database: a cluster \
+                        has one only";
+    let (access, rest) = rest.rsplit_once('@').map_or((String::new(), rest), |(a, rest)| (format!("{a}@"), rest));
+    let hosts = rest.strip_suffix("/0").or(rest.strip_suffix('/')).unwrap_or(rest);
+    let node = |text: &str| {
+        let (host, port) = match text.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+            Some((host, Ok(port))) => (host, port),
+            _ => (text, PORT),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        (!host.is_empty() && !host.contains(['/', '?', '#'])).then(|| Node::new(host, port)).ok_or(FORM)
+    };
+    let seeds = Seeds { nodes: hosts.split(',').map(node).collect::<Result<_, _>>()?, scheme, access };
+    for node in &seeds.nodes {
+        seeds.server(node).map_err(|_| FORM)?;
+    }
+    Ok(seeds)
 }
 
 /// `[user:password@]host[:port][,host[:port]…]/service[/database][?sentinel_password=…]`
@@ -202,8 +272,8 @@ fn watched(scheme: &'static str, rest: &str) -> Result<Watched, String> {
 fn plain(url: &str) -> Result<ConnectionInfo, String> {
     let info = url.into_connection_info().map_err(|e| {
         format!(
-            "not an address of Redis ({}); write redis://host:6379/0, rediss://…, unix:///path or \
-             redis+sentinel://host:26379,…/SERVICE",
+            "not an address of Redis ({}); write redis://host:6379/0, rediss://…, unix:///path, \
+             redis+sentinel://host:26379,…/SERVICE or redis+cluster://host:6379,…",
             e.category()
         )
     })?;
@@ -235,6 +305,20 @@ mod tests {
     }
 
     #[test]
+    fn nodes_of_a_cluster_are_read_from_the_address() {
+        let Ok(place) = Place::of("rediss+cluster://ow:pa%40ss@a.example,10.0.0.7:6390,[::1]:7000/0") else {
+            panic!("an address")
+        };
+        assert!(place.moves());
+        let At::Cluster(seeds) = &place.at else { panic!("a cluster") };
+        let shown: Vec<String> = seeds.nodes.iter().map(|n| format!("{n:?}")).collect();
+        assert_eq!(shown, ["a.example:6379", "10.0.0.7:6390", "::1:7000"]);
+        let server = seeds.server(&seeds.nodes[1]).expect("an address");
+        assert_eq!(server.addr().to_string(), "10.0.0.7:6390");
+        assert_eq!(server.redis_settings().password(), Some("pa@ss"));
+    }
+
+    #[test]
     fn a_wrong_address_is_told_without_quoting_it() {
         for bad in [
             "redis+sentinel://a.example",
@@ -242,7 +326,10 @@ mod tests {
             "redis+sentinel://a.example/main/0/1",
             "redis+sentinel://u:canary@a.example/main?password=canary",
             "redis+sentinel://u:canary@a.example/main/x",
-            "redis+cluster://u:canary@a.example",
+            "redis+cluster://u:canary@",
+            "redis+cluster://u:canary@a.example/1",
+            "redis+cluster://u:canary@a.example,,b.example",
+            "redis+cluster://u:canary@a.example?read=canary",
             "http://canary",
         ] {
             let said = Place::of(bad).err().unwrap_or_default();

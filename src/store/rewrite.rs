@@ -1,4 +1,5 @@
-//! The server's append-only file: what was erased stays readable in it until it is rewritten.
+//! The server's append-only file, of a cluster every node's: what was erased stays readable in it until it is
+//! rewritten.
 //!
 //! Three moments by the server's clock: the last erasure (set when it is over, before it is struck off), the last
 //! rewrite asked for, and the last one that was asked for and has ended well. Something erased may be readable as
@@ -6,7 +7,6 @@
 
 use super::Store;
 use super::error::StoreError;
-use super::link::Repeat;
 use super::script::Call;
 use super::value;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ impl Store {
     /// # Errors
     /// The store's; whatever was erased must then not count as done.
     pub async fn mark_erased(&self) -> Result<(), StoreError> {
-        let now = self.server_ms(true).await?;
+        let now = self.server_ms(true, &self.keys.rewrite()).await?;
         self.work.one(Call::new("HSET").arg(self.keys.rewrite()).arg("erased").arg(now)).await.map(|_| ())
     }
 
@@ -43,10 +43,8 @@ impl Store {
     /// The store's: the server may forbid the command (`bgrewriteaof`), or have no memory to fork.
     pub async fn tidy_log(&self) -> Result<Log, StoreError> {
         let key = self.keys.rewrite();
-        let calls = [Call::new("HGETALL").arg(&key), Call::new("INFO").arg("persistence")];
-        let mut answers = self.work.flight(&calls, Repeat::Once).await?.into_iter();
         let moments: BTreeMap<Vec<u8>, Vec<u8>> =
-            value::pairs(answers.next().unwrap_or_default())?.into_iter().collect();
+            value::pairs(self.work.one(Call::new("HGETALL").arg(&key)).await?)?.into_iter().collect();
         let moment = |name: &[u8]| {
             let text = moments.get(name).and_then(|v| std::str::from_utf8(v).ok());
             text.and_then(|t| t.parse::<i64>().ok()).unwrap_or(0)
@@ -55,26 +53,32 @@ impl Store {
         if erased < done || erased == 0 {
             return Ok(Log::Clean);
         }
-        let info = value::text(answers.next().unwrap_or_default())?;
-        let is = |line: &str| info.lines().any(|l| l.trim() == line);
-        if is("aof_enabled:0") {
+        let mut infos = Vec::new();
+        for answers in self.work.tell_all(&[Call::bare("INFO").arg("persistence")]).await? {
+            infos.push(value::text(answers.into_iter().next().unwrap_or_default())?);
+        }
+        let is = |info: &String, line: &str| info.lines().any(|l| l.trim() == line);
+        if infos.iter().all(|info| is(info, "aof_enabled:0")) {
             return Ok(Log::Clean);
         }
-        if is("aof_rewrite_in_progress:1") || is("aof_rewrite_scheduled:1") {
+        if infos.iter().any(|info| is(info, "aof_rewrite_in_progress:1") || is(info, "aof_rewrite_scheduled:1")) {
             return Ok(Log::Rewriting);
         }
         // The time is -1 until one has ended since the server's start: one that died over it is not done.
-        let well = is("aof_last_bgrewrite_status:ok") && !is("aof_last_rewrite_time_sec:-1");
+        let well = infos.iter().all(|info| {
+            is(info, "aof_enabled:0")
+                || (is(info, "aof_last_bgrewrite_status:ok") && !is(info, "aof_last_rewrite_time_sec:-1"))
+        });
         if erased < asked && well {
             self.work.one(Call::new("HSET").arg(&key).arg("done").arg(asked)).await?;
             return Ok(Log::Clean);
         }
-        let now = self.server_ms(true).await?;
+        let now = self.server_ms(true, &key).await?;
         if now - asked < APART_MS && well {
             return Ok(Log::Waiting);
         }
         // Asked for twice is done once more; asked for and not noted is asked for again.
-        self.work.one(Call::new("BGREWRITEAOF")).await?;
+        self.work.tell_all(&[Call::bare("BGREWRITEAOF")]).await?;
         self.work.one(Call::new("HSET").arg(&key).arg("asked").arg(now)).await?;
         Ok(Log::Asked)
     }

@@ -1,6 +1,7 @@
 //! The scripts: text, hash, and calls with every key declared.
 
-use redis::{Cmd, ToRedisArgs};
+use super::cluster::slot_of;
+use redis::{Arg, Cmd, Pipeline, ToRedisArgs};
 use std::sync::LazyLock;
 
 /// A script as the server gets it: the file's first line, the common functions, the file.
@@ -18,16 +19,37 @@ impl Script {
     }
 }
 
-/// One command of a flight.
+/// Where a command's first key stands among its words.
+#[derive(Clone, Copy)]
+enum KeyAt {
+    /// At this place.
+    Word(usize),
+    /// It has none, and goes where this slot is.
+    Slot(u16),
+    /// It has none, and one server is as good as another.
+    Anywhere,
+}
+
+/// One command of a flight, or several that are done as one.
+#[derive(Clone)]
 pub(super) struct Call {
+    /// What goes before it, and must go well too.
+    before: Vec<Cmd>,
     cmd: Cmd,
     script: Option<&'static Script>,
+    key: KeyAt,
+    asking: bool,
 }
 
 impl Call {
-    /// A plain command.
+    /// A plain command whose first argument is its key.
     pub(super) fn new(name: &str) -> Call {
-        Call { cmd: redis::cmd(name), script: None }
+        Call { before: Vec::new(), cmd: redis::cmd(name), script: None, key: KeyAt::Word(1), asking: false }
+    }
+
+    /// A command without a key.
+    pub(super) fn bare(name: &str) -> Call {
+        Call { key: KeyAt::Anywhere, ..Call::new(name) }
     }
 
     /// A script with all the keys it touches.
@@ -37,7 +59,23 @@ impl Call {
         for key in keys {
             cmd.arg(key.as_ref());
         }
-        Call { cmd, script: Some(script) }
+        Call { cmd, script: Some(script), key: KeyAt::Word(3), ..Call::new("") }
+    }
+
+    /// Commands done together; the answer is the list of theirs. All their keys are of one slot, that of `key`.
+    pub(super) fn together(calls: Vec<Call>, key: &str) -> Call {
+        let before = std::iter::once(redis::cmd("MULTI")).chain(calls.into_iter().map(|c| c.cmd)).collect();
+        Call { before, ..Call::bare("EXEC").beside(key) }
+    }
+
+    /// Goes to the server that has this key.
+    pub(super) fn beside(self, key: &str) -> Call {
+        Call { key: KeyAt::Slot(slot_of(key.as_bytes())), ..self }
+    }
+
+    /// The same at a server that is only just being given the slot.
+    pub(super) fn asking(self) -> Call {
+        Call { asking: true, ..self }
     }
 
     /// A further argument.
@@ -51,22 +89,47 @@ impl Call {
         self.cmd.arg(arg);
     }
 
-    pub(super) fn cmd(&self) -> &Cmd {
-        &self.cmd
+    /// The slot of its first key; `None`: it has none.
+    pub(super) fn slot(&self) -> Option<u16> {
+        match self.key {
+            KeyAt::Slot(slot) => Some(slot),
+            KeyAt::Anywhere => None,
+            KeyAt::Word(place) => match self.cmd.args_iter().nth(place) {
+                Some(Arg::Simple(key)) => Some(slot_of(key)),
+                _ => None,
+            },
+        }
     }
 
-    /// The same call with the script's text, for a server that does not know it: its memory of scripts is
-    /// empty after every start and failover. `None`: no script.
-    pub(super) fn in_full(&self) -> Option<Cmd> {
-        let script = self.script?;
+    /// Puts it into a pipeline; how many answers that gives.
+    pub(super) fn put(&self, pipe: &mut Pipeline) -> usize {
+        self.put_as(self.cmd.clone(), pipe)
+    }
+
+    /// The same with the script's text, for a server that does not know it: its memory of scripts is empty after
+    /// every start and failover.
+    pub(super) fn put_in_full(&self, pipe: &mut Pipeline) -> usize {
+        let Some(script) = self.script else { return self.put(pipe) };
         let mut cmd = redis::cmd("EVAL");
         cmd.arg(&script.text);
         for arg in self.cmd.args_iter().skip(2) {
-            if let redis::Arg::Simple(bytes) = arg {
+            if let Arg::Simple(bytes) = arg {
                 cmd.arg(bytes);
             }
         }
-        Some(cmd)
+        self.put_as(cmd, pipe)
+    }
+
+    fn put_as(&self, cmd: Cmd, pipe: &mut Pipeline) -> usize {
+        // It counts for the very next command alone, so what is done together cannot be asked for.
+        if self.asking {
+            pipe.add_command(redis::cmd("ASKING"));
+        }
+        for cmd in &self.before {
+            pipe.add_command(cmd.clone());
+        }
+        pipe.add_command(cmd);
+        usize::from(self.asking) + self.before.len() + 1
     }
 }
 

@@ -25,7 +25,8 @@ impl fmt::Debug for RedisUrl {
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
     /// Address of Redis or Valkey: `redis://`, `rediss://` or `unix://`, with `user:password@` where it asks
-    /// for one; or of its sentinels: `redis+sentinel://host:26379,host:26379/SERVICE/0`. Left out: a private redis-server is started under `dir`.
+    /// for one; or of its sentinels: `redis+sentinel://host:26379,host:26379/SERVICE/0`; or of some nodes of a
+    /// cluster: `redis+cluster://host:6379,host:6379`. Left out: a private redis-server is started under `dir`.
     pub url: Option<RedisUrl>,
     /// File with the certificates (PEM) of the authorities that may vouch for a server behind `rediss://`: no others
     /// are believed. Left out: those the system trusts.
@@ -34,7 +35,7 @@ pub struct StoreSettings {
     pub dir: PathBuf,
     /// `local` (nothing acknowledged is lost short of losing the disk), `replicated` (nor at a failover: at least one
     /// replica has it too) or `relaxed` (up to two seconds may be lost at a power cut: for managed services that
-    /// only offer everysec). Left out: `replicated` with sentinels, else `local`.
+    /// only offer everysec). Left out: `replicated` with sentinels and with a cluster, else `local`.
     pub durability: Option<Durability>,
     /// Keys for encryption at rest, 32 random bytes each in base64 or hexadecimal. The first encrypts, all
     /// decrypt; a new one goes in front, the oldest stays last.
@@ -107,6 +108,13 @@ impl StoreSettings {
     pub fn level(&self) -> Durability {
         let moves = self.url.as_ref().and_then(|u| Place::of(&u.0).ok()).is_some_and(|place| place.moves());
         self.durability.unwrap_or(if moves { Durability::Replicated } else { Durability::Local })
+    }
+
+    /// What an acknowledged write survives and what it does not, in a sentence.
+    pub fn survives(&self) -> String {
+        let cluster = self.url.as_ref().is_some_and(|u| Place::of(&u.0).is_ok_and(|place| place.is_cluster()));
+        let more = "; while a primary of the cluster is away, what lies on it waits and the rest goes on";
+        format!("{}{}", self.level().sentence(), if cluster { more } else { "" })
     }
 
     /// The seal made of `encryption_keys`.
@@ -237,16 +245,26 @@ mod tests {
             ("rediss://u:p@h", Durability::Local),
             ("unix:///run/redis.sock", Durability::Local),
             ("redis+sentinel://h/name", Durability::Replicated),
+            ("redis+cluster://h,i:7000", Durability::Replicated),
         ] {
             let mut s = read(serde_json::json!({ "url": good }));
             assert_eq!((s.mistakes().iter().any(|m| m.key == "url"), s.level()), (false, level), "{good}");
             s.durability = Some(Durability::Relaxed);
             assert_eq!(s.level(), Durability::Relaxed);
         }
-        for bad in ["", "localhost", "http://h", "redis+cluster://h", "redis+sentinel://h"] {
+        for bad in ["", "localhost", "http://h", "redis+cluster://h/2", "redis+sentinel://h"] {
             let mistakes = read(serde_json::json!({ "url": bad })).mistakes();
             assert!(mistakes.iter().any(|m| m.key == "url"), "{bad}: {mistakes:?}");
         }
+    }
+
+    #[test]
+    fn what_a_cluster_survives_is_said() {
+        let said = |url: &str| read(serde_json::json!({ "url": url })).survives();
+        assert!(
+            said("redis+cluster://h").contains("replicated") && said("redis+cluster://h").contains("the rest goes on")
+        );
+        assert!(!said("redis+sentinel://h/main").contains("cluster"));
     }
 
     #[test]

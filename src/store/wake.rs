@@ -2,15 +2,29 @@
 
 use super::Store;
 use super::error::{ErrorKind, StoreError};
-use super::keys::Member;
+use super::keys::{Member, PARTITIONS};
 use super::order::tag;
 use super::script::{Call, WAKE};
 use super::value;
+use crate::domain::ids::Tag;
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
 /// How often an order may change its place of parking under a call.
 const MAX_CHASE: usize = 5;
 
 impl Store {
+    /// Channels with parked orders, as far as this process knows.
+    pub(super) fn parked_at(&self, partition: u8) -> BTreeSet<Tag> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(partition) % PARTITIONS].clone()
+    }
+
+    /// There are orders parked for these.
+    pub(super) fn know_parked(&self, partition: u8, channels: impl IntoIterator<Item = Tag>) {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(partition) % PARTITIONS]
+            .extend(channels);
+    }
+
     /// Makes orders be looked at again now.
     ///
     /// # Errors

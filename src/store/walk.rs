@@ -5,7 +5,8 @@
 //! they look at every order: some 20,000 a second. A walk finds whatever was there when it began and is still
 //! there (that is what `SCAN` promises); it may find an order twice. A place in it is good for one start of the server:
 //! the next one keeps its keys in another order, and whoever went on there would pass over some. So the place says
-//! which start it is of, and elsewhere the walk begins again.
+//! which start it is of, and elsewhere the walk begins again. So it does at its end, when the keys no longer lie as at
+//! its beginning: after a failover, or in a cluster when a slot was moved.
 
 use super::Store;
 use super::error::StoreError;
@@ -14,11 +15,40 @@ use super::link::Repeat;
 use super::order::Record;
 use super::script::Call;
 use super::value;
-use crate::domain::ids::Tag;
+use crate::domain::ids::{Digest8, Tag};
 use redis::Value;
 
 /// Keys looked at in one page, about: the server gives more or fewer.
 const PAGE: usize = 400;
+
+/// Where a walk is.
+struct Place {
+    /// How the keys lay at its beginning.
+    lay: Digest8,
+    /// At which server.
+    server: usize,
+    /// Which start of that server.
+    run: String,
+    /// Its own cursor.
+    cursor: String,
+}
+
+impl Place {
+    fn read(text: &str) -> Option<Place> {
+        let mut parts = text.splitn(4, '.');
+        let lay = u64::from_str_radix(parts.next()?, 16).ok()?;
+        let (server, run, cursor) = (parts.next()?.parse().ok()?, parts.next()?.into(), parts.next()?.into());
+        Some(Place { lay: Digest8(lay), server, run, cursor })
+    }
+
+    fn beginning(lay: Digest8) -> Place {
+        Place { lay, server: 0, run: String::new(), cursor: "0".into() }
+    }
+
+    fn text(&self) -> String {
+        format!("{:x}.{}.{}.{}", self.lay.0, self.server, self.run, self.cursor)
+    }
+}
 
 /// A page of a walk.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +57,7 @@ pub struct Page {
     pub units: Vec<(Member, Record)>,
     /// Units of any shop that are sealed with a key that is gone.
     pub closed: u64,
-    /// Where to go on; `None`: that was the last.
+    /// Where to go on, from the beginning if it is empty; `None`: that was the last.
     pub cursor: Option<String>,
 }
 
@@ -71,24 +101,32 @@ impl Store {
         count: usize,
         cursor: Option<&str>,
     ) -> Result<Scanned, StoreError> {
-        let (start, place) = cursor.and_then(|c| c.split_once('.')).unwrap_or_default();
-        let mut place = if place.is_empty() { "0" } else { place };
+        let mut place = cursor.and_then(Place::read);
         loop {
-            let scan = Call::new("SCAN").arg(place).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
+            let at = match place.take() {
+                Some(place) => place,
+                None => Place::beginning(self.lay_of_the_keys().await?),
+            };
+            let scan = Call::bare("SCAN").arg(&at.cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
             // In one flight, so that both are of one start.
-            let mut answers =
-                self.work.flight(&[scan, Call::new("INFO").arg("server")], Repeat::Once).await?.into_iter();
+            let Some(answers) = self.work.at(at.server, &[scan, Call::bare("INFO").arg("server")]).await? else {
+                // That was the last server.
+                let same = self.lay_of_the_keys().await? == at.lay;
+                return Ok(Scanned { names: Vec::new(), cursor: (!same).then(String::new) });
+            };
+            let mut answers = answers.into_iter();
             let mut page = value::list(answers.next().unwrap_or_default())?.into_iter();
             let info = value::text(answers.next().unwrap_or_default())?;
-            let now = info.lines().find_map(|l| l.strip_prefix("run_id:")).unwrap_or_default().trim();
-            if place != "0" && now != start {
-                place = "0";
+            let run = info.lines().find_map(|l| l.strip_prefix("run_id:")).unwrap_or_default().trim();
+            if at.cursor != "0" && run != at.run {
                 continue;
             }
             let next = value::text(page.next().unwrap_or_default())?;
             let names = value::list(page.next().unwrap_or_default())?;
             let names = names.into_iter().map(value::text).collect::<Result<_, _>>()?;
-            return Ok(Scanned { names, cursor: (next != "0").then(|| format!("{now}.{next}")) });
+            let server = at.server + usize::from(next == "0");
+            let place = Place { lay: at.lay, server, run: run.into(), cursor: next };
+            return Ok(Scanned { names, cursor: Some(place.text()) });
         }
     }
 }
@@ -96,6 +134,6 @@ impl Store {
 /// A page of keys.
 pub(super) struct Scanned {
     pub names: Vec<String>,
-    /// Where to go on, and of which start of the server; `None`: that was the last.
+    /// Where to go on, from the beginning if it is empty; `None`: that was the last.
     pub cursor: Option<String>,
 }

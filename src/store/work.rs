@@ -8,6 +8,7 @@ use super::order::{MAX_LEDGER, hex_tag, tag};
 use super::result::Stored;
 use super::script::{BEGIN, Call, EXTEND, LEASE, RELEASE, SETTLE, TICK};
 use super::value;
+use super::way::some_answered;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::Tag;
 use crate::domain::ledger::LedgerEntry;
@@ -72,6 +73,8 @@ pub enum Begun {
     Fenced,
     /// The channel is paused.
     Paused,
+    /// Its server gave no answer: it may be recorded. The same ask again gives the same answer.
+    Unanswered,
 }
 
 /// Where an order goes after work on it.
@@ -144,6 +147,8 @@ pub enum Settled {
     Fenced,
     /// Nothing was recorded: an added item's number is taken. Read, number anew, settle again.
     Moved,
+    /// Its server gave no answer: it may be recorded. The same again.
+    Unanswered,
 }
 
 /// What a tick did.
@@ -216,17 +221,19 @@ impl Store {
     /// asked.
     ///
     /// # Errors
-    /// The store's. After a time-out nothing may be sent; the same ask again gives the same answer.
+    /// The store's, where no server answered at all. After a time-out nothing may be sent; the same ask again gives
+    /// the same answer.
     pub async fn begin(&self, asks: &[BeginAsk<'_>]) -> Result<Vec<Begun>, StoreError> {
         let batches = by_partition(asks, |a| &a.leased.member, MAX_BEGIN);
         let calls: Vec<Call> = batches.iter().map(|(p, batch)| self.begin_call(*p, batch, asks)).collect();
         // What a failover forgot of a send would be sent again without anybody knowing.
-        let answers = match &self.fences {
-            Some(fences) => fences.begin.flight(calls).await?,
-            None => self.work.flight(&calls, Repeat::Once).await?,
-        };
-        let mut out = vec![Begun::Fenced; asks.len()];
+        let answers = some_answered(match &self.fences {
+            Some(fences) => fences.begin.each(calls).await,
+            None => self.work.each(calls).await,
+        })?;
+        let mut out = vec![Begun::Unanswered; asks.len()];
         for ((_, batch), answer) in batches.iter().zip(answers) {
+            let Some(answer) = answer else { continue };
             for (i, word) in batch.iter().zip(value::list(answer)?) {
                 out[*i] = match value::text(word)?.as_str() {
                     "go" => Begun::Go,
@@ -294,14 +301,15 @@ impl Store {
     /// Ends work on many, in one flight with one script a partition; answers in the order asked.
     ///
     /// # Errors
-    /// As [`Store::settle`].
+    /// As [`Store::settle`], where no server answered at all.
     pub async fn settle_many(&self, settles: &[Settle]) -> Result<Vec<Settled>, StoreError> {
         let batches = by_partition(settles, |s| &s.leased.member, MAX_SETTLE);
         let calls: Vec<Call> =
             batches.iter().map(|(p, batch)| self.settle_call(*p, batch, settles)).collect::<Result<_, _>>()?;
-        let answers = self.work.flight(&calls, Repeat::Once).await?;
-        let mut out = vec![Settled::Fenced; settles.len()];
+        let answers = some_answered(self.work.each(calls).await)?;
+        let mut out = vec![Settled::Unanswered; settles.len()];
         for ((_, batch), answer) in batches.iter().zip(answers) {
+            let Some(answer) = answer else { continue };
             for (i, word) in batch.iter().zip(value::list(answer)?) {
                 out[*i] = settled(word)?;
             }
@@ -436,15 +444,6 @@ impl Store {
         let news = there.iter().any(|c| !known.contains(c));
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(partition) % PARTITIONS] = there;
         Ok(Ticked { more: more == 1 || news, promoted, reaped, unparked })
-    }
-
-    fn parked_at(&self, partition: u8) -> BTreeSet<Tag> {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(partition) % PARTITIONS].clone()
-    }
-
-    fn know_parked(&self, partition: u8, channels: impl IntoIterator<Item = Tag>) {
-        self.parked.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(partition) % PARTITIONS]
-            .extend(channels);
     }
 }
 

@@ -2,6 +2,9 @@
 #![expect(clippy::disallowed_types, reason = "tests look behind the store's back")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests")]
 
+mod cluster;
+mod cluster_faults;
+mod cluster_moves;
 mod erase;
 mod leases;
 mod links;

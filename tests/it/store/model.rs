@@ -351,7 +351,7 @@ impl Sim {
                 self.counts.fenced.fetch_add(1, SeqCst);
                 return Next::Leave;
             }
-            Begun::Expired => panic!("nothing expires within a day"),
+            Begun::Expired | Begun::Unanswered => panic!("nothing expires, and one server answers for all"),
         }
         if self.crash(rng, 1) {
             return Next::Leave;
@@ -386,7 +386,7 @@ impl Sim {
                     self.counts.fenced.fetch_add(1, SeqCst);
                     return;
                 }
-                Ok(Settled::Moved) => panic!("nothing was added"),
+                Ok(Settled::Moved | Settled::Unanswered) => panic!("nothing was added"),
                 Err(e) => self.failed(&e),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -70,25 +70,36 @@ impl Redis {
     pub fn launch(conf: &str, mode: &str) -> Redis {
         let dir = Dir::new();
         dir.write("redis.conf", &format!("unixsocket redis.sock\nunixsocketperm 600\n{conf}"));
-        let script = "cd \"$1\" && { redis-server redis.conf $2 >redis.log 2>&1 & echo $!; read -r x; kill -9 $!; \
-                      rm -rf \"$1\"; }";
-        let mut leash = Command::new("sh")
-            .args(["-c", script, "sh"])
-            .arg(dir.path())
-            .arg(mode)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(leash.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let redis = Redis { pid: line.trim().parse().unwrap(), dir, leash };
+        let (pid, leash) = leashed(&dir, mode);
+        let redis = Redis { pid, dir, leash };
+        redis.wait();
+        redis
+    }
+
+    fn wait(&self) {
         let end = Instant::now() + Duration::from_secs(10);
-        while UnixStream::connect(redis.path()).is_err() {
+        while UnixStream::connect(self.path()).is_err() {
             assert!(Instant::now() < end, "redis-server does not start; is it installed?");
             std::thread::sleep(Duration::from_millis(10));
         }
-        redis
+    }
+
+    /// Kills it and starts it again on its own files.
+    pub fn restart(&mut self) {
+        // First whoever would tidy up after it.
+        self.leash.kill().unwrap();
+        self.leash.wait().unwrap();
+        drop(Command::new("kill").args(["-KILL", &self.pid.to_string()]).stderr(Stdio::null()).status());
+        let stat = format!("/proc/{}/stat", self.pid);
+        let end = Instant::now() + Duration::from_secs(10);
+        // It holds its port and its files until it is gone.
+        while std::fs::read_to_string(&stat).is_ok_and(|s| !s.contains(") Z")) {
+            assert!(Instant::now() < end, "redis-server does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(std::fs::remove_file(self.path()));
+        (self.pid, self.leash) = leashed(&self.dir, "");
+        self.wait();
     }
 
     /// Its socket.
@@ -186,6 +197,23 @@ pub fn ask(socket: &Path, words: &[&[u8]]) -> Reply {
     }
     (&stream).write_all(&text).unwrap();
     read(&mut BufReader::new(stream))
+}
+
+/// Starts a server in a folder, in the hands of a shell that ends it with us.
+fn leashed(dir: &Dir, mode: &str) -> (u32, Child) {
+    let script = "cd \"$1\" && { \"${ORDERWIRE_TEST_REDIS:-redis-server}\" redis.conf $2 >redis.log 2>&1 & echo $!; \
+                  read -r x; kill -9 $!; rm -rf \"$1\"; }";
+    let mut leash = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(dir.path())
+        .arg(mode)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(leash.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (line.trim().parse().unwrap(), leash)
 }
 
 /// Sends a signal to a process this test started.

@@ -35,7 +35,7 @@ impl Redis {
         }
         fs::write(dir.join("conf"), config).unwrap();
         // The shell waits on a pipe that closes when this process ends, and then ends the server.
-        let script = "redis-server \"$0/conf\" & pid=$!; cat >/dev/null; kill $pid; wait $pid; rm -rf \"$0\"";
+        let script = "\"${ORDERWIRE_TEST_REDIS:-redis-server}\" \"$0/conf\" & pid=$!; cat >/dev/null; kill $pid; wait $pid; rm -rf \"$0\"";
         let keeper = Command::new("sh")
             .args(["-c", script, dir.to_str().unwrap()])
             .stdin(Stdio::piped())
