@@ -14,6 +14,8 @@ pub(super) const RISKS: &[&str] =
 
 /// Version of the layout and of the scripts' contracts.
 const FORMAT: &str = "1";
+/// How long a key lasts that is written only to be waited for. ms.
+const MARK_MS: u64 = 60_000;
 /// Clocks further apart than this are refused at the start. ms.
 const SKEW_START: i64 = 2_000;
 /// And later.
@@ -33,6 +35,8 @@ pub(super) struct Demands {
     pub marked: AtomicBool,
     /// The server knows `WAITAOF`: what it acknowledges is on the replica's disk.
     pub waits_for_disk: AtomicBool,
+    /// Its waits are for what the same connection wrote, and for nothing else.
+    pub waits_for_own: AtomicBool,
 }
 
 impl Demands {
@@ -40,28 +44,41 @@ impl Demands {
         self.accept_risk.iter().any(|r| r == risk)
     }
 
-    /// The command behind which everything before it is on a replica.
-    pub(super) fn wait(&self, longest: std::time::Duration) -> Cmd {
-        let mut wait = match self.waits_for_disk.load(Ordering::Relaxed) {
-            true => redis::cmd("WAITAOF").arg(1).to_owned(),
-            false => redis::cmd("WAIT"),
-        };
-        wait.arg(1).arg(longest.as_millis());
-        wait
+    /// The commands that go behind calls, and whose answers say that a replica has them all: `marks` are keys to write
+    /// to, and all takes so long at most.
+    pub(super) fn fence(&self, marks: &[Vec<u8>], longest: std::time::Duration) -> Vec<Cmd> {
+        let to_disk = self.waits_for_disk.load(Ordering::Relaxed);
+        let (there, flushed) = if to_disk { (longest * 2 / 3, longest / 3) } else { (longest, longest) };
+        let mut all = Vec::with_capacity(marks.len() + 2);
+        // It waits for what its own connection wrote. Behind a duplicate, which writes nothing, that is nothing: on a
+        // new connection the answer was yes at once, with the replica stopped (Valkey 8.0.1, 2026-11-25; Redis 7.0.15
+        // waits for all that was written so far). So there is always a write.
+        if self.waits_for_own.load(Ordering::Relaxed) {
+            all.extend(marks.iter().map(|key| redis::cmd("SET").arg(key).arg(1).arg("PX").arg(MARK_MS).take()));
+        }
+        all.push(redis::cmd("WAIT").arg(1).arg(there.as_millis()).take());
+        // A replica says where it is before it has flushed what it just read, and then not for a second, unless it is
+        // asked once more: WAITAOF alone took 0.85 s, behind WAIT 12 ms (Valkey 8.0.1, 2026-11-25).
+        if to_disk {
+            all.push(redis::cmd("WAITAOF").arg(1).arg(1).arg(flushed.as_millis()).take());
+        }
+        all
     }
 
-    /// Reads its answer: how many replicas, or the server itself and how many replicas.
-    pub(super) fn reached(&self, answer: Value) -> Result<(), StoreError> {
+    /// Reads their answers: one of the writes went well, and the last one says how many replicas, or the server itself
+    /// and how many replicas.
+    pub(super) fn reached(&self, mut answers: Vec<Value>) -> Result<(), StoreError> {
         let gave_up =
             || StoreError::new(ErrorKind::Away, "the server is no longer a primary, or not one that may wait");
-        let fine = fine(answer).map_err(|e| if e.kind == ErrorKind::Bug { gave_up() } else { e });
-        let enough = match fine? {
+        let last = fine(answers.pop().unwrap_or_default());
+        let marked = !self.waits_for_own.load(Ordering::Relaxed) || answers.contains(&Value::Okay);
+        let enough = match last.map_err(|e| if e.kind == ErrorKind::Bug { gave_up() } else { e })? {
             Value::Int(replicas) => replicas >= 1,
             Value::Array(both) => both.len() == 2 && both.iter().all(|n| matches!(n, Value::Int(n) if *n >= 1)),
             _ => false,
         };
         let slow = || StoreError::new(ErrorKind::Unreplicated, "done, but no replica said in time that it has it");
-        enough.then_some(()).ok_or_else(slow)
+        (enough && marked).then_some(()).ok_or_else(slow)
     }
 
     fn refuse(&self, risk: &str, what: &str) -> Result<(), StoreError> {
@@ -193,7 +210,7 @@ fn parse_info(text: &str) -> BTreeMap<String, String> {
 }
 
 /// Whether `WAITAOF` is there: Redis 7.2, and Valkey, which calls itself that.
-fn waits_for_disk(version: &str) -> bool {
+fn knows_waitaof(version: &str) -> bool {
     let mut parts = version.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (7, 2)
 }
@@ -271,7 +288,8 @@ fn judge(said: &Said, d: &Demands) -> Result<(), StoreError> {
     if !aof {
         d.refuse("aof-off", "appendonly is off: a restart loses what was acknowledged; set appendonly yes")?;
     }
-    d.waits_for_disk.store(aof && waits_for_disk(version), Ordering::Relaxed);
+    d.waits_for_own.store(knows_waitaof(version), Ordering::Relaxed);
+    d.waits_for_disk.store(aof && knows_waitaof(version), Ordering::Relaxed);
     if d.durability == Durability::Replicated {
         has_replicas(&info, &config, d)?;
     }
@@ -350,6 +368,7 @@ mod tests {
             cluster: false,
             marked: AtomicBool::new(false),
             waits_for_disk: AtomicBool::new(false),
+            waits_for_own: AtomicBool::new(false),
         }
     }
 
@@ -383,21 +402,26 @@ mod tests {
             let said =
                 said("noeviction", "1", Some("always"), &[("redis_version", version), ("connected_slaves", "1")]);
             judge(&said, &d).unwrap();
-            let sent = d.wait(std::time::Duration::from_millis(600)).get_packed_command();
+            let sent = d.fence(&[b"k".to_vec()], std::time::Duration::from_millis(600));
+            let sent: Vec<u8> = sent.iter().flat_map(Cmd::get_packed_command).collect();
             (String::from_utf8_lossy(&sent).replace("\r\n", " "), d)
         };
         let (old, d) = with("7.0.15");
         assert_eq!(old, "*3 $4 WAIT $1 1 $3 600 ");
-        assert!(d.reached(Value::Int(1)).is_ok() && d.reached(Value::Int(2)).is_ok());
-        assert_eq!(d.reached(Value::Int(0)).unwrap_err().kind, ErrorKind::Unreplicated);
+        assert!(d.reached(vec![Value::Int(1)]).is_ok() && d.reached(vec![Value::Int(2)]).is_ok());
+        assert_eq!(d.reached(vec![Value::Int(0)]).unwrap_err().kind, ErrorKind::Unreplicated);
         let (new, d) = with("7.2.4");
-        assert_eq!(new, "*4 $7 WAITAOF $1 1 $1 1 $3 600 ");
-        let both = |own, replicas| d.reached(Value::Array(vec![Value::Int(own), Value::Int(replicas)]));
-        assert!(both(1, 1).is_ok() && both(1, 2).is_ok());
+        let (set, waits) = new.split_at(new.find("*3").unwrap());
+        assert_eq!(set, "*5 $3 SET $1 k $1 1 $2 PX $5 60000 ");
+        assert_eq!(waits, "*3 $4 WAIT $1 1 $3 400 *4 $7 WAITAOF $1 1 $1 1 $3 200 ");
+        let both = |own, replicas| Value::Array(vec![Value::Int(own), Value::Int(replicas)]);
+        let all = |mark, own, replicas| d.reached(vec![Value::Nil, mark, Value::Int(1), both(own, replicas)]);
+        assert!(all(Value::Okay, 1, 1).is_ok() && all(Value::Okay, 1, 2).is_ok());
         for (own, replicas) in [(0, 0), (1, 0), (0, 1)] {
-            assert_eq!(both(own, replicas).unwrap_err().kind, ErrorKind::Unreplicated);
+            assert_eq!(all(Value::Okay, own, replicas).unwrap_err().kind, ErrorKind::Unreplicated);
         }
-        assert!(d.reached(Value::Nil).is_err());
+        assert_eq!(all(Value::Nil, 1, 1).unwrap_err().kind, ErrorKind::Unreplicated, "nothing was written");
+        assert!(d.reached(vec![Value::Okay, Value::Nil]).is_err() && d.reached(Vec::new()).is_err());
     }
 
     #[test]

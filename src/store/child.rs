@@ -70,7 +70,8 @@ impl Place {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // `<pid> (<name>) <state> …`; a zombie is a dead one that nobody has buried.
         let (name, rest) = stat.rsplit_once(')')?;
-        (name.contains("redis") && !rest.trim_start().starts_with('Z')).then_some(pid)
+        let ours = name.contains("redis") || name.contains("valkey");
+        (ours && !rest.trim_start().starts_with('Z')).then_some(pid)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The durability fence: what is acknowledged waits until a replica has it too.
 //!
 //! `WAIT` counts only what was sent before it on the same connection, and blocks that connection. So what must last
-//! goes over connections of its own: whatever has arrived leaves together as one pipeline with one `WAIT` behind it,
+//! goes over connections of its own: whatever has arrived leaves together as one pipeline with one fence behind it,
 //! and the next group leaves when that one is answered.
 //!
 //! The process dies in between: nobody was answered. The fence is not reached in time: it is in the primary and will

@@ -23,6 +23,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Callers that may be in flight before they queue silently.
 const IN_FLIGHT: usize = 4096;
 
+/// Keys written behind calls only to be waited for, at most.
+const MARKS: usize = 3;
+
 /// May a call be sent again after the connection broke under it?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeat {
@@ -112,46 +115,44 @@ impl Link {
     }
 
     async fn fly(&self, live: &Live, calls: &[Call], wait: Option<Duration>) -> Result<Vec<Value>, StoreError> {
-        let wait = wait.map(|longest| self.demands.wait(longest));
+        let wait = wait.map(|longest| self.demands.fence(&marks(calls), longest)).unwrap_or_default();
         let (mut answers, mut reached) =
-            self.pipeline(live, &calls.iter().collect::<Vec<_>>(), Call::put, wait.as_ref()).await?;
+            self.pipeline(live, &calls.iter().collect::<Vec<_>>(), Call::put, &wait).await?;
         let unknown: Vec<usize> = answers.iter().enumerate().filter(|(_, a)| is_noscript(a)).map(|(i, _)| i).collect();
         if !unknown.is_empty() {
             // What goes a second time goes behind the first fence, and needs one of its own.
             let again: Vec<&Call> = unknown.iter().filter_map(|i| calls.get(*i)).collect();
-            let (again, fenced) = self.pipeline(live, &again, Call::put_in_full, wait.as_ref()).await?;
-            reached = reached.and(fenced);
+            let (again, fenced) = self.pipeline(live, &again, Call::put_in_full, &wait).await?;
+            reached = fenced;
             for (i, answer) in unknown.into_iter().zip(again) {
                 answers[i] = answer;
             }
         }
         self.leave_what_cannot_serve(live, &answers);
-        match reached.map(|answer| self.demands.reached(answer)) {
-            Some(Err(error)) => {
-                // The primary may be one that a failover has left behind.
-                self.forget(Some(live.serial).filter(|_| self.place.moves()));
-                Err(error)
-            }
-            _ => Ok(answers),
+        if wait.is_empty() {
+            return Ok(answers);
         }
+        // The primary may be one that a failover has left behind.
+        let leave = |_: &StoreError| self.forget(Some(live.serial).filter(|_| self.place.moves()));
+        self.demands.reached(reached).inspect_err(leave).map(|()| answers)
     }
 
-    /// The calls' answers, and that of the fence behind them.
+    /// The calls' answers, and those of the fence behind them.
     async fn pipeline(
         &self,
         live: &Live,
         calls: &[&Call],
         put: impl Fn(&Call, &mut Pipeline) -> usize,
-        wait: Option<&Cmd>,
-    ) -> Result<(Vec<Value>, Option<Value>), StoreError> {
+        wait: &[Cmd],
+    ) -> Result<(Vec<Value>, Vec<Value>), StoreError> {
         let mut pipe = Pipeline::with_capacity(calls.len() + 1);
         let parts: Vec<usize> = calls.iter().map(|call| put(call, &mut pipe)).collect();
-        if let Some(wait) = wait {
+        for wait in wait {
             pipe.add_command(wait.clone());
         }
         let mut answers = self.raw(live, &pipe).await?.into_iter();
         let gathered = parts.into_iter().map(|count| gather(answers.by_ref().take(count))).collect();
-        Ok((gathered, answers.next()))
+        Ok((gathered, answers.collect()))
     }
 
     /// A replica, and where it may have moved also a primary that says it cannot serve: the next call looks anew.
@@ -262,6 +263,12 @@ impl Link {
         };
         drop(timeout_at(Moment::now() + self.deadline, told).await);
     }
+}
+
+/// Keys to write to behind these calls: of several slots, because one of them may just be moving.
+fn marks(calls: &[Call]) -> Vec<Vec<u8>> {
+    let all: std::collections::BTreeSet<Vec<u8>> = calls.iter().filter_map(Call::mark).collect();
+    all.into_iter().take(MARKS).collect()
 }
 
 /// The answer of a call that gave several: that of its command, unless what goes before it went wrong.

@@ -298,6 +298,7 @@ impl Store {
             cluster: place.is_cluster(),
             marked: AtomicBool::new(false),
             waits_for_disk: AtomicBool::new(false),
+            waits_for_own: AtomicBool::new(false),
         });
         let deadline = Duration::from_millis(o.deadline_ms);
         let map = place.is_cluster().then(|| Arc::new(cluster::Map::new(place.clone(), deadline)));

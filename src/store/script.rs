@@ -44,12 +44,16 @@ pub(super) struct Call {
 impl Call {
     /// A plain command whose first argument is its key.
     pub(super) fn new(name: &str) -> Call {
-        Call { before: Vec::new(), cmd: redis::cmd(name), script: None, key: KeyAt::Word(1), asking: false }
+        Call::of(redis::cmd(name), KeyAt::Word(1))
+    }
+
+    fn of(cmd: Cmd, key: KeyAt) -> Call {
+        Call { before: Vec::new(), cmd, script: None, key, asking: false }
     }
 
     /// A command without a key.
     pub(super) fn bare(name: &str) -> Call {
-        Call { key: KeyAt::Anywhere, ..Call::new(name) }
+        Call::of(redis::cmd(name), KeyAt::Anywhere)
     }
 
     /// A script with all the keys it touches.
@@ -59,7 +63,7 @@ impl Call {
         for key in keys {
             cmd.arg(key.as_ref());
         }
-        Call { cmd, script: Some(script), key: KeyAt::Word(3), ..Call::new("") }
+        Call { script: Some(script), ..Call::of(cmd, KeyAt::Word(3)) }
     }
 
     /// Commands done together; the answer is the list of theirs. All their keys are of one slot, that of `key`.
@@ -99,6 +103,14 @@ impl Call {
                 _ => None,
             },
         }
+    }
+
+    /// A key of its own in the slot of its first key, for what is written only to be waited for.
+    pub(super) fn mark(&self) -> Option<Vec<u8>> {
+        let KeyAt::Word(place) = self.key else { return None };
+        let Some(Arg::Simple(key)) = self.cmd.args_iter().nth(place) else { return None };
+        let tagged = key.get(..=key.iter().position(|b| *b == b'}')?)?;
+        Some([tagged, b":fence"].concat())
     }
 
     /// Puts it into a pipeline; how many answers that gives.

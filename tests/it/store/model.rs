@@ -47,7 +47,7 @@ impl Sim {
     async fn new() -> Arc<Sim> {
         let dir = scratch("model");
         let prefix = support::prefix();
-        let o = StoreOptions { dir: dir.to_path_buf(), prefix: prefix.clone(), ..StoreOptions::default() };
+        let o = StoreOptions { dir: dir.to_path_buf(), prefix: prefix.clone(), ..support::beside() };
         let owner = Store::open(&o, seal()).await.unwrap();
         let other = Store::attach(&o, seal()).await.unwrap();
         Arc::new(Sim {
@@ -164,7 +164,7 @@ impl Sim {
         let pid = std::fs::read_to_string(self.dir.join("redis/redis.pid")).unwrap_or_default();
         // The number may have gone to somebody else since.
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        stat.contains("(redis-server)")
+        ["(redis-server)", "(valkey-server)"].iter().any(|name| stat.contains(name))
             && std::process::Command::new("kill").args(["-9", pid.trim()]).status().is_ok_and(|s| s.success())
     }
 

@@ -42,6 +42,20 @@ impl Server {
     }
 }
 
+impl Server {
+    /// It follows its primary, and has on disk what it got at first: before that, no `WAITAOF` is answered.
+    fn follows(&self) {
+        self.has("master_link_status:up");
+        let end = Instant::now() + Duration::from_secs(20);
+        let done =
+            |said: String| said.contains("aof_rewrite_in_progress:0") && said.contains("aof_rewrite_scheduled:0");
+        while !done(self.redis.ask(&["INFO", "persistence"]).text()) {
+            assert!(Instant::now() < end, "it does not write its log anew");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 fn options(url: String) -> StoreOptions {
     StoreOptions { url: Some(url), prefix: support::prefix(), durability: Durability::Replicated, ..Default::default() }
 }
@@ -58,8 +72,11 @@ async fn nothing_is_acknowledged_that_no_replica_has() {
     assert!(alone.to_string().contains("needs a replica"), "{alone}");
     let replica = Server::start(Some(primary.port), KEPT);
     primary.has("min_slaves_good_slaves:1");
-    replica.has("master_link_status:up");
-    let store = Store::open(&options(url), seal()).await.unwrap();
+    replica.follows();
+    let o = options(url);
+    let store = Store::open(&o, seal()).await.unwrap();
+    // Another process, which has written nothing yet.
+    let other = Store::open(&o, seal()).await.unwrap();
     assert_eq!(store.info().await.unwrap().durability, Durability::Replicated);
     let m = store.member(&Unit::order(&ShopId::from("demo"), "1"));
     // Many at once share a fence.
@@ -75,6 +92,8 @@ async fn nothing_is_acknowledged_that_no_replica_has() {
     assert_eq!(said.kind, ErrorKind::Unreplicated, "{said}");
     let again = store.commit(&m, news()).await.unwrap_err();
     assert_eq!(again.kind, ErrorKind::Unreplicated, "a duplicate is no more certain than the first");
+    let there = other.commit(&m, news()).await.unwrap_err();
+    assert_eq!(there.kind, ErrorKind::Unreplicated, "nor at anybody else's");
     assert_eq!(store.read(&m).await.unwrap().items.len(), 1);
     let leased = store.lease(m.partition(), 10, "w", 30_000).await.unwrap().remove(0);
     let r = store.read(&m).await.unwrap();
@@ -121,7 +140,7 @@ impl Watched {
         let primary = Server::start(None, KEPT);
         let replicas = [Server::start(Some(primary.port), KEPT), Server::start(Some(primary.port), KEPT)];
         primary.has("min_slaves_good_slaves:2");
-        replicas.iter().for_each(|r| r.has("master_link_status:up"));
+        replicas.iter().for_each(Server::follows);
         let port = free_port();
         let conf = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\n\

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const DIR: &str = "ORDERWIRE_TEST_STORE_DIR";
 
 fn private(dir: &Path) -> StoreOptions {
-    StoreOptions { dir: dir.to_path_buf(), prefix: support::prefix(), ..StoreOptions::default() }
+    StoreOptions { dir: dir.to_path_buf(), prefix: support::prefix(), ..support::beside() }
 }
 
 fn pid(dir: &Path) -> u32 {

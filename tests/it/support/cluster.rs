@@ -95,6 +95,8 @@ impl Cluster {
         }
         for (primary, replica) in cluster.primaries.iter().zip(&cluster.replicas) {
             replica.says(&["INFO", "replication"], "master_link_status:up");
+            // It has on disk what it got at first; before that, no WAITAOF is answered.
+            replica.says(&["INFO", "persistence"], "aof_rewrite_in_progress:0");
             primary.says(&["INFO", "replication"], "min_slaves_good_slaves:1");
         }
         let told = |n: &Node| shown(n.redis.ask(&["CLUSTER", "SLOTS"])).matches(" - ").count() == primaries;

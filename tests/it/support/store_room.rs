@@ -120,6 +120,12 @@ pub(crate) fn seal() -> Arc<Seal> {
     Arc::new(Seal::new(&[key]).unwrap())
 }
 
+/// Options for a store with a private server: the program that `ORDERWIRE_TEST_REDIS` names, where it does.
+pub(crate) fn beside() -> StoreOptions {
+    let redis_server = std::env::var_os("ORDERWIRE_TEST_REDIS").map(Into::into);
+    StoreOptions { redis_server, ..StoreOptions::default() }
+}
+
 /// Options for a store on this process' Redis, under a prefix of its own.
 pub(crate) fn options() -> StoreOptions {
     StoreOptions { url: Some(redis().url()), prefix: prefix(), ..StoreOptions::default() }
