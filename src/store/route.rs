@@ -26,6 +26,10 @@ const LONGEST: Duration = Duration::from_millis(160);
 /// So many times sent on at once by servers that disagree; then with pauses.
 const HOPS: u32 = 4;
 
+fn silent() -> StoreError {
+    StoreError::new(ErrorKind::Away, "a primary of the cluster does not answer")
+}
+
 /// The way to a cluster.
 pub(super) struct Router {
     plan: Plan,
@@ -170,15 +174,23 @@ impl Router {
 
     /// Sends what is open, to all servers at once.
     async fn round(&self, flight: &mut Flight<'_>, repeat: Repeat, view: &View, table: &Table, until: Moment) {
-        let groups = flight.groups(table);
-        let sent = groups.into_iter().map(|(node, group)| {
-            let calls = flight.calls_of(&group);
-            async move {
-                let answers = self.to_one(&node, calls, repeat, (view, table), until).await;
-                (node, group, answers)
+        let mut sent = Vec::new();
+        for (node, group) in flight.groups(table) {
+            // It would cost everybody the whole deadline to find that out again.
+            if view.silent.contains(&node) {
+                group.iter().for_each(|one| flight.end(one, Err(silent())));
+                continue;
             }
-        });
-        for (node, group, answers) in join_all(sent.collect::<Vec<_>>()).await {
+            let calls = flight.calls_of(&group);
+            sent.push(async move {
+                let answers = match self.lane(&node, table) {
+                    Ok(lane) => lane.send(calls, repeat, until).await,
+                    Err(error) => Err(error),
+                };
+                (node, group, answers)
+            });
+        }
+        for (node, group, answers) in join_all(sent).await {
             match answers {
                 Ok(answers) => {
                     for (one, answer) in group.into_iter().zip(answers) {
@@ -203,20 +215,6 @@ impl Router {
                 }
             }
         }
-    }
-
-    async fn to_one(
-        &self,
-        node: &Node,
-        calls: Vec<Call>,
-        repeat: Repeat,
-        (view, table): (&View, &Table),
-        until: Moment,
-    ) -> Result<Vec<Value>, StoreError> {
-        if view.silent.contains(node) {
-            return Err(StoreError::new(ErrorKind::Away, "a primary of the cluster does not answer"));
-        }
-        self.lane(node, table)?.send(calls, repeat, until).await
     }
 
     fn fate(&self, node: &Node, answer: Value) -> Fate {
@@ -259,10 +257,25 @@ impl Router {
         }
     }
 
-    /// The servers that have keys, in the order of their addresses, with their lanes.
-    async fn lanes(&self, until: Moment) -> Result<Vec<(Node, Arc<Lane>)>, StoreError> {
-        let (_, table) = self.map.view(until).await?;
-        table.primaries.iter().map(|node| Ok((node.clone(), self.lane(node, &table)?))).collect()
+    /// The servers that have keys, in the order of their addresses, with their lanes; an error for one of which is
+    /// known that it does not answer.
+    async fn lanes(&self, until: Moment) -> Result<Vec<(Node, Result<Arc<Lane>, StoreError>)>, StoreError> {
+        let (view, table) = self.map.view(until).await?;
+        let lane = |node: &Node| if view.silent.contains(node) { Err(silent()) } else { self.lane(node, &table) };
+        Ok(table.primaries.iter().map(|node| (node.clone(), lane(node))).collect())
+    }
+
+    /// Sends the calls to one server, wherever their keys may be.
+    async fn to_one(
+        &self,
+        (node, lane): &(Node, Result<Arc<Lane>, StoreError>),
+        calls: &[Call],
+        until: Moment,
+    ) -> Result<Vec<Value>, StoreError> {
+        let lane = lane.as_ref().map_err(Clone::clone)?;
+        let answers = lane.send(calls.to_vec(), Repeat::Once, until).await;
+        let answers = answers.inspect_err(|_| self.map.doubt(Some(node)))?;
+        answers.iter().find_map(error_of).map_or(Ok(answers), Err)
     }
 
     /// Connects to every primary, which looks at it.
@@ -282,18 +295,11 @@ impl Router {
         until: Moment,
     ) -> Result<Vec<(String, Vec<Value>)>, StoreError> {
         let lanes = self.lanes(until).await?;
-        let sent = lanes
-            .iter()
-            .map(|(node, lane)| async move { (node, lane.send(calls.to_vec(), Repeat::Once, until).await) });
-        let mut out = Vec::new();
-        for (node, answers) in join_all(sent).await {
-            let answers = answers.inspect_err(|_| self.map.doubt(Some(node)))?;
-            if let Some(error) = answers.iter().find_map(error_of) {
-                return Err(error);
-            }
-            out.push((format!("{node:?}"), answers));
-        }
-        Ok(out)
+        let sent = lanes.iter().map(|one| async {
+            let answers = self.to_one(one, calls, until).await?;
+            Ok((format!("{:?}", one.0), answers))
+        });
+        join_all(sent).await.into_iter().collect()
     }
 
     /// Sends the calls to the primary of this place.
@@ -303,13 +309,9 @@ impl Router {
         calls: &[Call],
         until: Moment,
     ) -> Result<Option<Vec<Value>>, StoreError> {
-        let lanes = self.lanes(until).await?;
-        let Some((node, lane)) = lanes.get(place) else { return Ok(None) };
-        let answers = lane.send(calls.to_vec(), Repeat::Once, until).await;
-        let answers = answers.inspect_err(|_| self.map.doubt(Some(node)))?;
-        match answers.iter().find_map(error_of) {
-            Some(error) => Err(error),
-            None => Ok(Some(answers)),
+        match self.lanes(until).await?.get(place) {
+            Some(one) => self.to_one(one, calls, until).await.map(Some),
+            None => Ok(None),
         }
     }
 
@@ -341,9 +343,9 @@ impl Router {
         let lanes = self.lanes(until).await?;
         let mut whole: Option<Info> = None;
         let mut away = None;
-        for (known, (node, _)) in
-            join_all(lanes.iter().map(|(_, lane)| lane.info(demands))).await.into_iter().zip(&lanes)
-        {
+        let asked =
+            lanes.iter().map(|(_, lane)| async move { lane.as_ref().map_err(Clone::clone)?.info(demands).await });
+        for (known, (node, _)) in join_all(asked).await.into_iter().zip(&lanes) {
             match known {
                 Ok(info) => whole = Some(whole.map_or(info.clone(), |whole| whole.with(info))),
                 Err(error) if error.passes() => {
