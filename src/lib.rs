@@ -30,7 +30,8 @@
 //! ```text
 //! webhook  → http::hooks → platform.admit → platform.normalise → OrderEvent
 //!          → store.read → order.absorb → milestone.reached → plan.owe → store.commit            → 200
-//!            (Redis away: spool.append → 200; flow::drain puts it through the same steps later)
+//!            (Redis away: spool.append → 200; flow::drain puts it through the same steps later;
+//!             a primary replaced: flow::ring puts what was answered lately through them once more)
 //! due      → flow::deliver: store.lease → read → facts → plan.decide → words → channel.shape
 //!          → store.begin → channel.send → Verdict → store.settle                                 = told
 //!            (Redis away: flow::results keeps it on disk, and writes it before anything else is leased)

@@ -19,6 +19,7 @@ use crate::domain::settings::{Mistake, Secret, Span};
 use crate::flow::account::Account;
 use crate::flow::live::{Keyed, Live, Shop};
 use crate::flow::pressure::Pressure;
+use crate::flow::ring::Ring;
 use crate::flow::{App, Asking};
 use crate::http;
 use crate::http::settings::{AdminSettings, ServerSettings};
@@ -28,6 +29,7 @@ use crate::platform::settings::ShopSettings;
 use crate::seal::Seal;
 use crate::spool::Options as SpoolOptions;
 use crate::spool::settings::SpoolSettings;
+use crate::store::Durability;
 use crate::store::settings::StoreSettings;
 use crate::store::work::LONGEST_LEASE_MS;
 use crate::telemetry::{LogSettings, Metrics, Names};
@@ -449,6 +451,7 @@ pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, role: 
     let lease_ms = u64::try_from(settings.worker.lease.0).unwrap_or(60) * 1000;
     let mut app = App::new(clock, store, metrics, live, worker_name(), lease_ms, asking);
     (app.spool, app.results) = (spool, results);
+    app.ring = (role != Role::Worker && settings.store.level() == Durability::Replicated).then(Ring::default);
     app.pressure = Pressure::new(settings.server.max_waiting);
     Ok(Arc::new(app))
 }

@@ -56,6 +56,14 @@ pub enum Answer {
     Failed,
 }
 
+impl Answer {
+    /// It says that Redis has something of it.
+    fn lies_in_redis(&self) -> bool {
+        use WebhookOutcome::{Duplicate, Taken, Unreadable, Waiting};
+        matches!(self, Answer::Taken(Taken | Duplicate | Unreadable | Waiting))
+    }
+}
+
 /// Takes a webhook in. Everything that needs Redis comes after the signature holds.
 pub async fn accept(app: &App, platform: &str, shop: &str, raw: RawWebhook) -> Answer {
     let live = app.live();
@@ -93,12 +101,18 @@ async fn take(app: &App, shop: &Arc<Shop>, raw: &RawWebhook) -> Answer {
     let times = Times::of(app, ANSWER);
     let passes_by = app.passes_by(Caller::Shop);
     let _waits = app.pressure.wait();
-    let error = match in_time(app, shop, raw, (&dedupe, content), (passes_by, times)).await {
-        Ok(answer) => return answer,
-        Err(error) => error,
-    };
+    let stored = in_time(app, shop, raw, (&dedupe, content), (passes_by, times)).await;
     let platform = shop.platform.name.into();
     let door = Door::Hook { platform, shop: shop.rules.id.clone(), dedupe, content };
+    let error = match stored {
+        Ok(answer) => {
+            if let Some(ring) = app.ring.as_ref().filter(|_| answer.lies_in_redis()) {
+                ring.keep(door, raw.clone());
+            }
+            return answer;
+        }
+        Err(error) => error,
+    };
     // What this version cannot take another one may: a shop that repeats finds it, for any other it must be kept.
     let keeps = error.may_wait() || !shop.platform.repeats;
     if keeps && spooled::keep(app, door, raw, times).await {

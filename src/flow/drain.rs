@@ -7,13 +7,15 @@
 //! again, and is a duplicate by its marks. Dies after: done. So neither the order of records nor how often one
 //! is offered matters; they go one by one all the same, oldest first, which leaves the store to live traffic.
 //!
-//! While Redis is away nothing can go on, so the first record waits for it. A record that the store refuses
+//! While Redis is away nothing can go on, so the first record waits for it; where a cluster is away in part, those for
+//! the servers that answer go on. A record that the store refuses
 //! for a reason of its own is put off, and the others go on; refused at every try, it is set aside, where it lies
 //! until a person moves it, what it tells of is erased, or as long as unreadable webhooks are kept.
 
 use super::App;
 use super::erase::Erased;
 use super::offer::{Offered, is_erased, offer};
+use super::pressure::Caller;
 use super::spooled;
 use crate::domain::clock::plus_secs;
 use crate::spool::{Damage, Place, Spool, SpoolError};
@@ -28,6 +30,9 @@ use tokio::time::{Instant, timeout_at};
 
 /// First and longest pause while Redis is away.
 const AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Pause before a record is offered again whose server did not answer; up to four times as long.
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// Between two looks whether something was erased that lies aside.
 const ASIDE: Duration = Duration::from_secs(5);
@@ -53,6 +58,8 @@ impl Default for Patience {
 /// A record that was refused: how often, and when it is offered again.
 struct PutOff {
     tries: u32,
+    /// How often its server did not answer.
+    waits: u32,
     again: Instant,
 }
 
@@ -101,17 +108,21 @@ impl Drain<'_> {
             self.at = Some(place);
             return;
         }
-        let offered = match read {
+        let offered = match &read {
             // One that brings us down must not stop the others.
-            Ok(entry) => AssertUnwindSafe(offer(self.app, &mut self.erased, &entry))
+            Ok(entry) => AssertUnwindSafe(offer(self.app, &mut self.erased, entry))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|_| Offered::Refused("it made the relay panic".into())),
-            Err(damage) => Offered::Never(end_of(damage), format!("its record is {}", damage.as_str())),
+            Err(damage) => Offered::Never(end_of(*damage), format!("its record is {}", damage.as_str())),
         };
         match offered {
-            Offered::Away(error) => return self.wait_for_redis(&error).await,
-            Offered::Done(end) => {
+            Offered::Behind(error) if self.app.passes_by(Caller::Channel).is_none() => self.behind(place, &error),
+            Offered::Away(error) | Offered::Behind(error) => return self.wait_for_redis(&error).await,
+            Offered::Done { end, .. } => {
+                if let (Some(ring), SpoolEnd::Taken, Ok(entry)) = (&self.app.ring, end, read) {
+                    ring.keep(entry.door, entry.raw);
+                }
                 super::crash::point("before-strike");
                 self.spool.strike(place).await;
                 self.app.metrics.spool_ended(end);
@@ -196,7 +207,15 @@ impl Drain<'_> {
 
     fn put_off_until(&mut self, place: Place, tries: u32) {
         let pause = self.patience.first * 4_u32.saturating_pow(tries.saturating_sub(1).min(8));
-        self.put_off.insert(place, PutOff { tries, again: Instant::now() + pause });
+        self.put_off.insert(place, PutOff { tries, waits: 0, again: Instant::now() + pause });
+    }
+
+    /// Its server does not answer: it is offered again, and that counts as no refusal.
+    fn behind(&mut self, place: Place, error: &str) {
+        let (tries, waits) = self.put_off.get(&place).map_or((0, 0), |p| (p.tries, p.waits));
+        tracing::debug!(error, "a record of the spool waits for its server");
+        let again = Instant::now() + BEHIND * 2_u32.pow(waits.min(2));
+        self.put_off.insert(place, PutOff { tries, waits: waits + 1, again });
     }
 
     async fn set_aside(&mut self, place: Place, end: SpoolEnd, why: &str) {

@@ -102,7 +102,12 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
         Some(why) => Err(why.into()),
         None => in_time(app, account, &heard.signals, raw.received_at, times).await,
     };
-    let Err(error) = applied else { return Answer::Heard(answer) };
+    let Err(error) = applied else {
+        if let Some(ring) = app.ring.as_ref().filter(|_| !heard.signals.is_empty()) {
+            ring.keep(Door::Callback { channel: account.id.clone() }, raw.clone());
+        }
+        return Answer::Heard(answer);
+    };
     if kept(app, account, &heard.signals, raw, times).await {
         tracing::warn!(channel = %account.id, %error, "callback kept on disk: it could not be applied");
         return Answer::Kept(answer);
@@ -228,17 +233,22 @@ pub async fn switch_off(app: &App, token: &str) -> SwitchedOff {
     let times = Times::of(app, PAGE);
     let passes_by = app.passes_by(Caller::Channel);
     let _waits = app.pressure.wait();
+    let (door, raw) = (Door::Off { channel: channel.clone(), person: person.clone() }, RawWebhook::post(&[], "", now));
     let error: AcceptError = match passes_by {
         Some(why) => why.into(),
         None => match timeout_at(times.store, switched_off(app, &channel, &person, now)).await {
-            Ok(Ok(())) => return SwitchedOff::Off,
+            Ok(Ok(())) => {
+                if let Some(ring) = &app.ring {
+                    ring.keep(door, raw);
+                }
+                return SwitchedOff::Off;
+            }
             Ok(Err(error)) => error.into(),
             Err(_) => AcceptError::TooLate,
         },
     };
     app.noted.add(&channel, &person, now);
-    let door = Door::Off { channel: channel.clone(), person: person.clone() };
-    if spooled::keep(app, door, &RawWebhook::post(&[], "", now), times).await {
+    if spooled::keep(app, door, &raw, times).await {
         tracing::warn!(%channel, %error, "an opt-out was kept on disk: Redis could not take it");
         return SwitchedOff::Kept;
     }

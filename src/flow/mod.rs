@@ -1,6 +1,6 @@
 //! **flow** — floor 2: the order of steps.
 //!
-//! Knows: `accept deliver hear sweep`, pacing, pressure, worker loops, what is done about people's data (`erase`),
+//! Knows: `accept deliver hear sweep ring`, pacing, pressure, worker loops, what is done about people's data (`erase`),
 //! operators' questions (`replay explain`), the change of keys (`rekey`).
 //! Must not know: Redis commands, vendor JSON, web types; it takes no decision about *meaning*.
 //! May use: domain, seal, platform, milestone, plan, words, channel, store, spool, telemetry
@@ -32,6 +32,7 @@ pub mod queue;
 pub mod rekey;
 pub mod replay;
 pub mod results;
+pub mod ring;
 pub mod send;
 pub mod sending;
 pub mod settle;
@@ -89,6 +90,8 @@ pub struct App {
     pub asking: Asking,
     /// Where genuine requests wait while Redis is away; `None`: nowhere.
     pub spool: Option<Spool>,
+    /// What was acknowledged lately; `None`: no failover is survived here anyway.
+    pub ring: Option<ring::Ring>,
     /// How Redis bears what is asked of it.
     pub pressure: Pressure,
     /// Where results of sends wait while Redis is away; `None`: in memory.
@@ -122,6 +125,7 @@ impl App {
             lease_ms,
             asking,
             spool: None,
+            ring: None,
             pressure: Pressure::default(),
             results: None,
             noted: Noted::default(),

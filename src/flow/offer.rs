@@ -13,14 +13,17 @@ use crate::domain::ids::{ChannelId, Digest8, ShopId};
 use crate::domain::webhook::RawWebhook;
 use crate::spool::{Door, Entry};
 use crate::store::error::{ErrorKind, StoreError};
-use crate::telemetry::SpoolEnd;
+use crate::telemetry::{SpoolEnd, WebhookOutcome};
 
 /// What became of one offer.
 pub(super) enum Offered {
-    /// It ended well: the store has what it told, or whom it told of was erased.
-    Done(SpoolEnd),
+    /// It ended well: the store has what it told, or whom it told of was erased; `news`: it told something that the
+    /// store had not.
+    Done { end: SpoolEnd, news: bool },
     /// The store takes nothing just now.
     Away(String),
+    /// The server of the cluster that this one is for takes nothing just now.
+    Behind(String),
     /// The store does not take this one.
     Refused(String),
     /// It can never be taken.
@@ -39,8 +42,8 @@ pub(super) async fn offer(app: &App, erased: &mut Erased, entry: &Entry) -> Offe
         }
         Door::Callback { channel } => callback(app, erased, channel, &entry.raw).await,
         Door::Off { channel, person } => match hear::switched_off(app, channel, person, entry.raw.received_at).await {
-            Ok(()) => Offered::Done(SpoolEnd::Taken),
-            Err(error) => failed(&error),
+            Ok(()) => known(SpoolEnd::Taken),
+            Err(error) => failed(app, &error),
         },
     }
 }
@@ -63,23 +66,28 @@ async fn webhook(
     if app.pressure.level() == Level::Full {
         return Offered::Away("its memory is nearly full".into());
     }
-    match accept::put(app, shop, raw, marks).await {
-        Ok(_) => {}
-        Err(error) => return untaken(error),
-    }
+    let news = match accept::put(app, shop, raw, marks).await {
+        Ok(answer) => answer != accept::Answer::Taken(WebhookOutcome::Duplicate),
+        Err(error) => return untaken(app, error),
+    };
     // Somebody may have been erased between the look and the commit, and the walk over all orders been past it.
     if let Err(error) = erased.look(app).await {
         return Offered::Away(error.to_string());
     }
     match erased.of_webhook(app, (platform, id), raw) {
         Some(late) => let_go(app, id, late).await,
-        None => Offered::Done(SpoolEnd::Taken),
+        None => Offered::Done { end: SpoolEnd::Taken, news },
     }
+}
+
+fn known(end: SpoolEnd) -> Offered {
+    Offered::Done { end, news: false }
 }
 
 async fn let_go(app: &App, shop: &ShopId, (asked, names): (Timestamp, Names)) -> Offered {
     match Erased::once_more(app, shop, names, asked).await {
-        Ok(()) => Offered::Done(SpoolEnd::Erased),
+        Ok(()) => known(SpoolEnd::Erased),
+        Err(AcceptError::Store(error)) => failed(app, &error),
         Err(error) => Offered::Away(error.to_string()),
     }
 }
@@ -94,8 +102,8 @@ async fn callback(app: &App, erased: &Erased, channel: &ChannelId, raw: &RawWebh
     let signals = erased.heard(app, raw.received_at, signals);
     let end = if told > 0 && signals.is_empty() { SpoolEnd::Erased } else { SpoolEnd::Taken };
     match hear::put(app, account, &signals, raw.received_at).await {
-        Ok(()) => Offered::Done(end),
-        Err(error) => untaken(error),
+        Ok(()) => known(end),
+        Err(error) => untaken(app, error),
     }
 }
 
@@ -109,9 +117,9 @@ pub(super) fn is_erased(app: &App, erased: &Erased, entry: &Entry) -> bool {
     }
 }
 
-fn untaken(error: AcceptError) -> Offered {
+fn untaken(app: &App, error: AcceptError) -> Offered {
     match error {
-        AcceptError::Store(error) => failed(&error),
+        AcceptError::Store(error) => failed(app, &error),
         AcceptError::TooLate | AcceptError::Shed(_) => Offered::Away(error.to_string()),
         _ => Offered::Refused(error.to_string()),
     }
@@ -119,9 +127,10 @@ fn untaken(error: AcceptError) -> Offered {
 
 /// A server that a person must put right takes nothing, like one that is away; a mistake of ours may lie in
 /// this record alone.
-fn failed(error: &StoreError) -> Offered {
+fn failed(app: &App, error: &StoreError) -> Offered {
     match error.kind {
         ErrorKind::Bug => Offered::Refused(error.to_string()),
+        _ if app.store.is_cluster() => Offered::Behind(error.to_string()),
         _ => Offered::Away(error.to_string()),
     }
 }

@@ -199,6 +199,8 @@ pub struct Health {
     pub skew_ms: i64,
     /// How it is no longer as it must be: what it acknowledges may be lost.
     pub complaint: Option<String>,
+    /// Why what lies on one primary of a cluster waits, while the others serve.
+    pub away: Option<String>,
 }
 
 /// Asks Redis.
@@ -206,6 +208,7 @@ pub struct Health {
 /// # Errors
 /// It does not answer.
 pub async fn health(app: &App) -> Result<Health, Fault> {
+    app.ping().await?;
     let info = app.store.info().await?;
     Ok(Health {
         server: info.server,
@@ -214,5 +217,6 @@ pub async fn health(app: &App) -> Result<Health, Fault> {
         max_memory: info.max_memory,
         skew_ms: info.skew_ms,
         complaint: info.complaint.map(|e| e.to_string()),
+        away: info.away.map(|error| error.to_string()),
     })
 }

@@ -10,6 +10,7 @@ use crate::domain::owed::State;
 use crate::spool::{Place, Spool};
 use crate::store::error::{ErrorKind, StoreError};
 use crate::store::work::{Settle, Settled};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -60,38 +61,66 @@ pub async fn run(app: Arc<App>, clear: watch::Sender<bool>, mut stop: watch::Rec
         let mut pause = AWAY.0;
         loop {
             app.metrics.set_settle_backlog(waiting(&app));
-            let found = next(results).await;
-            if found.is_empty() {
+            let left = round(&app, results).await;
+            // A server that is back after an outage lets no lease end at once, so what waits for one of a cluster
+            // need not hold up what lies on the others.
+            if left.is_none() || app.store.is_cluster() {
                 clear.send_replace(true);
+            }
+            let Some(error) = left else {
+                pause = AWAY.0;
+                app.metrics.set_settle_backlog(waiting(&app));
                 results.news().await;
                 continue;
+            };
+            if pause == AWAY.0 {
+                tracing::warn!(%error, orders = waiting(&app), "results wait on disk for Redis");
             }
-            match write(&app, results, &found).await {
-                Ok(()) => pause = AWAY.0,
-                Err(error) => {
-                    if pause == AWAY.0 {
-                        tracing::warn!(%error, orders = found.len(), "results wait on disk for Redis");
-                    }
-                    tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
-                    pause = (pause * 2).min(AWAY.1);
-                }
-            }
+            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+            pause = (pause * 2).min(AWAY.1);
         }
     };
     tokio::select! { () = work => {}, _ = stop.changed() => {} }
 }
 
-/// Results that wait, oldest first; what cannot be read is put aside on the way.
-async fn next(results: &Spool<Settle>) -> Vec<(Place, Settle)> {
-    let (mut found, mut at) = (Vec::new(), None);
+/// Writes all that waits, oldest first, as far as Redis takes it; why some of it is left.
+async fn round(app: &App, results: &Spool<Settle>) -> Option<StoreError> {
+    let (mut at, mut away, mut why) = (None, BTreeSet::new(), None);
+    loop {
+        let found = next(results, &mut at, &away).await;
+        if found.is_empty() {
+            return why;
+        }
+        match write(app, results, &found).await {
+            Ok(unanswered) if unanswered.is_empty() => {}
+            Ok(unanswered) => {
+                away.extend(unanswered);
+                why = Some(StoreError::unanswered());
+            }
+            Err(error) => {
+                why = Some(error);
+                // Of a cluster, whoever has the others may answer.
+                away.extend(found.iter().map(|(_, settle)| settle.leased.member.partition()));
+                if !app.store.is_cluster() {
+                    return why;
+                }
+            }
+        }
+    }
+}
+
+/// The next results behind `at` that are not of the partitions `away`; what cannot be read is put aside on the way.
+async fn next(results: &Spool<Settle>, at: &mut Option<Place>, away: &BTreeSet<u8>) -> Vec<(Place, Settle)> {
+    let mut found = Vec::new();
     while found.len() < FLIGHT
-        && let Some((place, read)) = results.next(at).await
+        && let Some((place, read)) = results.next(*at).await
     {
         match read {
+            Ok(settle) if away.contains(&settle.leased.member.partition()) => {}
             Ok(settle) => found.push((place, settle)),
             Err(damage) => aside(results, place, damage.as_str()).await,
         }
-        at = Some(place);
+        *at = Some(place);
     }
     found
 }
@@ -106,32 +135,41 @@ async fn aside(results: &Spool<Settle>, place: Place, why: &str) {
     }
 }
 
-/// Writes them in one flight. One that the store itself refuses must not hold up the others.
-async fn write(app: &App, results: &Spool<Settle>, found: &[(Place, Settle)]) -> Result<(), StoreError> {
+/// Writes them in one flight; gives the partitions whose server did not answer. One that the store itself refuses must
+/// not hold up the others.
+async fn write(app: &App, results: &Spool<Settle>, found: &[(Place, Settle)]) -> Result<BTreeSet<u8>, StoreError> {
+    let (mut unanswered, mut written_down) = (BTreeSet::new(), 0_u64);
     let settles: Vec<Settle> = found.iter().map(|(_, settle)| settle.clone()).collect();
     let answers = match app.timed("settle", app.store.settle_many(&settles)).await {
         Err(error) if error.kind == ErrorKind::Bug => {
             if let [(place, _)] = found {
                 aside(results, *place, &error.to_string()).await;
-                return Ok(());
+                return Ok(unanswered);
             }
             for one in found {
-                Box::pin(write(app, results, std::slice::from_ref(one))).await?;
+                unanswered.extend(Box::pin(write(app, results, std::slice::from_ref(one))).await?);
             }
-            return Ok(());
+            return Ok(unanswered);
         }
         answers => answers?,
     };
     for ((place, settle), answer) in found.iter().zip(answers) {
+        if answer == Settled::Unanswered {
+            unanswered.insert(settle.leased.member.partition());
+            continue;
+        }
         if answer == Settled::Fenced {
             too_late(app, settle).await?;
         }
         written(app, settle, answer);
         super::crash::point("after-replay");
         results.strike(*place).await;
+        written_down += 1;
     }
-    tracing::info!(orders = found.len(), "results that Redis could not take are written down");
-    Ok(())
+    if written_down > 0 {
+        tracing::info!(orders = written_down, "results that Redis could not take are written down");
+    }
+    Ok(unanswered)
 }
 
 /// The lease ended meanwhile: whoever has the order now does not know that it was told, unless the settle had been

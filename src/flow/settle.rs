@@ -9,6 +9,7 @@ use super::App;
 use crate::domain::clock::from_millis;
 use crate::domain::owed::State;
 use crate::milestone;
+use crate::store::error::StoreError;
 use crate::store::work::{Dest, Leased, Settle, Settled};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,18 +127,18 @@ async fn write(app: &App, settles: Vec<Settle>) -> Vec<Settle> {
                     answer => written(app, &settle, answer),
                 }
             }
-            (unanswered, "a server of the cluster did not answer".into())
+            (unanswered, StoreError::unanswered())
         }
-        Err(error) => (settles, error.to_string()),
+        Err(error) => (settles, error),
     };
     if unanswered.is_empty() {
         return unanswered;
     }
     if super::results::keep(app, &unanswered).await {
-        tracing::warn!(error, orders = unanswered.len(), "results were kept on disk: Redis could not take them");
+        tracing::warn!(%error, orders = unanswered.len(), "results were kept on disk: Redis could not take them");
         return Vec::new();
     }
-    tracing::error!(error, orders = unanswered.len(), "results could not be written; trying again");
+    tracing::error!(%error, orders = unanswered.len(), "results could not be written; trying again");
     unanswered
 }
 

@@ -67,7 +67,7 @@ async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
         "leaving": leaving,
         "redis": health.as_ref().map(|h| json!({
             "server": h.server, "durability": h.durability, "used_memory": h.used_memory,
-            "max_memory": h.max_memory, "skew_ms": h.skew_ms, "complaint": h.complaint,
+            "max_memory": h.max_memory, "skew_ms": h.skew_ms, "complaint": h.complaint, "away": h.away,
         })),
         "pressure": status.app.pressure.view(std::time::Instant::now()),
         "spool": spool,

@@ -334,6 +334,7 @@ pub(super) async fn info(conn: &mut MultiplexedConnection, d: &Demands) -> Resul
         uncounted: get("mem_not_counted_for_evict").parse().unwrap_or(0),
         skew_ms: said.skew_ms,
         complaint: judge(&said, d).err(),
+        away: None,
     })
 }
 

@@ -63,6 +63,11 @@ impl StoreError {
         StoreError::new(ErrorKind::Setup, what)
     }
 
+    /// Some of what was asked went to a server of a cluster that did not answer.
+    pub(crate) fn unanswered() -> StoreError {
+        StoreError::new(ErrorKind::Away, "a server of the cluster did not answer")
+    }
+
     /// Trying again later may help; nothing has to be put right by a person or in the program.
     pub fn passes(&self) -> bool {
         !matches!(self.kind, ErrorKind::Setup | ErrorKind::Bug)

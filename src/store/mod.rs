@@ -204,6 +204,8 @@ pub struct Info {
     pub skew_ms: i64,
     /// What is wrong with it now (its settings were changed, it became a replica): readiness must fail.
     pub complaint: Option<StoreError>,
+    /// Why what lies on one primary of a cluster waits, while the others serve.
+    pub away: Option<StoreError>,
 }
 
 impl Info {
@@ -377,12 +379,21 @@ impl Store {
         }
     }
 
-    /// How long an answer takes; also fails when the data has vanished (`FLUSHALL`).
+    /// Whether what is kept is spread over several servers, of which one may be away while the others go on.
+    pub fn is_cluster(&self) -> bool {
+        self.demands.cluster
+    }
+
+    /// How long an answer takes, of a cluster that of the quickest primary. Of one server it also fails when the data
+    /// has vanished (`FLUSHALL`); of a cluster [`Store::info`] says that.
     ///
     /// # Errors
     /// That it cannot be reached, or that the data has vanished.
     pub async fn ping(&self) -> Result<Duration, StoreError> {
         let before = std::time::Instant::now();
+        if self.is_cluster() {
+            return self.work.any(&Call::bare("PING")).await.map(|()| before.elapsed());
+        }
         let mark = self.work.one(Call::new("HGET").arg(self.keys.meta()).arg("format")).await?;
         if mark == redis::Value::Nil {
             return Err(check::vanished());

@@ -303,17 +303,27 @@ impl Store {
         let before = self.server_ms(false, &list).await? - SWEEP_AFTER_MS;
         let call = Call::new("ZRANGEBYSCORE").arg(&list).arg("-inf").arg(before);
         let call = call.arg("WITHSCORES").arg("LIMIT").arg(0).arg(max);
-        let mut woken = 0;
+        let (mut woken, mut fault) = (0, None);
+        // One whose server does not answer holds up nobody on the others.
         for (hex, score) in value::pairs(self.work.one(call).await?)? {
-            let hash = hex::decode(&hex).ok().and_then(|h| <[u8; 16]>::try_from(h).ok());
-            if let Some(hash) = hash {
-                let left = self.stored(&hash).await?.to_wake;
-                self.wake(&left).await?;
-                self.strike(&hash, &left).await?;
-                woken += left.len();
+            match self.wake_left(&list, (&hex, &score)).await {
+                Ok(orders) => woken += orders,
+                Err(error) => fault = Some(error),
             }
-            self.work.one(Call::script(&FORGET, std::slice::from_ref(&list)).arg(hex).arg(score)).await?;
         }
+        fault.map_or(Ok(woken), Err)
+    }
+
+    async fn wake_left(&self, list: &str, (hex, score): (&[u8], &[u8])) -> Result<usize, StoreError> {
+        let hash = hex::decode(hex).ok().and_then(|h| <[u8; 16]>::try_from(h).ok());
+        let mut woken = 0;
+        if let Some(hash) = hash {
+            let left = self.stored(&hash).await?.to_wake;
+            self.wake(&left).await?;
+            self.strike(&hash, &left).await?;
+            woken = left.len();
+        }
+        self.work.one(Call::script(&FORGET, &[list]).arg(hex).arg(score)).await?;
         Ok(woken)
     }
 

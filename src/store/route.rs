@@ -12,7 +12,7 @@ use super::error::{ErrorKind, StoreError};
 use super::link::{Repeat, error_of};
 use super::script::Call;
 use super::way::{Lane, Plan};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_ok};
 use redis::{ServerErrorKind, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -28,6 +28,10 @@ const HOPS: u32 = 4;
 
 fn silent() -> StoreError {
     StoreError::new(ErrorKind::Away, "a primary of the cluster does not answer")
+}
+
+fn nobody() -> StoreError {
+    StoreError::new(ErrorKind::Away, "no primary of the cluster answers")
 }
 
 /// The way to a cluster.
@@ -288,6 +292,16 @@ impl Router {
         self.everywhere(&[Call::bare("PING")], until).await.map(|_| ())
     }
 
+    /// Sends the call to every primary, and is content with the first answer.
+    pub(super) async fn any(&self, call: &Call, until: Moment) -> Result<(), StoreError> {
+        let lanes = self.lanes(until).await?;
+        let asked = lanes.iter().map(|one| Box::pin(self.to_one(one, std::slice::from_ref(call), until)));
+        match asked.len() {
+            0 => Err(nobody()),
+            _ => select_ok(asked).await.map(|_| ()),
+        }
+    }
+
     /// Sends the calls to every primary.
     pub(super) async fn everywhere(
         &self,
@@ -335,19 +349,28 @@ impl Router {
         Ok(table.primaries.iter().map(one).collect::<Vec<_>>().join(" "))
     }
 
-    /// What is known of the primaries, as of one server: the fullest, the one furthest off, the first complaint.
+    /// What is known of the primaries, as of one server: the fullest, the one furthest off, the first complaint that a
+    /// person must act on. One that serves nobody for a while is said beside it, as long as another serves.
     ///
     /// # Errors
     /// None of them answers, or one of them has lost the data.
     pub(super) async fn info(&self, demands: &Demands, until: Moment) -> Result<Info, StoreError> {
         let lanes = self.lanes(until).await?;
         let mut whole: Option<Info> = None;
-        let mut away = None;
+        let (mut away, mut serve) = (None, false);
         let asked =
             lanes.iter().map(|(_, lane)| async move { lane.as_ref().map_err(Clone::clone)?.info(demands).await });
         for (known, (node, _)) in join_all(asked).await.into_iter().zip(&lanes) {
             match known {
-                Ok(info) => whole = Some(whole.map_or(info.clone(), |whole| whole.with(info))),
+                Ok(mut info) => {
+                    serve |= info.complaint.is_none();
+                    // Without a replica just now, or no longer a primary and not yet known for that.
+                    if let Some(passing) = info.complaint.take_if(|c| c.passes()) {
+                        self.map.doubt(None);
+                        away = Some(passing);
+                    }
+                    whole = Some(whole.map_or(info.clone(), |whole| whole.with(info)));
+                }
                 Err(error) if error.passes() => {
                     self.map.doubt(Some(node));
                     away = Some(error);
@@ -355,10 +378,10 @@ impl Router {
                 Err(error) => return Err(error),
             }
         }
-        let none = || StoreError::new(ErrorKind::Away, "no primary of the cluster answers");
-        let mut whole = whole.ok_or_else(|| away.clone().unwrap_or_else(none))?;
+        let mut whole = whole.ok_or_else(|| away.clone().unwrap_or_else(nobody))?;
         whole.server = format!("{}, a cluster of {} primaries", whole.server, lanes.len());
-        whole.complaint = whole.complaint.or(away);
+        whole.complaint = whole.complaint.or(away.clone().filter(|_| !serve));
+        whole.away = away.filter(|_| whole.complaint.is_none());
         Ok(whole)
     }
 }

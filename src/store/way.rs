@@ -144,8 +144,17 @@ impl Way {
     /// Connects wherever there are keys, which looks at every server.
     pub(super) async fn greet(&self) -> Result<(), StoreError> {
         match &self.to {
-            To::One(_) => self.one(Call::bare("PING")).await.map(|_| ()),
+            // Whoever asked anything has.
+            To::One(_) => Ok(()),
             To::Many(router) => router.greet(Moment::now() + self.deadline).await,
+        }
+    }
+
+    /// Sends the call, which has no key, to all servers that have keys, and is content with the first answer.
+    pub(super) async fn any(&self, call: &Call) -> Result<(), StoreError> {
+        match &self.to {
+            To::One(_) => self.one(call.clone()).await.map(|_| ()),
+            To::Many(router) => router.any(call, Moment::now() + self.deadline).await,
         }
     }
 

@@ -4,9 +4,11 @@
 
 mod admin;
 mod bad_input;
+mod cluster;
 mod outage;
 mod page;
 mod places;
+mod ring;
 mod settings;
 mod shed;
 mod silence;

@@ -28,6 +28,7 @@ struct Pulse {
     door: Option<Shed>,
     shortened: Option<Instant>,
     limitless: bool,
+    partly: bool,
 }
 
 /// The loop of this process, until told to stop.
@@ -79,6 +80,17 @@ impl Pulse {
         self.door = door;
     }
 
+    /// A primary of a cluster that is away shuts no door: the others take what is theirs.
+    fn tell_partly(&mut self, away: Option<StoreError>) {
+        match (std::mem::replace(&mut self.partly, away.is_some()), away) {
+            (false, Some(error)) => {
+                tracing::error!(%error, "a primary of the cluster does not serve: what lies on it waits, the rest goes on");
+            }
+            (true, None) => tracing::info!("every primary of the cluster serves again"),
+            _ => {}
+        }
+    }
+
     async fn look(&mut self, app: &App) {
         let info = match app.store.info().await {
             Ok(info) => info,
@@ -96,6 +108,7 @@ impl Pulse {
         });
         app.metrics.set_clock_skew(info.skew_ms as f64 / 1000.0);
         complain(app, info.complaint);
+        self.tell_partly(info.away);
         if ratio.is_none() && !std::mem::replace(&mut self.limitless, true) {
             tracing::warn!(
                 "Redis has no maxmemory: it grows until the system ends it, and nothing warns before (docs/sizing.md)"

@@ -97,6 +97,10 @@ pub struct Metrics {
     spool_aside: Gauge,
     spool_flush: Times<0>,
     spool_ended: Counts<1>,
+    ring_records: Gauge,
+    ring_bytes: Gauge,
+    ring_reach: Level,
+    ring_offered: Counts<1>,
     reloads: Counts<1>,
     auth_failures: Counter,
 }
@@ -150,6 +154,10 @@ impl Metrics {
             spool_aside: Gauge::default(),
             spool_flush: Family::new_with_constructor(quick),
             spool_ended: Family::default(),
+            ring_records: Gauge::default(),
+            ring_bytes: Gauge::default(),
+            ring_reach: Level::default(),
+            ring_offered: Family::default(),
             reloads: Family::default(),
             auth_failures: Counter::default(),
         };
@@ -216,6 +224,10 @@ impl Metrics {
         self.add("spool_set_aside", "Pieces of the spool that a person must look at", self.spool_aside.clone());
         self.add_in(Unit::Seconds, "spool_flush", "Time of a flush of the spool to disk", self.spool_flush.clone());
         self.add("spool_ended", "Requests that left the spool: taken by the store, erased, or why they were set aside", self.spool_ended.clone());
+        self.add("ring_records", "Requests acknowledged lately, kept to be offered again", self.ring_records.clone());
+        self.add("ring_bytes", "Bytes of them", self.ring_bytes.clone());
+        self.add_in(Unit::Seconds, "ring_reach", "How far back they reach", self.ring_reach.clone());
+        self.add("ring_offered", "Requests offered again after a failover, by what they were", self.ring_offered.clone());
         self.add("reload", "Reloads of settings and templates, by how they ended", self.reloads.clone());
         self.add("admin_auth_failures", "Requests at the admin door without a right token", self.auth_failures.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -375,6 +387,8 @@ mod tests {
         metrics.set_spool(2, 4096, 1);
         metrics.spool_flushed(0.002);
         metrics.spool_ended(SpoolEnd::Taken);
+        metrics.set_ring(3, 4096, 12.5);
+        metrics.ring_offered(1, 2);
         metrics.set_clock_skew(-0.1);
         metrics.reload(ReloadResult::Refused);
         metrics.auth_failure();
@@ -395,6 +409,6 @@ mod tests {
             }
         }
         // Every field of the struct that is a measure has come out.
-        assert_eq!(blocks.len(), 47, "a measure did not come out: {blocks:#?}");
+        assert_eq!(blocks.len(), 51, "a measure did not come out: {blocks:#?}");
     }
 }

@@ -189,6 +189,20 @@ impl Metrics {
         self.spool_flush.get_or_create(&[]).observe(secs);
     }
 
+    /// What was acknowledged lately: requests, bytes, and how far back they reach in seconds.
+    pub fn set_ring(&self, records: u64, bytes: u64, reach_secs: f64) {
+        self.ring_records.set(count(records));
+        self.ring_bytes.set(count(bytes));
+        self.ring_reach.set(reach_secs);
+    }
+
+    /// So many of them were offered again after a failover: stored, because they had been lost, and known.
+    pub fn ring_offered(&self, stored: u64, known: u64) {
+        for (result, offered) in [("stored", stored), ("known", known)] {
+            self.ring_offered.get_or_create(&[("result", Word::Fixed(result))]).inc_by(offered);
+        }
+    }
+
     /// Redis' clock minus ours, in seconds.
     pub fn set_clock_skew(&self, secs: f64) {
         self.clock_skew.set(secs);

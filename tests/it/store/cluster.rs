@@ -1,17 +1,21 @@
 //! A cluster: the whole life of orders and people on three primaries, every script on its own keys, and what is
 //! demanded of each node.
 
+use super::rekey::{keys, pass};
 use super::*;
 use crate::support::cluster::{Cluster, Node};
 use crate::support::seal;
 use orderwire::domain::decision::Reason;
 use orderwire::domain::event::JoinKey;
 use orderwire::domain::ids::OrderId;
+use orderwire::domain::keeper::Keeper as _;
 use orderwire::domain::ledger::{Entry, LedgerEntry};
 use orderwire::domain::person::{Address, PersonChange, ReceiptOf, ReceiptState};
 use orderwire::domain::webhook::RawWebhook;
+use orderwire::seal::Seal;
 use orderwire::store::erase::Remains;
 use orderwire::store::error::ErrorKind;
+use orderwire::store::links::{Redeemed, Tie};
 use orderwire::store::messages::{Join, ReceiptPlace, SentMessage};
 use orderwire::store::operators::Changed;
 use orderwire::store::rewrite::Log;
@@ -20,6 +24,7 @@ use orderwire::store::{Durability, StoreOptions};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 pub(super) fn options(cluster: &Cluster, durability: Durability) -> StoreOptions {
     StoreOptions { url: Some(cluster.url()), prefix: support::prefix(), durability, ..StoreOptions::default() }
@@ -117,10 +122,11 @@ async fn a_life_on_a_cluster_touches_declared_keys_only() {
     people(&w, &all[3], &cluster).await;
     operators(&w, &all).await;
     erasing(&w, &all).await;
+    another_key(&w, &cluster).await;
     w.audit().await;
     let info = w.store.info().await.unwrap();
     assert!(info.server.contains("a cluster of 3 primaries"), "{}", info.server);
-    assert!(info.complaint.is_none() && info.skew_ms.abs() < 2000);
+    assert!(info.complaint.is_none() && info.away.is_none() && info.skew_ms.abs() < 2000);
     let mut ran = BTreeSet::new();
     for (watcher, node) in watchers.into_iter().zip(&cluster.primaries) {
         let lines = watcher.seen(node);
@@ -217,6 +223,12 @@ async fn people(w: &World, m: &Member, cluster: &Cluster) {
     }
     let facts = w.store.facts(&others).await.unwrap();
     assert!(facts.iter().all(|f| f.opted_out == Some(w.now)), "twenty people, wherever they lie");
+    w.store.offer_code("ow-a", b"leads", w.after(3600)).await.unwrap();
+    assert_eq!(w.store.redeem_code("ow-a", &line(), &ann).await.unwrap(), Redeemed::Theirs(b"leads".to_vec()));
+    let tie = Tie { at: w.now, shop: "shop".into(), order: "1".into() };
+    w.store.tie(&line(), &ann, &tie).await.unwrap();
+    assert_eq!(w.store.ties(&line(), &ann).await.unwrap(), [tie]);
+    w.store.untie(&line(), &ann, &"shop".into(), &"1".into()).await.unwrap();
     assert!(w.store.forget_person(&line(), &ann).await.unwrap());
     // As if a process had died long ago between a word and what it wakes.
     let list = format!("{}:{{wake}}", w.prefix);
@@ -229,6 +241,12 @@ async fn people(w: &World, m: &Member, cluster: &Cluster) {
 
 async fn operators(w: &World, all: &[Member]) {
     let (channel, m) = (Tag::of("line-main"), &all[5]);
+    let still = Some((w.after(600), Reason::ChannelPaused));
+    assert!(w.store.stand(channel, w.after(2), still).await.unwrap());
+    assert!(!w.store.stand(channel, w.after(1), None).await.unwrap(), "an older word");
+    assert_eq!(w.store.channel_states().await.unwrap().len(), 1);
+    assert!(w.store.stand(channel, w.after(3), None).await.unwrap());
+    assert!(w.store.channel_states().await.unwrap().is_empty());
     w.store.pause(channel, w.after(600), Reason::ChannelPaused).await.unwrap();
     assert_eq!(w.store.channel_states().await.unwrap().len(), 1);
     w.store.resume(channel).await.unwrap();
@@ -289,6 +307,30 @@ async fn erasing(w: &World, all: &[Member]) {
         (w.store.tidy_log().await.unwrap() == Log::Clean).then_some(())
     })
     .await;
+}
+
+/// What channels keep, and another key for everything, wherever it lies.
+async fn another_key(w: &World, cluster: &Cluster) {
+    assert_eq!(w.store.swap("a token", None, b"1").await, Ok(true));
+    assert_eq!(w.store.swap("a token", Some(b"1"), b"2").await, Ok(true));
+    for i in 0..30 {
+        let raw = RawWebhook::post(&[], format!("broken {i}"), w.now);
+        w.store.keep_odd(&ShopId::from("demo"), &raw, "why").await.unwrap();
+    }
+    assert_eq!(w.store.shorten_odd(86_400).await.unwrap(), 0, "all are of today");
+    let (old, new) = keys();
+    let o = StoreOptions { prefix: w.prefix.clone(), ..options(cluster, Durability::Local) };
+    let both = Store::open(&o, Arc::new(Seal::new(&[new, old]).unwrap())).await.unwrap();
+    let shops = [ShopId::from("demo").tag()];
+    let dry = pass(&both, &shops, false).await;
+    assert!(dry.old > 60 && dry.old == dry.seen && dry.strange + dry.closed == 0, "{dry:?}");
+    let done = pass(&both, &shops, true).await;
+    assert_eq!((done.old, done.anew), (dry.old, dry.old));
+    assert_eq!(pass(&both, &shops, true).await.old, 0);
+    assert_eq!(both.load("a token").await, Ok(Some(b"2".to_vec())));
+    assert_eq!(both.odd(None, 100).await.unwrap().0.len(), 30);
+    both.put_rekey(b"begun").await.unwrap();
+    assert!(both.move_rekey(b"begun", b"over").await.unwrap() && !both.move_rekey(b"begun", b"x").await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use orderwire::store::work::Begun;
 use std::sync::Arc;
 
 /// The key of `support::seal`, and another.
-fn keys() -> ([u8; 32], [u8; 32]) {
+pub(super) fn keys() -> ([u8; 32], [u8; 32]) {
     let key = |x: u8| std::array::from_fn(|i| u8::try_from(i).unwrap().wrapping_mul(97) ^ x);
     (key(0x5a), key(0xa5))
 }
@@ -73,7 +73,7 @@ fn person() -> (ChannelId, Address) {
     (ChannelId::from("line-main"), Address::new("line", "U1"))
 }
 
-async fn pass(store: &Store, shops: &[Tag], write: bool) -> Tally {
+pub(super) async fn pass(store: &Store, shops: &[Tag], write: bool) -> Tally {
     let (mut sum, mut cursor) = (Tally::default(), None);
     loop {
         let page = store.reseal(shops, cursor.as_deref(), write).await.unwrap();
