@@ -110,9 +110,7 @@ impl Store {
             let scan = Call::bare("SCAN").arg(&at.cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
             // In one flight, so that both are of one start.
             let Some(answers) = self.work.at(at.server, &[scan, Call::bare("INFO").arg("server")]).await? else {
-                // That was the last server.
-                let same = self.lay_of_the_keys().await? == at.lay;
-                return Ok(Scanned { names: Vec::new(), cursor: (!same).then(String::new) });
+                return Ok(Scanned { names: Vec::new(), cursor: self.behind_the_last(at.lay).await? });
             };
             let mut answers = answers.into_iter();
             let mut page = value::list(answers.next().unwrap_or_default())?.into_iter();
@@ -124,10 +122,18 @@ impl Store {
             let next = value::text(page.next().unwrap_or_default())?;
             let names = value::list(page.next().unwrap_or_default())?;
             let names = names.into_iter().map(value::text).collect::<Result<_, _>>()?;
+            if next == "0" && !self.is_cluster() {
+                return Ok(Scanned { names, cursor: self.behind_the_last(at.lay).await? });
+            }
             let server = at.server + usize::from(next == "0");
             let place = Place { lay: at.lay, server, run: run.into(), cursor: next };
             return Ok(Scanned { names, cursor: Some(place.text()) });
         }
+    }
+
+    /// Where a walk goes on that has seen every server: nowhere, or at its beginning.
+    async fn behind_the_last(&self, lay: Digest8) -> Result<Option<String>, StoreError> {
+        Ok((self.lay_of_the_keys().await? != lay).then(String::new))
     }
 }
 

@@ -268,6 +268,7 @@ impl Metrics {
         for end in SpoolEnd::ALL {
             drop(self.spool_ended.get_or_create(&[("end", Word::Fixed(end.as_str()))]));
         }
+        self.ring_offered(0, 0);
         for result in ReloadResult::ALL {
             drop(self.reloads.get_or_create(&[("result", Word::Fixed(result.as_str()))]));
         }
