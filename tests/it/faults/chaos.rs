@@ -7,6 +7,8 @@ use super::kills::asked;
 use super::traffic::{Traffic, begin, post};
 use super::watched::Watched;
 use super::world::{Plan, Redis, World, folder};
+use crate::support::cluster::{Cluster, move_slot};
+use crate::support::redis::TAGS;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -25,12 +27,40 @@ enum Row {
     LostAnswers,
     /// F23: the primary stands still until it is replaced, and comes back.
     SplitBrain,
+    /// F28: slots of a cluster move there and back.
+    SlotMoves,
     /// F38: everything many times at once, in any order.
     Crowd,
 }
 
-const ROWS: [Row; 6] = [Row::Places, Row::Kills, Row::RedisKilled, Row::LostAnswers, Row::SplitBrain, Row::Crowd];
+const ROWS: [Row; 7] =
+    [Row::Places, Row::Kills, Row::RedisKilled, Row::LostAnswers, Row::SplitBrain, Row::SlotMoves, Row::Crowd];
 const PLACES: [&str; 5] = ["after-commit", "after-lease", "after-begin", "after-send", "before-settle"];
+
+/// Servers that are not a world's own.
+enum Elsewhere {
+    Nothing,
+    Watched(Watched),
+    Spread(Cluster),
+}
+
+impl Elsewhere {
+    fn of(row: Row) -> Elsewhere {
+        match row {
+            Row::SplitBrain => Elsewhere::Watched(Watched::start()),
+            Row::SlotMoves => Elsewhere::Spread(Cluster::replicated(3)),
+            _ => Elsewhere::Nothing,
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Elsewhere::Nothing => String::new(),
+            Elsewhere::Watched(watched) => watched.url(),
+            Elsewhere::Spread(cluster) => cluster.url(),
+        }
+    }
+}
 
 /// What all rows came to.
 #[derive(Default)]
@@ -98,8 +128,23 @@ async fn crowd(world: &World, dice: &mut StdRng) {
     }
 }
 
+/// Moves slots that have orders to another primary and back, a few keys at a time.
+async fn move_slots(cluster: &Cluster, dice: &mut StdRng) {
+    for _ in 0..dice.random_range(2..5) {
+        let nodes = &cluster.primaries;
+        let tag = format!("{{{}}}", TAGS[dice.random_range(0..TAGS.len())]);
+        let slot: u16 = nodes[0].must(&["CLUSTER", "KEYSLOT", &tag]).text().parse().unwrap();
+        let home = usize::from(slot) * 3 / 16_384;
+        let (from, to, third) = (&nodes[home], &nodes[(home + 1) % 3], &nodes[(home + 2) % 3]);
+        let (step, stay) = (millis(dice, 0, 40), millis(dice, 0, 800));
+        tokio::task::block_in_place(|| move_slot(slot, from, to, &[third], || std::thread::sleep(step)));
+        tokio::time::sleep(stay).await;
+        tokio::task::block_in_place(|| move_slot(slot, to, from, &[third], || std::thread::sleep(step)));
+    }
+}
+
 /// Does it; gives the kills.
-async fn disturb(row: Row, world: &mut World, dice: &mut StdRng, watched: Option<&Watched>) -> usize {
+async fn disturb(row: Row, world: &mut World, dice: &mut StdRng, elsewhere: &Elsewhere) -> usize {
     match row {
         Row::Places | Row::Kills => return die(world, dice, matches!(row, Row::Places)).await,
         Row::RedisKilled => {
@@ -117,9 +162,13 @@ async fn disturb(row: Row, world: &mut World, dice: &mut StdRng, watched: Option
             world.wire.as_ref().expect("a wire").lose_every(0);
         }
         Row::SplitBrain => {
-            let watched = watched.expect("sentinels");
+            let Elsewhere::Watched(watched) = elsewhere else { panic!("sentinels") };
             tokio::time::sleep(millis(dice, 300, 1000)).await;
             watched.stand_still(millis(dice, 0, 1500)).await;
+        }
+        Row::SlotMoves => {
+            let Elsewhere::Spread(cluster) = elsewhere else { panic!("a cluster") };
+            move_slots(cluster, dice).await;
         }
         Row::Crowd => crowd(world, dice).await,
     }
@@ -128,14 +177,13 @@ async fn disturb(row: Row, world: &mut World, dice: &mut StdRng, watched: Option
 
 async fn episode(row: Row, seed: u64, sum: &mut Sum) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let watched = matches!(row, Row::SplitBrain).then(Watched::start);
+    let elsewhere = Elsewhere::of(row);
     let redis = match row {
         Row::LostAnswers => Redis::Wired,
-        Row::SplitBrain => Redis::Elsewhere,
+        Row::SplitBrain | Row::SlotMoves => Redis::Elsewhere,
         _ => Redis::Own,
     };
-    let url = watched.as_ref().map(Watched::url).unwrap_or_default();
-    let mut world = World::lay(&folder("chaos"), Plan { redis, url, ..Plan::default() }).await;
+    let mut world = World::lay(&folder("chaos"), Plan { redis, url: elsewhere.url(), ..Plan::default() }).await;
     let mut relay = world.start("all").await;
     world.open_windows().await;
     let traffic = traffic(&world, &mut dice);
@@ -144,7 +192,7 @@ async fn episode(row: Row, seed: u64, sum: &mut Sum) {
         relay.kill();
         world.close();
     }
-    let kills = disturb(row, &mut world, &mut dice, watched.as_ref()).await;
+    let kills = disturb(row, &mut world, &mut dice, &elsewhere).await;
     if dies {
         relay = world.start("all").await;
     }

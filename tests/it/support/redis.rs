@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Hash tags of the partitions: a test that moves the clock moves it in each.
-const TAGS: [&str; 16] =
+pub const TAGS: [&str; 16] =
     ["029", "139", "2162", "319", "469", "579", "60", "759", "858", "948", "a21", "b68", "c13", "d128", "e61", "f28"];
 
 /// A redis-server as the relay demands it.
