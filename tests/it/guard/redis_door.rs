@@ -1,6 +1,7 @@
 //! T27: the way to Redis: a user with the least rights, encryption with one authority believed, nobody else at a
 //! private server.
 
+use crate::support::cluster::free_port;
 use crate::support::orders::{EMAIL, woo, woo_order};
 use crate::support::provider::Provider;
 use crate::support::redis::Redis;
@@ -12,7 +13,6 @@ use orderwire::store::error::ErrorKind;
 use orderwire::store::rewrite::Log;
 use orderwire::store::{Store, StoreOptions};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use std::net::TcpListener;
 use std::path::PathBuf;
 
 /// The user line of README and the reference, as a file that Redis reads.
@@ -70,13 +70,13 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
 
 /// A Redis behind TLS, whose certificate `authority` made out to `name`.
 struct Encrypted {
-    _redis: Redis,
+    redis: Redis,
     url: String,
     ca: PathBuf,
     _dir: crate::support::Scratch,
 }
 
-fn encrypted(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Encrypted {
+fn encrypted(authority: &CertifiedIssuer<'static, KeyPair>, name: &str, more: &str) -> Encrypted {
     let dir = scratch("tls");
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec![name.to_string()]).unwrap().signed_by(&key, authority).unwrap();
@@ -86,15 +86,15 @@ fn encrypted(authority: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Encry
     };
     let ca = file("ca.pem", &authority.pem());
     // A port that was free a moment ago: Redis cannot say which one it took.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let conf = format!(
         "{SERVER}bind 127.0.0.1\ntls-port {port}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {ca}\n\
-         tls-auth-clients no\nrequirepass secret\n",
+         tls-auth-clients no\nrequirepass secret\n{more}",
         file("cert.pem", &certificate.pem()),
         file("key.pem", &key.serialize_pem())
     );
     let redis = Redis::launch(&conf, "");
-    Encrypted { _redis: redis, url: format!("rediss://:secret@127.0.0.1:{port}/0"), ca: ca.into(), _dir: dir }
+    Encrypted { redis, url: format!("rediss://:secret@127.0.0.1:{port}/0"), ca: ca.into(), _dir: dir }
 }
 
 fn options(url: &str, ca: Option<PathBuf>) -> StoreOptions {
@@ -105,11 +105,11 @@ fn options(url: &str, ca: Option<PathBuf>) -> StoreOptions {
 async fn an_encrypted_redis_is_believed_by_the_authority_that_is_named_and_no_other() {
     orderwire::channel::install_tls();
     let (ours, theirs) = (authority(), authority());
-    let server = encrypted(&ours, "127.0.0.1");
+    let server = encrypted(&ours, "127.0.0.1", "");
     let store = Store::open(&options(&server.url, Some(server.ca.clone())), seal()).await.unwrap();
     store.ping().await.unwrap();
-    let stranger = encrypted(&theirs, "127.0.0.1");
-    let other_name = encrypted(&ours, "redis.example");
+    let stranger = encrypted(&theirs, "127.0.0.1", "");
+    let other_name = encrypted(&ours, "redis.example", "");
     for (what, url, ca) in [
         ("another authority", &stranger.url, Some(server.ca.clone())),
         ("another host's certificate", &other_name.url, Some(server.ca.clone())),
@@ -119,6 +119,26 @@ async fn an_encrypted_redis_is_believed_by_the_authority_that_is_named_and_no_ot
         let error = Store::open(&options(url, ca), seal()).await.err().unwrap_or_else(|| panic!("{what} was believed"));
         assert!(!error.to_string().contains("secret"), "{what}: {error}");
     }
+}
+
+/// Every node of a cluster is spoken to as the address says.
+#[tokio::test]
+async fn an_encrypted_cluster_is_believed_by_the_authority_that_is_named_and_no_other() {
+    orderwire::channel::install_tls();
+    let (ours, theirs) = (authority(), authority());
+    let more = format!("cluster-enabled yes\ntls-cluster yes\ncluster-port {}\n", free_port());
+    let node = encrypted(&ours, "127.0.0.1", &more);
+    let mut raw = crate::support::raw(&node.redis.path());
+    let () = redis::cmd("AUTH").arg("secret").query(&mut raw).unwrap();
+    let () = redis::cmd("CLUSTER").arg("ADDSLOTSRANGE").arg(0).arg(16_383).query(&mut raw).unwrap();
+    let url = node.url.replace("rediss://", "rediss+cluster://");
+    let open = async |ca: &PathBuf| Store::open(&options(&url, Some(ca.clone())), seal()).await;
+    let store = until("the cluster is whole", || async { open(&node.ca).await.ok() }).await;
+    store.ping().await.unwrap();
+    assert!(store.info().await.unwrap().server.contains("a cluster of 1 primaries"));
+    let stranger = encrypted(&theirs, "127.0.0.1", "");
+    let error = open(&stranger.ca).await.err().expect("another authority was believed");
+    assert!(!error.to_string().contains("secret"), "{error}");
 }
 
 #[tokio::test]
