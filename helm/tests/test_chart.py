@@ -121,6 +121,7 @@ class Settings(unittest.TestCase):
             "full": "rediss://orderwire:$(REDIS_PASSWORD)@redis.data.svc:6380/3",
             "sentinel": "redis+sentinel://:$(REDIS_PASSWORD)@sentinel-0.data.svc,sentinel-1.data.svc,sentinel-2.data.svc:26380"
                         "/mymaster/0?sentinel_password=$(REDIS_SENTINEL_PASSWORD)",
+            "cluster": "redis+cluster://orderwire:$(REDIS_PASSWORD)@redis-0.data.svc:6379,redis-1.data.svc:6379,redis-2.data.svc:6379",
         }
         for name, url in want.items():
             for _, _, spec in relays(rendered(name)):
@@ -278,6 +279,7 @@ class T35Network(unittest.TestCase):
         self.assertEqual(set(self.egress(rendered("full"))), {(53, 53), (6380,), (443,), (8443,), (465,)} )
         self.assertEqual(set(self.egress(rendered("trial"))), {(53, 53), (6379,), (443,)})
         self.assertEqual(set(self.egress(rendered("sentinel"))), {(53, 53), (6379, 26379, 26380)})
+        self.assertEqual(set(self.egress(rendered("cluster"))), {(53, 53), (6379,)})
         docs = template(with_values(settings={"channel": [
             {"id": "mail", "kind": "email", "host": "smtp.example.com", "tls": "starttls", "from": {"address": "a@example.com"}}]}))
         self.assertIn((587,), self.egress(docs))

@@ -51,6 +51,8 @@ ROWS = [
         ("Spool set aside", "none", [('sum(orderwire_spool_set_aside{$s})', "")], ""),
         ("Taken from the spool", "reqps", [('sum by (end) (rate(orderwire_spool_ended_total{$s}[$__rate_interval]))', "{{end}}")], "What became of requests that had waited on disk."),
         ("Flush of the spool, 99 %", "s", [('histogram_quantile(0.99, sum by (le) (rate(orderwire_spool_flush_seconds_bucket{$s}[$__rate_interval])))', "")], ""),
+        ("Reach of what was acknowledged lately", "s", [('min(orderwire_ring_reach_seconds{$s})', "")], "At durability replicated: so much is offered again when a primary is replaced."),
+        ("Offered again after a failover", "none", [('sum by (result) (increase(orderwire_ring_offered_total{$s}[1h]))', "{{result}}")], "stored: it had been lost."),
         ("Taken over, lost, begun again", "reqps", [
             ('sum(rate(orderwire_redeliveries_total{$s}[$__rate_interval]))', "taken over"),
             ('sum(rate(orderwire_leases_lost_total{$s}[$__rate_interval]))', "too late"),

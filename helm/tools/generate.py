@@ -38,7 +38,7 @@ CIDR = "^([0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)/[0-9]{1,3}
 RULES = {
     "image.digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
-    "redis.mode": {"enum": ["standalone", "sentinel"]},
+    "redis.mode": {"enum": ["standalone", "sentinel", "cluster"]},
     "redis.hosts": {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z0-9._-]+(:[0-9]{1,5})?$|^\\[[0-9A-Fa-f:]+\\](:[0-9]{1,5})?$"}},
     "redis.database": {"type": "integer", "minimum": 0},
     "redis.username": {"type": "string", "pattern": "^[A-Za-z0-9._~%-]*$"},

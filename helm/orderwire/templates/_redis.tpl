@@ -38,6 +38,8 @@ redis://{{ $access }}{{ include "orderwire.fullname" . }}-redis:6379/0
 {{- else if eq $redis.mode "sentinel" -}}
 {{ $scheme }}+sentinel://{{ $access }}{{ join "," $redis.hosts }}/{{ $redis.service }}/{{ int $redis.database }}
 {{- if $redis.sentinelPasswordSecret.name }}?sentinel_password=$(REDIS_SENTINEL_PASSWORD){{ end -}}
+{{- else if eq $redis.mode "cluster" -}}
+{{ $scheme }}+cluster://{{ $access }}{{ join "," $redis.hosts }}
 {{- else -}}
 {{ $scheme }}://{{ $access }}{{ first $redis.hosts }}/{{ int $redis.database }}
 {{- end -}}
