@@ -11,7 +11,7 @@ use super::cluster::{Map, Node, Table, View};
 use super::error::{ErrorKind, StoreError};
 use super::link::{Repeat, error_of};
 use super::script::Call;
-use super::way::{Lane, Plan};
+use super::way::{Lane, Plan, some_answered};
 use futures_util::future::{join_all, select_ok};
 use redis::{ServerErrorKind, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -282,14 +282,16 @@ impl Router {
         answers.iter().find_map(error_of).map_or(Ok(answers), Err)
     }
 
-    /// Connects to every primary, which looks at it.
+    /// Connects to every primary, which looks at it; one that does not answer is looked at when it does.
     pub(super) async fn greet(&self, until: Moment) -> Result<(), StoreError> {
         let (_, table) = self.map.view(until).await?;
         if !table.is_whole() {
             self.map.doubt(None);
             return Err(StoreError::new(ErrorKind::Away, "some slots of the cluster have no primary (CLUSTERDOWN)"));
         }
-        self.everywhere(&[Call::bare("PING")], until).await.map(|_| ())
+        let (lanes, ping) = (self.lanes(until).await?, [Call::bare("PING")]);
+        let asked = lanes.iter().map(|one| self.to_one(one, &ping, until));
+        some_answered(join_all(asked).await).map(|_| ())
     }
 
     /// Sends the call to every primary, and is content with the first answer.

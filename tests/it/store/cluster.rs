@@ -356,6 +356,14 @@ async fn every_node_is_asked_and_the_wrong_kind_of_address_is_named() {
     let said = refused(options(&cluster, Durability::Local)).await;
     assert!(said.kind == ErrorKind::Setup && said.to_string().contains("noeviction"), "{said}");
     last.must(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    // One that does not answer is no reason to stay away from the others.
+    cluster.primaries[1].redis.freeze();
+    let store = Store::open(&options(&cluster, Durability::Local), seal()).await.unwrap();
+    store.ping().await.unwrap();
+    let info = store.info().await.unwrap();
+    assert!(info.away.is_some() && info.complaint.is_none(), "{info:?}");
+    cluster.primaries[1].redis.thaw();
+    support::until("it is back", async || store.info().await.unwrap().away.is_none().then_some(())).await;
     let store = Store::open(&options(&cluster, Durability::Local), seal()).await.unwrap();
     last.must(&["CONFIG", "SET", "appendfsync", "everysec"]);
     let complaint = store.info().await.unwrap().complaint.unwrap();
