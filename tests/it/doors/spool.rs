@@ -20,10 +20,8 @@ fn order(id: u64, secret: &str) -> Request {
     woo_of("woo", secret, "order.updated", order.to_string().as_bytes())
 }
 
-fn plan(redis: &Redis, folder: &Dir, provider: &str, more: &str) -> Plan {
-    let mut plan = Plan::on(redis).provider(provider).spool(folder.path());
-    plan.spool.push_str(&format!("\n{more}"));
-    plan
+fn plan(redis: &Redis, folder: &Dir, provider: &str) -> Plan {
+    Plan::on(redis).provider(provider).spool(folder.path())
 }
 
 /// Everything that lies in the folder.
@@ -35,7 +33,7 @@ fn bytes(folder: &Dir) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_redis_cannot_take_waits_on_disk_and_is_told_once() {
     let (redis, folder, line) = (Redis::start(), Dir::new(), Provider::line().await);
-    let relay = Relay::start(&plan(&redis, &folder, &line.url, ""), Role::All).await;
+    let relay = Relay::start(&plan(&redis, &folder, &line.url), Role::All).await;
     redis.freeze();
     for id in [1, 2] {
         let answer = relay.post(&order(id, WOO_SECRET)).await;
@@ -71,7 +69,7 @@ async fn what_redis_cannot_take_waits_on_disk_and_is_told_once() {
 async fn a_start_does_not_wait_for_redis() {
     let (redis, folder, line) = (Redis::start(), Dir::new(), Provider::line().await);
     redis.freeze();
-    let relay = Relay::start(&plan(&redis, &folder, &line.url, ""), Role::All).await;
+    let relay = Relay::start(&plan(&redis, &folder, &line.url), Role::All).await;
     assert_eq!(relay.post(&order(1, WOO_SECRET)).await.body, SPOOLED);
     redis.thaw();
     relay.comes_to("woo", 1, "order_placed", "sent").await;
@@ -82,7 +80,7 @@ async fn a_start_does_not_wait_for_redis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_outlives_the_process() {
     let (redis, folder, line) = (Redis::start(), Dir::new(), Provider::line().await);
-    let plan = plan(&redis, &folder, &line.url, "");
+    let plan = plan(&redis, &folder, &line.url);
     let relay = Relay::start(&plan, Role::Web).await;
     redis.freeze();
     assert_eq!(relay.post(&order(1, WOO_SECRET)).await.body, SPOOLED);
@@ -96,7 +94,9 @@ async fn what_waits_outlives_the_process() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_spool_says_so() {
     let (redis, folder) = (Redis::start(), Dir::new());
-    let relay = Relay::start(&plan(&redis, &folder, "http://127.0.0.1:9", "min_free_percent = 90"), Role::Web).await;
+    let mut plan = plan(&redis, &folder, "http://127.0.0.1:9");
+    plan.spool = plan.spool.replace("min_free_percent = 0", "min_free_percent = 90");
+    let relay = Relay::start(&plan, Role::Web).await;
     redis.freeze();
     let answer = relay.post(&order(1, WOO_SECRET)).await;
     assert_eq!(answer.status, 503);

@@ -93,7 +93,7 @@ async fn a_second_process_on_the_folder_does_not_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_spool_is_told_to_the_shop_and_to_the_operator() {
     let mut world = World::new().await;
-    world.plan.spool.push_str("\nmin_free_percent = 90");
+    world.plan.spool = world.plan.spool.replace("min_free_percent = 0", "min_free_percent = 90");
     let mut serving = Serving::start(&world.settings(), &world.dir);
     world.redis.kill();
     let answer = woo("order.created", body(921).as_bytes()).send(serving.web).await;

@@ -94,9 +94,9 @@ impl Plan {
         self
     }
 
-    /// With a spool in this folder.
+    /// With a spool in this folder, on a disk however full.
     pub fn spool(mut self, dir: &std::path::Path) -> Plan {
-        self.spool = format!("dir = \"{}\"", dir.display());
+        self.spool = format!("dir = \"{}\"\nmin_free_percent = 0", dir.display());
         self
     }
 
