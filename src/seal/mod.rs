@@ -13,12 +13,12 @@
 mod keys;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, Mac};
+use chacha20::{R20, hchacha};
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use keys::{Subkeys, derive};
 use rand::RngExt as _;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -29,14 +29,18 @@ const VERSION: u8 = 1;
 const ID: usize = 4;
 /// Bytes of the nonce.
 const NONCE: usize = 24;
+/// Bytes of it that make the record's own key; the rest is that key's nonce.
+const FOR_KEY: usize = 16;
 /// Bytes before the ciphertext.
 const HEAD: usize = 1 + ID + NONCE;
+/// Bytes of the tag behind it.
+const TAG: usize = 16;
 /// Keys at most: every token that is not ours is tried by id, so the number costs nothing, but a longer list
 /// is a mistake.
 const MAX_KEYS: usize = 8;
 
 /// Bytes that a sealed record is longer than what it holds.
-pub const OVERHEAD: usize = HEAD + 16;
+pub const OVERHEAD: usize = HEAD + TAG;
 
 /// Seals and opens records, makes keyed hashes and tokens. Cheap to share behind an `Arc`.
 pub struct Seal {
@@ -244,15 +248,17 @@ impl Seal {
         // for each record would cost more than sealing it.
         let mut nonce = [0; NONCE];
         rand::rng().fill(&mut nonce);
-        let aad = bound(&key.id, aad);
-        let sealed = cipher(subkey)
-            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &aad })
-            .expect("a message in memory is shorter than the cipher's 256 GiB");
-        let mut out = Vec::with_capacity(HEAD + sealed.len());
+        let mut out = Vec::with_capacity(OVERHEAD + plain.len());
         out.push(VERSION);
         out.extend_from_slice(&key.id);
         out.extend_from_slice(&nonce);
-        out.extend_from_slice(&sealed);
+        out.extend_from_slice(plain);
+        let (own, rest) = cipher(subkey, &nonce);
+        let aad = Aad::from(bound(&key.id, aad));
+        let tag = own
+            .seal_in_place_separate_tag(rest, aad, &mut out[HEAD..])
+            .expect("a message in memory is shorter than the cipher's 256 GiB");
+        out.extend_from_slice(tag.as_ref());
         out
     }
 
@@ -269,10 +275,12 @@ impl Seal {
             return Err(SealError::Form);
         }
         let key = self.keys.iter().find(|k| k.id == *id).ok_or(SealError::UnknownKey)?;
-        let aad = bound(id, aad);
-        cipher(subkey(key))
-            .decrypt(&XNonce::from(*nonce), Payload { msg: body, aad: &aad })
-            .map_err(|_| SealError::Damaged)
+        let (own, rest) = cipher(subkey(key), nonce);
+        let mut plain = body.to_vec();
+        let opened = own.open_in_place(rest, Aad::from(bound(id, aad)), &mut plain);
+        let length = opened.map_err(|_| SealError::Damaged)?.len();
+        plain.truncate(length);
+        Ok(plain)
     }
 }
 
@@ -282,8 +290,18 @@ impl fmt::Debug for Seal {
     }
 }
 
-fn cipher(subkey: &[u8; 32]) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(&Key::from(*subkey))
+/// XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): a key of the record's own out of the first part of its long
+/// nonce, and ChaCha20-Poly1305 under that key with the rest. By `ring`, whose code for the processor is several
+/// times as quick as the one in Rust.
+fn cipher(subkey: &[u8; 32], nonce: &[u8; NONCE]) -> (LessSafeKey, Nonce) {
+    let mut first = [0; FOR_KEY];
+    let mut rest = [0; ring::aead::NONCE_LEN];
+    let (a, b) = nonce.split_at(FOR_KEY);
+    first.copy_from_slice(a);
+    rest[ring::aead::NONCE_LEN - b.len()..].copy_from_slice(b);
+    let own = Zeroizing::new(<[u8; 32]>::from(hchacha::<R20>(&(*subkey).into(), &first.into())));
+    let own = UnboundKey::new(&CHACHA20_POLY1305, own.as_slice()).expect("a key of 32 bytes");
+    (LessSafeKey::new(own), Nonce::assume_unique_for_key(rest))
 }
 
 /// What a record is bound to: its own head and the parts, each with its length so that no two lists of

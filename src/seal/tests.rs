@@ -28,6 +28,28 @@ fn what_is_sealed_opens_in_its_own_place_only() {
     assert_eq!(s.open(&[b"ow:snp:1shop-a"], &a), Err(SealError::Damaged), "parts do not run together");
 }
 
+/// What was sealed before `ring` did it, and by anybody else who knows the cipher's name, is the same record.
+#[test]
+fn another_xchacha20_poly1305_reads_and_writes_the_same() {
+    use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+    use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+    let s = seal(&[1]);
+    let subkeys = Subkeys::of(&key(1));
+    let other = XChaCha20Poly1305::new((&*subkeys.encryption).into());
+    let aad = bound(&subkeys.id, &[b"ow:snp:1", b"shop-a"]);
+    for length in [0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 257, 1400, 9000] {
+        let plain: Vec<u8> = (0..length).map(|i| (i * 7) as u8).collect();
+        let ours = s.seal(&[b"ow:snp:1", b"shop-a"], &plain);
+        let (head, body) = ours.split_at(HEAD);
+        let nonce = XNonce::try_from(&head[1 + ID..]).unwrap();
+        assert_eq!(other.decrypt(&nonce, Payload { msg: body, aad: &aad }).unwrap(), plain, "{length} bytes of ours");
+        let nonce = XNonce::from([length as u8; NONCE]);
+        let theirs = other.encrypt(&nonce, Payload { msg: &plain, aad: &aad }).unwrap();
+        let theirs = [&[VERSION][..], &subkeys.id, &nonce, &theirs].concat();
+        assert_eq!(s.open(&[b"ow:snp:1", b"shop-a"], &theirs).unwrap(), plain, "{length} bytes of theirs");
+    }
+}
+
 #[test]
 fn two_sealings_of_the_same_differ() {
     let s = seal(&[1]);
