@@ -12,6 +12,9 @@ const ELLIPSIS: &str = "…";
 
 /// A text of several lines: NFC, line ends as `\n`, no control or direction characters, no blanks at the ends.
 pub(super) fn clean(text: &str) -> String {
+    if text.bytes().all(|b| matches!(b, b'\n' | b' '..=b'~')) {
+        return text.trim().to_string();
+    }
     let kept: String = match is_nfc_quick(text.chars()) {
         // Nearly all text is in this form already, and telling so is much cheaper than making it so.
         IsNormalized::Yes => harmless(text.chars()),
@@ -39,7 +42,11 @@ fn harmless(text: impl Iterator<Item = char>) -> String {
 
 /// The same on one line: for titles, labels and names.
 pub(super) fn one_line(text: &str) -> String {
-    clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = clean(text);
+    if !text.contains("  ") && !text.contains(|c: char| c != ' ' && c.is_whitespace()) {
+        return text;
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Embeddings, overrides and isolates: with them a name can make the words after it read backwards. The
@@ -102,6 +109,8 @@ mod tests {
     fn control_and_direction_characters_go_and_lines_stay() {
         assert_eq!(clean(" a\r\nb\rc\u{202e}d\u{0}\u{1b}[1m\te\u{2028}f "), "a\nb\ncd[1m e\nf");
         assert_eq!(one_line("a\r\n\tb  c"), "a b c");
+        assert_eq!(one_line(" a b\u{3000}c\n"), "a b c");
+        assert_eq!(clean(" a\n\n b \n"), "a\n\n b", "what needs nothing stays as it is");
         assert_eq!(clean("e\u{301}"), "é", "one normal form");
         assert_eq!(clean("👨‍👩‍👧"), "👨‍👩‍👧", "the joiner of emoji stays");
     }

@@ -11,6 +11,9 @@ const MOST_POINTS: usize = 16;
 /// Control and bidirectional characters go (a name must not turn the rest of the message round), line ends
 /// become spaces, composed forms are used.
 pub(super) fn line(text: &str, limit: usize) -> Option<String> {
+    if text.len() <= limit && is_line(text) {
+        return Some(text.to_string());
+    }
     // No more is looked at than can ever be shown: a value of a megabyte costs what a short one does.
     let most = limit.saturating_add(1).saturating_mul(MOST_POINTS);
     let flat: String = match is_nfc_quick(text.chars().take(most)) {
@@ -20,6 +23,17 @@ pub(super) fn line(text: &str, limit: usize) -> Option<String> {
     };
     let words: Vec<&str> = flat.split_whitespace().collect();
     Some(clip(&words.join(" "), limit)).filter(|t| !t.is_empty())
+}
+
+/// Nearly every text: printed ASCII, its words one blank apart. Nothing is to be done about it.
+fn is_line(text: &str) -> bool {
+    let mut after_blank = true;
+    let printed = text.bytes().all(|b| {
+        let two = after_blank && b == b' ';
+        after_blank = b == b' ';
+        !two && matches!(b, b' '..=b'~')
+    });
+    printed && !after_blank
 }
 
 fn flat(text: impl Iterator<Item = char>) -> String {
@@ -108,6 +122,16 @@ fn is_unwanted(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The short way gives what the long way gives.
+    #[test]
+    fn what_needs_nothing_stays_as_it_is() {
+        for text in ["a", "a b", " a", "a ", "a  b", "", " ", "a\tb", "a\u{7f}", "a~b!", "\u{e4}"] {
+            let long = flat(text.chars().nfc()).split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(is_line(text), text.is_ascii() && !text.is_empty() && long == text, "{text:?}");
+            assert_eq!(line(text, 40), Some(long).filter(|t| !t.is_empty()), "{text:?}");
+        }
+    }
 
     #[test]
     fn lines_lose_what_would_mislead() {

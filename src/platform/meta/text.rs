@@ -32,8 +32,13 @@ pub(in crate::platform) fn https(link: &str) -> Option<String> {
 }
 
 fn tidy(text: &str, keep_lines: bool) -> Option<String> {
-    let mut out = String::new();
-    for c in cut(text).chars() {
+    let text = cut(text);
+    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        // Nearly every text: nothing of it is to be changed.
+        return Some(text.trim()).filter(|t| !t.is_empty()).map(str::to_string);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
         match c {
             '\n' if keep_lines => {
                 out.truncate(out.trim_end_matches(' ').len());
@@ -49,7 +54,11 @@ fn tidy(text: &str, keep_lines: bool) -> Option<String> {
         }
     }
     let trimmed = out.trim();
-    (!trimmed.is_empty()).then(|| if trimmed.len() == out.len() { out.clone() } else { trimmed.to_string() })
+    match trimmed.len() {
+        0 => None,
+        same if same == out.len() => Some(out),
+        _ => Some(trimmed.to_string()),
+    }
 }
 
 /// Characters that change the direction of text or stand for nothing: they make a name read as another.
@@ -70,6 +79,8 @@ mod tests {
     fn one_line_is_left_of_a_text() {
         assert_eq!(clean("  a\r\n\tb\u{0}\u{202e}c \u{2028}"), Some("a bc".into()));
         assert_eq!(clean("\u{200f}\u{7} \n"), None);
+        assert_eq!(clean("  a  b ~"), Some("a  b ~".into()));
+        assert_eq!(clean("   "), None);
         assert_eq!(clean("👩‍👩‍👧 Nguyễn"), Some("👩‍👩‍👧 Nguyễn".into()));
         let cut = clean(&"繁".repeat(30_000)).unwrap();
         assert!(cut.len() <= MAX_TEXT && cut.len() > MAX_TEXT - 4);
