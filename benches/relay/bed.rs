@@ -22,16 +22,19 @@ pub struct Bed {
     /// Orders a round, as a share of the usual.
     pub scale: f64,
     binary: PathBuf,
+    /// Another relay to be measured beside it.
+    pub beside: Option<PathBuf>,
     serial: AtomicUsize,
 }
 
 impl Bed {
-    /// An empty bed. `binary` is the relay to be measured; `None`: the one built along.
-    pub fn new(rounds: usize, scale: f64, binary: Option<PathBuf>) -> anyhow::Result<Bed> {
+    /// An empty bed. `binary` is the relay to be measured; `None`: the one built along. `beside`: another one, where a
+    /// goal can measure two.
+    pub fn new(rounds: usize, scale: f64, binary: Option<PathBuf>, beside: Option<PathBuf>) -> anyhow::Result<Bed> {
         let dir = std::env::temp_dir().join(format!("orderwire-bench-{}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
         let binary = binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_orderwire").into());
-        Ok(Bed { dir, sink: Sink::start()?, rounds, scale, binary, serial: AtomicUsize::new(0) })
+        Ok(Bed { dir, sink: Sink::start()?, rounds, scale, binary, beside, serial: AtomicUsize::new(0) })
     }
 
     /// Orders for a round in which `usual` would be sent at full scale.
@@ -69,7 +72,12 @@ pub struct Party {
 impl Party {
     /// CPU of all its processes so far.
     pub fn cpu(&self) -> Duration {
-        self.procs.iter().map(Proc::cpu).sum::<Duration>() + self.redis.as_ref().map_or(Duration::ZERO, Redis::cpu)
+        self.procs.iter().map(Proc::cpu).sum::<Duration>() + self.redis_cpu()
+    }
+
+    /// Its Redis' part of that.
+    pub fn redis_cpu(&self) -> Duration {
+        self.redis.as_ref().map_or(Duration::ZERO, Redis::cpu)
     }
 }
 
@@ -86,12 +94,15 @@ pub struct Setup {
     pub milestones: &'static str,
     /// Further routes, to staff: each owes one more item an order.
     pub staff_routes: usize,
+    /// Another relay than the bed's.
+    pub binary: Option<PathBuf>,
 }
 
 impl Setup {
     /// Everything in one process, eight shops.
     pub fn all() -> Setup {
-        Setup { shops: 8, roles: vec!["all"], fsync: Fsync::Everysec, milestones: "\"order_placed\"", staff_routes: 0 }
+        let milestones = "\"order_placed\"";
+        Setup { shops: 8, roles: vec!["all"], fsync: Fsync::Everysec, milestones, staff_routes: 0, binary: None }
     }
 
     /// Only the door: what is owed stays owed.
@@ -146,7 +157,7 @@ fn process(
     let file = dir.join(format!("{role}-{}.toml", admin.port()));
     let door = public.map_or_else(free_address, Ok)?;
     std::fs::write(&file, settings(bed, setup, dir, redis, door, admin))?;
-    let mut command = Command::new(&bed.binary);
+    let mut command = Command::new(setup.binary.as_ref().unwrap_or(&bed.binary));
     command.arg("-c").arg(&file).args(["serve", "--role", role]);
     Proc::start(command, &file.with_extension("log"), public.unwrap_or(admin))
 }

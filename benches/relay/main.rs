@@ -1,9 +1,9 @@
 //! `make bench`: the goals of performance, measured on real processes, each beside what it is compared with
 //! in the same sitting.
 //!
-//! `cargo bench --bench relay -- [GOAL …] [--rounds N] [--scale X] [--binary PATH]`; without goals: all. It prints a table and
-//! fails when a goal that must be reached is missed. CPU is user and system time of whole process trees,
-//! Redis counted, sender and sink left out. Nothing here is part of the tests: times are no test's business.
+//! `cargo bench --bench relay -- [GOAL …] [--rounds N] [--scale X] [--binary PATH] [--beside PATH]`; without goals: all.
+//! It prints a table and fails when a goal that must be reached is missed. CPU is user and system time of whole process
+//! trees, Redis counted, sender and sink left out. Nothing here is part of the tests: times are no test's business.
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 mod bed;
@@ -54,7 +54,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let (options, names) = options(&args);
     let number = |name: &str| options.get(name).map(|v| v.parse::<f64>()).transpose();
     let rounds = number("--rounds")?.map_or(ROUNDS, |n| (n as usize).max(1));
-    let bed = Bed::new(rounds, number("--scale")?.unwrap_or(1.0), options.get("--binary").map(Into::into))?;
+    let path = |name: &str| options.get(name).map(std::path::PathBuf::from);
+    let bed = Bed::new(rounds, number("--scale")?.unwrap_or(1.0), path("--binary"), path("--beside"))?;
     let all = || goals::ALL.iter().chain(goals::ASKED_FOR);
     if let Some(unknown) = names.iter().find(|n| !all().any(|g| g.name == **n)) {
         let known: Vec<&str> = all().map(|g| g.name).collect();

@@ -6,33 +6,43 @@ use super::super::table::Row;
 use super::super::tap::Purpose;
 use super::{CONNECTIONS, PATIENCE, SETTLING, all_taken, deliver_cost, orders, warm};
 
-/// CPU of a delivered message, saturated, end to end ÷ the yardstick's; memory at the end of it.
+/// CPU of a delivered message, saturated, end to end ÷ the yardstick's; memory at the end of it. With another relay
+/// beside it, that one's ÷ ours, measured in the same rounds.
 pub fn cpu(bed: &Bed) -> anyhow::Result<Vec<Row>> {
-    let ours = relay(bed, &Setup::all())?;
+    let start = |binary| relay(bed, &Setup { binary, ..Setup::all() });
+    let ours = start(None)?;
+    let other = bed.beside.clone().map(|binary| start(Some(binary))).transpose()?;
     let least = yardstick(bed, "relay")?;
-    warm(bed, &ours, 8, true)?;
-    warm(bed, &least, 8, true)?;
-    let mut ratios = Vec::new();
-    let (mut ours_us, mut least_us, mut ours_rate, mut least_rate, mut memory) =
-        (vec![], vec![], vec![], vec![], vec![]);
-    for _ in 0..bed.rounds {
-        let (base, base_rate) = deliver_cost(bed, &least, 8)?;
-        let (cost, rate) = deliver_cost(bed, &ours, 8)?;
-        ratios.push(cost / base);
-        ours_us.push(cost);
-        least_us.push(base);
-        ours_rate.push(rate);
-        least_rate.push(base_rate);
-        memory.push(ours.procs.iter().map(|p| p.memory_kib("VmHWM")).sum::<u64>() as f64 / 1024.0);
+    for party in [Some(&least), Some(&ours), other.as_ref()].into_iter().flatten() {
+        warm(bed, party, 8, true)?;
     }
-    Ok(vec![
+    let mut costs = [const { Vec::new() }; 5];
+    let (mut ratios, mut memory, mut beside) = (vec![], vec![], vec![]);
+    for _ in 0..bed.rounds {
+        let base = deliver_cost(bed, &least, 8)?;
+        let told = deliver_cost(bed, &ours, 8)?;
+        ratios.push(told.cost / base.cost);
+        memory.push(ours.procs.iter().map(|p| p.memory_kib("VmHWM")).sum::<u64>() as f64 / 1024.0);
+        let figures = [told.cost, told.redis, base.cost, told.rate, base.rate];
+        costs.iter_mut().zip(figures).for_each(|(all, figure)| all.push(figure));
+        if let Some(other) = &other {
+            beside.push(deliver_cost(bed, other, 8)?.cost / told.cost);
+        }
+    }
+    let [ours_us, redis_us, least_us, ours_rate, least_rate] = costs;
+    let mut rows = vec![
         Row::at_most("CPU of a delivered message, saturated ÷ yardstick", 2.5, 1.7, "", ratios),
         Row::told("  orderwire and its Redis, µs a message", "µs", ours_us),
+        Row::told("  of these its Redis", "µs", redis_us),
         Row::told("  yardstick and its Redis, µs a message", "µs", least_us),
         Row::told("  orderwire, messages a second", "/s", ours_rate),
         Row::told("  yardstick, messages a second", "/s", least_rate),
         Row::at_most("resident memory at saturation, highest", 80.0, 40.0, "MB", memory),
-    ])
+    ];
+    if other.is_some() {
+        rows.push(Row::told("CPU of a message with the relay beside ÷ with this one", "", beside));
+    }
+    Ok(rows)
 }
 
 /// Round trips to Redis a message, saturated, by what they are for. Counted by a tap in the line: one is what

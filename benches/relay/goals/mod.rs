@@ -88,16 +88,26 @@ fn accept_cost(bed: &Bed, party: &Party) -> anyhow::Result<f64> {
     Ok((party.cpu() - before).as_secs_f64() * 1e6 / shots.len() as f64)
 }
 
-/// (CPU µs of one order from the request to the recorded outcome, messages a second).
-fn deliver_cost(bed: &Bed, party: &Party, shops: usize) -> anyhow::Result<(f64, f64)> {
+/// What one order cost, from the request to the recorded outcome.
+struct Delivered {
+    /// CPU µs, Redis counted.
+    cost: f64,
+    /// Redis' part of it.
+    redis: f64,
+    /// Messages a second.
+    rate: f64,
+}
+
+fn deliver_cost(bed: &Bed, party: &Party, shops: usize) -> anyhow::Result<Delivered> {
     let shots = orders(bed.count(20_000), shops);
     bed.sink.clear();
-    let (before, start) = (party.cpu(), std::time::Instant::now());
+    let (before, redis, start) = (party.cpu(), party.redis_cpu(), std::time::Instant::now());
     all_taken(closed(party.at, &shots, CONNECTIONS), shots.len())?;
     anyhow::ensure!(bed.sink.wait_for(shots.len(), PATIENCE), "only {} messages came in time", bed.sink.distinct());
     let took = start.elapsed();
     std::thread::sleep(SETTLING);
-    let cpu = (party.cpu() - before).as_secs_f64() * 1e6 / shots.len() as f64;
+    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / shots.len() as f64;
+    let (cost, redis) = (each(party.cpu() - before), each(party.redis_cpu() - redis));
     anyhow::ensure!(bed.sink.repeated() == 0, "{} orders were told twice", bed.sink.repeated());
-    Ok((cpu, shots.len() as f64 / took.as_secs_f64()))
+    Ok(Delivered { cost, redis, rate: shots.len() as f64 / took.as_secs_f64() })
 }

@@ -3,7 +3,7 @@
 use super::super::bed::{Bed, Party, Setup, peer, relay};
 use super::super::load::open;
 use super::super::table::Row;
-use super::{PATIENCE, SETTLING, all_taken, deliver_cost, orders, warm};
+use super::{Delivered, PATIENCE, SETTLING, all_taken, deliver_cost, orders, warm};
 
 /// Orders a second in a calm hour.
 const CALM: f64 = 200.0;
@@ -17,8 +17,8 @@ pub fn cpu(bed: &Bed) -> anyhow::Result<Vec<Row>> {
     let (mut full, mut calm, mut rates) = (vec![], vec![], vec![]);
     let mut costs = [const { Vec::new() }; 4];
     for _ in 0..bed.rounds {
-        let (them, rate) = deliver_cost(bed, &theirs, 8)?;
-        let us = deliver_cost(bed, &ours, 8)?.0;
+        let Delivered { cost: them, rate, .. } = deliver_cost(bed, &theirs, 8)?;
+        let us = deliver_cost(bed, &ours, 8)?.cost;
         let us_calm = calm_cost(bed, &ours)?;
         let them_calm = calm_cost(bed, &theirs)?;
         full.push(them / us);
