@@ -8,6 +8,7 @@
 pub mod example;
 pub mod harden;
 mod lasting;
+pub mod online;
 pub mod rehearse;
 pub mod run;
 

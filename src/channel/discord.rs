@@ -15,7 +15,7 @@
 use super::hook::{self, Hook, Vendor, gone, later, reply, stop};
 use super::text::{clean, cut, graphemes, link, one_line};
 use super::wire::retry_after;
-use super::{Channel, Kind, Opened};
+use super::{Channel, Finding, Kind, Opened, Question, ask};
 use crate::domain::channel::{Capabilities, Envelope, Errand, Form, Message, ShapeFault, Unit};
 use crate::domain::decision::Reason;
 use crate::domain::ids::ChannelId;
@@ -132,6 +132,15 @@ impl Channel for Discord {
             let answer = self.hook.post("", envelope.body.clone()).await;
             self.learn(&answer);
             judge(&answer)
+        })
+    }
+
+    fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move {
+            vec![match ask::document(&self.hook.get().await, ask::never) {
+                Ok(webhook) => Finding::fine("account", ask::text(&webhook, "/name")),
+                Err(no) => no.trouble("account", "make the webhook anew in the channel's settings, Integrations"),
+            }]
         })
     }
 }

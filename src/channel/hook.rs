@@ -124,6 +124,12 @@ impl Hook {
         let limit = Duration::from_secs(self.timeout_secs.into());
         timeout(limit, sent).await.unwrap_or_else(|_| Answer::NoAnswer("timed out".into()))
     }
+
+    /// Gets what lies at the account's address, its query left out.
+    pub(super) async fn get(&self) -> Answer {
+        let url = self.url.expose();
+        self.wire.get(url.split_once('?').map_or(url, |(address, _)| address), HeaderMap::new()).await
+    }
 }
 
 /// Capabilities of a channel for staff.

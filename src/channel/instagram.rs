@@ -12,7 +12,7 @@
 //! (state of 2026-11-22).
 
 use super::meta::{messaging, send_api};
-use super::{Channel, Kind, account, meta, text};
+use super::{Channel, Finding, Kind, Question, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -116,6 +116,7 @@ fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>
             capabilities: capabilities(pace, app.timeout_secs),
             edge: format!("{sender}/messages"),
             account_id: settings.account_id,
+            page_id: settings.page_id,
             app,
         })),
         Ok(_) => Err(mistakes),
@@ -154,6 +155,7 @@ struct Instagram {
     id: ChannelId,
     capabilities: Capabilities,
     account_id: String,
+    page_id: Option<String>,
     edge: String,
     app: meta::App,
 }
@@ -193,6 +195,37 @@ impl Channel for Instagram {
 
     fn hear(&self, raw: &RawWebhook) -> Heard {
         messaging::hear(&messaging::Inbox { object: "instagram", scheme: SCHEME, id: &self.account_id }, raw)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move {
+            // Through a page, the account is the page's; by itself, the token's.
+            let (at, key) = match &self.page_id {
+                Some(_) => ("/instagram_business_account/id", "page_id"),
+                None => ("/user_id", "access_token"),
+            };
+            let ours = |body: &Value| {
+                let id = body.pointer(at).and_then(meta::id);
+                let why = || (format!("{key} belongs to another account than account_id"), format!("correct {key}"));
+                (id.as_ref() != Some(&self.account_id)).then(why)
+            };
+            let node = self.page_id.as_deref().unwrap_or("me");
+            let look = meta::Look {
+                node: (
+                    node,
+                    if self.page_id.is_some() { "name,instagram_business_account" } else { "username,user_id" },
+                ),
+                check: &ours,
+                scopes: match self.page_id {
+                    Some(_) => &["instagram_manage_messages"],
+                    None => &["instagram_business_manage_messages"],
+                },
+                subscribed: Some((node, &["messages"])),
+                templates: Err("Instagram has none"),
+                needs: |_| None,
+            };
+            self.app.ask(&look, question).await
+        })
     }
 }
 

@@ -5,10 +5,12 @@
 //! limiting" (read 2026-09).
 
 mod app;
+mod ask;
 pub(super) mod messaging;
 pub(super) mod send_api;
 
 pub(super) use app::{App, Keys, TIMEOUT_SECS};
+pub(super) use ask::{Look, filled};
 
 use crate::domain::ids::Digest8;
 use crate::domain::settings::Secret;

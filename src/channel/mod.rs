@@ -9,6 +9,7 @@
 //! `&acme::KIND,` below, then `tests/golden/channel/acme/<case>/`. Everything else is free of charge.
 
 mod account;
+mod ask;
 mod discord;
 mod email;
 mod google_chat;
@@ -34,6 +35,7 @@ mod whatsapp_twilio;
 mod wire;
 mod zalo;
 
+pub use ask::{Finding, Question, State, Wanted};
 pub use wire::{Guarded, Lookup, install_tls, outgoing};
 
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
@@ -143,6 +145,13 @@ pub trait Channel: Send + Sync {
     fn measure(&self, envelope: &Envelope) -> Option<String> {
         let _ = envelope;
         None
+    }
+
+    /// What the vendor says of credentials, callback and templates, by calls that read: nothing is sent and nothing is
+    /// changed. What it offers no such call for is [`State::NotAsked`].
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        let _ = question;
+        Box::pin(async { vec![Finding::not_asked("account", "cannot be asked without sending")] })
     }
 
     /// What is left of the account's quota, where the vendor can be asked.

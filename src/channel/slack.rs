@@ -14,7 +14,7 @@
 use super::hook::{self, Vendor, later, stop};
 use super::text::{clean, cut, graphemes, link, one_line};
 use super::wire::{Wire, bearer, retry_after};
-use super::{Channel, Kind, Opened, account};
+use super::{Channel, Finding, Kind, Opened, Question, account, ask};
 use crate::domain::channel::{Capabilities, Envelope, Errand, Form, Message, ShapeFault, Unit};
 use crate::domain::decision::Reason;
 use crate::domain::ids::ChannelId;
@@ -153,7 +153,7 @@ fn bot_door(token: Secret, channel: String, base: Option<account::Base>) -> Resu
         return Err(Mistake::new("channel", "is empty; write the channel's id"));
     }
     let base = base.unwrap_or(account::Base { url: API_URL.into(), plain: false });
-    Ok((Door::Bot { url: format!("{}/chat.postMessage", base.url), token, channel }, base.plain))
+    Ok((Door::Bot { url: base.url, token, channel }, base.plain))
 }
 
 impl Channel for Slack {
@@ -185,14 +185,43 @@ impl Channel for Slack {
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
             let (url, headers) = match &self.door {
-                Door::Hook(hook) => (hook.expose(), HeaderMap::new()),
-                Door::Bot { url, token, .. } => (url.as_str(), bearer(token.expose()).unwrap_or_default()),
+                Door::Hook(hook) => (hook.expose().to_string(), HeaderMap::new()),
+                Door::Bot { url, token, .. } => {
+                    (format!("{url}/chat.postMessage"), bearer(token.expose()).unwrap_or_default())
+                }
             };
             let limit = Duration::from_secs(self.capabilities.timeout_secs.into());
-            let sent = self.wire.post_json(url, headers, envelope.body.clone());
+            let sent = self.wire.post_json(&url, headers, envelope.body.clone());
             judge(&timeout(limit, sent).await.unwrap_or_else(|_| Answer::NoAnswer("timed out".into())))
         })
     }
+
+    fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move {
+            match &self.door {
+                Door::Hook(_) => vec![Finding::not_asked("account", "a webhook cannot be asked without sending")],
+                Door::Bot { url, token, channel } => {
+                    let headers = bearer(token.expose()).unwrap_or_default();
+                    bot_found(&self.wire.post_form(&format!("{url}/auth.test"), headers, &[]).await, channel)
+                }
+            }
+        })
+    }
+}
+
+/// What `auth.test` tells: whose token it is and, in a header, what it may do.
+fn bot_found(answer: &Answer, channel: &str) -> Vec<Finding> {
+    let refused = |body: &Value| body.get("ok").and_then(Value::as_bool) != Some(true);
+    let said = match ask::document(answer, refused) {
+        Err(no) => return vec![no.trouble("account", "install the app anew and copy its bot token")],
+        Ok(body) => format!("{} in {}", ask::text(&body, "/user"), ask::text(&body, "/team")),
+    };
+    let scopes = answer.header("x-oauth-scopes").unwrap_or("chat:write");
+    if !scopes.split(',').any(|scope| scope.trim() == "chat:write") {
+        return vec![Finding::trouble("account", "the token lacks chat:write", "grant it and install the app anew")];
+    }
+    let unknown = format!("whether the bot is in {channel} shows with the first message");
+    vec![Finding::fine("account", said), Finding::not_asked("channel", unknown)]
 }
 
 fn chars(text: &str) -> usize {

@@ -13,7 +13,7 @@
 
 use super::sms::{self, Frame, Register, Segments};
 use super::wire::Wire;
-use super::{Channel, Kind, Opened, Quota, account};
+use super::{Channel, Finding, Kind, Opened, Question, Quota, account};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -217,12 +217,15 @@ impl Mitake {
         self.wire.post_form(&url, HeaderMap::new(), &fields).await
     }
 
-    /// The points left: asked without any message, free of charge.
-    async fn points(&self) -> Option<Quota> {
+    /// Asks for the points left: without any message, free of charge.
+    async fn query(&self) -> Answer {
         let url = format!("{}/SmQuery", self.base);
         let fields = [("username", self.username.as_str()), ("password", self.password.expose())];
-        let answer = self.wire.post_form(&url, HeaderMap::new(), &fields).await;
-        let Answer::Reply { status: 200, body, .. } = answer else { return None };
+        self.wire.post_form(&url, HeaderMap::new(), &fields).await
+    }
+
+    async fn points(&self) -> Option<Quota> {
+        let Answer::Reply { status: 200, body, .. } = self.query().await else { return None };
         // Empty is not none: it says nothing.
         let points = line(&body, "AccountPoint")?.parse::<u64>().ok()?;
         Some(Quota { limit: Some(points), used: 0 })
@@ -337,6 +340,31 @@ impl Channel for Mitake {
 
     fn quota(&self) -> Option<BoxFuture<'_, Option<Quota>>> {
         Some(Box::pin(self.points()))
+    }
+
+    fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move { vec![account_found(&self.query().await)] })
+    }
+}
+
+/// What the query for points tells of the account.
+fn account_found(answer: &Answer) -> Finding {
+    const ABOUT: &str = "account";
+    let (status, body) = match answer {
+        Answer::Reply { status, body, .. } => (*status, body),
+        Answer::NotSent(why) | Answer::NoAnswer(why) => {
+            let remedy = "see docs/network.md for what must be reached, and api_url";
+            return Finding::trouble(ABOUT, format!("not reached: {why}"), remedy);
+        }
+    };
+    match (line(body, "AccountPoint").and_then(|p| p.parse::<u64>().ok()), line(body, "statuscode")) {
+        (Some(0), _) => Finding::trouble(ABOUT, "no points are left", "buy points"),
+        (Some(points), _) => Finding::fine(ABOUT, format!("{points} points")),
+        (None, Some(code)) => {
+            let said = format!("statuscode {}", code.chars().take(3).collect::<String>());
+            Finding::trouble(ABOUT, said, "check username and password, and that this machine's address is allowed")
+        }
+        (None, None) => Finding::trouble(ABOUT, format!("{status} (not an answer of Mitake)"), "check api_url"),
     }
 }
 

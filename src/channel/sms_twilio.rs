@@ -10,7 +10,7 @@
 
 use super::sms::{self, Frame, Register, SEGMENTS_MAX, Segments};
 use super::twilio::{self, Access, Twilio};
-use super::{Channel, Kind, Opened, account};
+use super::{Channel, Finding, Kind, Opened, Question, account};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -205,6 +205,10 @@ impl Channel for Sms {
 
     fn answers_as(&self) -> &'static str {
         "text/xml"
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(self.twilio.ask(&self.sender, question))
     }
 
     fn measure(&self, envelope: &Envelope) -> Option<String> {

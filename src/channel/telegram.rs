@@ -14,6 +14,7 @@
 //! Sources: Bot API 10.3 (2026-08-24), its FAQ on limits, Telegram's own Bot API server (10.0) for errors and
 //! retries of webhooks.
 
+use super::ask::{self, Finding, Question};
 use super::wire::{Wire, retry_after};
 use super::{Channel, Kind, Opened, account, text};
 use crate::domain::channel::{
@@ -117,9 +118,9 @@ fn open(id: ChannelId, settings: Value) -> Opened {
     }
     let wire =
         Wire::new(Duration::from_secs(timeout.into()), base.plain).map_err(|e| vec![Mistake::new("api_url", e)])?;
-    let send_url = Secret::new(format!("{}/bot{token}/sendMessage", base.url));
+    let url = Secret::new(format!("{}/bot{token}", base.url));
     let capabilities = capabilities(pace, timeout);
-    Ok(Box::new(Telegram { id, capabilities, send_url, secrets: settings.webhook_secrets, wire }))
+    Ok(Box::new(Telegram { id, capabilities, url, secrets: settings.webhook_secrets, wire }))
 }
 
 fn word_byte(b: u8) -> bool {
@@ -165,7 +166,8 @@ fn person(raw: &str) -> Option<Address> {
 struct Telegram {
     id: ChannelId,
     capabilities: Capabilities,
-    send_url: Secret,
+    /// Methods lie below it.
+    url: Secret,
     secrets: Vec<Secret>,
     wire: Wire,
 }
@@ -193,7 +195,8 @@ impl Channel for Telegram {
 
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
-            let sent = self.wire.post_json(self.send_url.expose(), HeaderMap::new(), envelope.body.clone());
+            let url = format!("{}/sendMessage", self.url.expose());
+            let sent = self.wire.post_json(&url, HeaderMap::new(), envelope.body.clone());
             judge(&sent.await)
         })
     }
@@ -217,6 +220,51 @@ impl Channel for Telegram {
 
     fn hear(&self, raw: &RawWebhook) -> Heard {
         hear(raw)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move {
+            match self.read("getMe").await {
+                Err(no) => vec![no.trouble("account", "check bot_token; @BotFather shows it")],
+                Ok(me) => vec![
+                    Finding::fine("account", format!("@{}", ask::text(&me, "/result/username"))),
+                    match self.read("getWebhookInfo").await {
+                        Err(no) => no.trouble("callback", "ask again later"),
+                        Ok(info) => webhook(&info["result"], question),
+                    },
+                ],
+            }
+        })
+    }
+}
+
+impl Telegram {
+    /// A method that reads.
+    async fn read(&self, method: &str) -> Result<Value, ask::No> {
+        let asked = self.wire.get(&format!("{}/{method}", self.url.expose()), HeaderMap::new()).await;
+        ask::document(&asked, |body| body.get("ok").and_then(Value::as_bool) != Some(true))
+    }
+}
+
+/// The webhook as `getWebhookInfo` tells it. Without a list of kinds, those that we hear are among what comes.
+fn webhook(info: &Value, question: &Question) -> Finding {
+    const SET: &str = "by setWebhook, with secret_token";
+    let found = ask::callback(ask::text(info, "/url"), question, SET);
+    if found.state != ask::State::Fine {
+        return found;
+    }
+    let listed = info.get("allowed_updates").and_then(Value::as_array).filter(|all| !all.is_empty());
+    let lacks = |kind: &&str| listed.is_some_and(|all| !all.iter().any(|k| k == kind));
+    if let Some(kind) = ["message", "my_chat_member"].iter().find(|kind| lacks(kind)) {
+        return Finding::trouble("callback", format!("{kind} is not told"), "leave allowed_updates out of setWebhook");
+    }
+    let waits = info.get("pending_update_count").and_then(Value::as_i64).unwrap_or_default();
+    match ask::text(info, "/last_error_message") {
+        why if !why.is_empty() && waits > 0 => {
+            let said = format!("{waits} updates wait: {}", text::cut(&text::one_line(why), DETAIL, text::graphemes));
+            Finding::trouble("callback", said, "see that the public door answers there, with one of webhook_secrets")
+        }
+        _ => found,
     }
 }
 

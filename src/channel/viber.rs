@@ -7,6 +7,7 @@
 //! Sources: developers.viber.com "Viber REST API" and creators.viber.com as stored on 2026-11-22; Viber's
 //! SDKs for statuses 5 to 15.
 
+use super::ask::{self, Finding, Question};
 use super::wire::{Wire, retry_after};
 use super::{Channel, Kind, Opened, account, text};
 use crate::domain::channel::{
@@ -129,7 +130,7 @@ fn open(id: ChannelId, settings: Value) -> Opened {
     Ok(Box::new(Viber {
         id,
         capabilities: capabilities(pace, timeout),
-        url: format!("{}/pa/send_message", base.url),
+        url: format!("{}/pa", base.url),
         sender,
         secrets,
         headers,
@@ -207,9 +208,7 @@ impl Channel for Viber {
     }
 
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
-        Box::pin(
-            async move { judge(&self.wire.post_json(&self.url, self.headers.clone(), envelope.body.clone()).await) },
-        )
+        Box::pin(async move { judge(&self.call("send_message", envelope.body.clone()).await) })
     }
 
     fn admit(&self, raw: &RawWebhook) -> Admission {
@@ -230,6 +229,38 @@ impl Channel for Viber {
 
     fn hear(&self, raw: &RawWebhook) -> Heard {
         hear(raw)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move {
+            let refused = |body: &Value| body.get("status").and_then(Value::as_i64) != Some(0);
+            match ask::document(&self.call("get_account_info", "{}".into()).await, refused) {
+                Err(no) => vec![no.trouble("account", "check auth_token; Viber's admin panel shows it")],
+                Ok(info) => {
+                    vec![Finding::fine("account", ask::text(&info, "/name")), webhook(&info, question)]
+                }
+            }
+        })
+    }
+}
+
+impl Viber {
+    /// Calls a method of the REST API, once.
+    async fn call(&self, method: &str, body: String) -> Answer {
+        self.wire.post_json(&format!("{}/{method}", self.url), self.headers.clone(), body).await
+    }
+}
+
+/// The webhook as the account's details tell it. Without a list of kinds, all are told.
+fn webhook(info: &Value, question: &Question) -> Finding {
+    let found = ask::callback(ask::text(info, "/webhook"), question, "by set_webhook: before that nothing is sent");
+    let listed = info.get("event_types").and_then(Value::as_array).filter(|all| !all.is_empty());
+    let lacks = |kind: &&str| listed.is_some_and(|all| !all.iter().any(|k| k == kind));
+    match ["delivered", "failed", "unsubscribed"].iter().find(|kind| lacks(kind)) {
+        Some(kind) if found.state == ask::State::Fine => {
+            Finding::trouble("callback", format!("{kind} is not told"), "leave event_types out of set_webhook")
+        }
+        _ => found,
     }
 }
 

@@ -9,7 +9,7 @@
 //! - Both sides carry `whatsapp:` in front of the number.
 
 use super::twilio::{self, Access, Twilio};
-use super::{Channel, Kind, Opened, account, whatsapp_rules as rules};
+use super::{Channel, Finding, Kind, Opened, Question, account, whatsapp_rules as rules};
 use crate::domain::channel::{
     Audience, Capabilities, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -228,5 +228,9 @@ impl Channel for WhatsApp {
 
     fn answers_as(&self) -> &'static str {
         "text/xml"
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(self.twilio.ask(&self.sender, question))
     }
 }

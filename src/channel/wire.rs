@@ -65,7 +65,7 @@ impl Wire {
 
     /// Posts a form (`application/x-www-form-urlencoded`) once.
     pub async fn post_form(&self, url: &str, headers: HeaderMap, fields: &[(&str, &str)]) -> Answer {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let body = query(fields);
         let form = "application/x-www-form-urlencoded";
         let request = self.client.post(url).headers(headers).header("content-type", form).body(body);
         self.answer(request).await
@@ -161,6 +161,11 @@ pub fn install_tls() {
     if CryptoProvider::get_default().is_none() && ring::default_provider().install_default().is_err() {
         tracing::debug!("another thread installed the TLS provider first");
     }
+}
+
+/// Fields as they stand behind a `?` or in a form.
+pub fn query(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 /// `Authorization: Bearer …`, marked as sensitive so that no log of headers shows it. `None`: the token holds

@@ -79,6 +79,7 @@ fn whatsapp_template(text: &str) -> Result<WhatsAppTemplate, String> {
 /// What accounts of these must say, as they are played: who, setting, value.
 fn keys(options: &MockOptions) -> Vec<(&'static str, &'static str, String)> {
     vec![
+        ("WhatsApp", "business_account_id", options.whatsapp.business_account_id.clone()),
         ("Instagram", "account_id", options.instagram.account_id.clone()),
         ("Instagram", "access_token", options.instagram.access_token.clone()),
         ("Instagram", "app_secret", options.instagram.app_secret.clone()),

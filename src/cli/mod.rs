@@ -58,7 +58,7 @@ enum Command {
     Serve(serve::Args),
     /// Show the whole thing working, without any account: private Redis, providers' understudies, signed webhooks.
     Demo(demo::Args),
-    /// Check settings and words, and name every mistake with its place.
+    /// Check settings and words, and name every mistake with its place; --online asks the providers too.
     Check(check::Args),
     /// Show every message as the customer would get it, on your channels, in each language.
     Preview(preview::Args),
@@ -120,7 +120,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
         match cli.command {
             Command::Serve(args) => serve::run(&args, config).await,
             Command::Demo(args) => demo::run(&args).await,
-            Command::Check(args) => check::run(&args, config),
+            Command::Check(args) => check::run(&args, config).await,
             Command::Preview(args) => preview::run(&args, config),
             Command::Example(args) => example::run(&args),
             Command::Mock(args) => mock::run(&args).await,

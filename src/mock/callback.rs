@@ -72,7 +72,8 @@ impl Relay {
         }
     }
 
-    fn url(&self, channel: &str) -> Option<String> {
+    /// Where a channel's callbacks go.
+    pub(super) fn url(&self, channel: &str) -> Option<String> {
         let base = self.base.lock().ok()?.clone()?;
         Some(format!("{}/callbacks/{channel}", base.trim_end_matches('/')))
     }

@@ -24,6 +24,8 @@ POST   /people/{CHANNEL}/{id}/{open|close|block|unblock|forget|know}
 POST   /say/{CHANNEL}/{id}                            {\"text\": \"…\"} {\"postback\": \"…\"} {\"link\": \"…\"}
                                                 {\"follow\": true} {\"unfollow\": true} {\"read\": true}
 POST   /verify/messenger                        the callback handshake
+PUT    /templates/{CHANNEL}/{NAME}              {\"status\": \"PAUSED\", \"category\": \"MARKETING\", \"reason\": \"…\", \"body\": \"…\"}
+DELETE /templates                               all are approved again
 PUT    /relay                                   the relay's public address, as text; empty: none
 DELETE /line/tokens                             LINE's issued tokens are worth nothing any more
 ";
@@ -74,6 +76,17 @@ pub(super) async fn answer(house: &Arc<House>, request: &Request) -> Reply {
             Ok(()) => done(),
             Err(why) => no(502, &why),
         },
+        ("PUT", ["templates", channel, name]) => match serde_json::from_slice(&request.body) {
+            Ok(what) => {
+                house.shelf.put(channel, name, what);
+                done()
+            }
+            Err(e) => no(400, &format!("not a template: {e}; GET / shows one")),
+        },
+        ("DELETE", ["templates"]) => {
+            house.shelf.clear();
+            done()
+        }
         ("PUT", ["relay"]) => {
             let base = String::from_utf8_lossy(&request.body).trim().to_string();
             house.relay.set(Some(base).filter(|b| !b.is_empty()));

@@ -8,6 +8,7 @@ use super::book::Taken;
 use super::callback::{Say, escaped};
 use super::door::{Errand, Outcome, Understudy};
 use super::fault::FaultKind;
+use super::graph;
 use super::people::Become;
 use super::reply::Reply;
 use super::request::Request;
@@ -59,6 +60,9 @@ fn too_many(_kind: &FaultKind, _to: &str) -> Reply {
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
     let own = &house.options.instagram;
+    if let Some(told) = graph::read(house, request, &account(own)) {
+        return Some(told);
+    }
     let (version, rest) = request.path().strip_prefix("/v")?.split_once('/')?;
     if !version.contains('.') || rest != format!("{}/messages", own.account_id) {
         return None;
@@ -70,6 +74,17 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         Err(refusal) => Outcome::Refuse(refusal),
     };
     Some(Errand { lane: "instagram", to, outcome })
+}
+
+fn account(own: &InstagramOptions) -> graph::Account<'_> {
+    graph::Account {
+        names: ("instagram", "instagram:api"),
+        token: &own.access_token,
+        nodes: vec![("me", json!({ "id": "1", "user_id": own.account_id, "username": "mock.shop" }))],
+        scopes: &["instagram_business_basic", "instagram_business_manage_messages"],
+        app: json!({ "id": "1", "subscribed_fields": ["messages", "messaging_postbacks", "messaging_seen"] }),
+        templates: Vec::new(),
+    }
 }
 
 fn accept(house: &House, request: &Request, body: &Value, to: &str) -> Result<Taken, Reply> {

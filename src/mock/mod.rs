@@ -17,6 +17,7 @@ mod discord;
 mod door;
 mod fault;
 mod google_chat;
+mod graph;
 mod instagram;
 mod line;
 mod messenger;
@@ -24,6 +25,7 @@ mod mitake;
 mod people;
 mod reply;
 mod request;
+mod shelf;
 mod slack;
 mod smtp;
 mod teams;
@@ -45,6 +47,7 @@ pub use line::LineOptions;
 pub use messenger::MessengerOptions;
 pub use mitake::MitakeOptions;
 pub use people::Become;
+pub use shelf::Shelved;
 pub use slack::SlackOptions;
 pub use smtp::SmtpOptions;
 pub use teams::TeamsOptions;
@@ -180,6 +183,7 @@ struct House {
     book: Book,
     faults: Faults,
     people: People,
+    shelf: shelf::Shelf,
     relay: Relay,
     line: line::Memory,
     google_chat: google_chat::Memory,
@@ -222,6 +226,7 @@ impl Mock {
             book: Book::new(options.keep),
             faults: Faults::default(),
             people: People::default(),
+            shelf: shelf::Shelf::default(),
             relay,
             line: line::Memory::default(),
             google_chat: google_chat::Memory::default(),
@@ -339,6 +344,11 @@ impl Mock {
         if let Some(channel) = control::with_people(channel) {
             self.house.people.change(channel, id, what, self.house.now());
         }
+    }
+
+    /// A template is from now on not as it was approved. `channel`: the provider's name in lists.
+    pub fn shelve(&self, channel: &str, template: &str, what: Shelved) {
+        self.house.shelf.put(channel, template, what);
     }
 
     /// A person does something: the mock sends the signed callback to the relay and opens what it opens.

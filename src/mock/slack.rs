@@ -78,6 +78,9 @@ fn too_many(kind: &FaultKind, to: &str) -> Reply {
 fn read(house: &House, request: &Request) -> Option<Errand> {
     let path = request.path();
     let slack = &house.options.slack;
+    if path == "/api/auth.test" {
+        return Some(Errand { lane: "slack:api", to: String::new(), outcome: Outcome::Tell(tested(house, request)) });
+    }
     let door = match path {
         "/api/chat.postMessage" => Door::Api,
         _ if path.starts_with(HOOKS) => Door::Hook,
@@ -100,6 +103,14 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         Err(refusal) => Outcome::Refuse(refusal),
     };
     Some(Errand { lane: "slack", to, outcome })
+}
+
+fn tested(house: &House, request: &Request) -> Reply {
+    match request.bearer() == Some(house.options.slack.bot_token.as_str()) {
+        true => Reply::json(200, &json!({ "ok": true, "team": "Mock team", "user": "orderwire", "bot_id": "B1" }))
+            .with("x-oauth-scopes", "chat:write"),
+        false => Door::Api.no(200, "invalid_auth"),
+    }
 }
 
 fn document(door: Door, request: &Request) -> Result<Value, Reply> {

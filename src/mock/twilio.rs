@@ -74,14 +74,16 @@ fn too_many(kind: &FaultKind, _to: &str) -> Reply {
 type Form = BTreeMap<String, String>;
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
+    if let Some(told) = asked(house, request) {
+        return Some(Errand { lane: "twilio:api", to: String::new(), outcome: Outcome::Tell(told) });
+    }
     let account = request.path().strip_prefix("/2010-04-01/Accounts/")?.strip_suffix("/Messages.json")?;
     let own = &house.options.twilio;
     let form: Form = url::form_urlencoded::parse(&request.body).into_owned().collect();
     let to = form.get("To").cloned().unwrap_or_default();
-    let due = format!("Basic {}", STANDARD.encode(format!("{}:{}", own.account_sid, own.auth_token)));
     let outcome = if request.method() != "POST" {
         Err(no(405, 20004, "Method not allowed"))
-    } else if request.header("authorization") != Some(due.as_str()) {
+    } else if request.header("authorization") != Some(due(own).as_str()) {
         Err(no(401, 20003, "Authenticate"))
     } else if account != own.account_sid {
         Err(no(404, 20404, "The requested resource was not found"))
@@ -93,6 +95,53 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         Err(refusal) => Outcome::Refuse(refusal),
     };
     Some(Errand { lane: "twilio", to, outcome })
+}
+
+fn due(own: &TwilioOptions) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", own.account_sid, own.auth_token)))
+}
+
+/// Calls that read: numbers, Messaging Services, Content templates and what WhatsApp says of them.
+fn asked(house: &House, request: &Request) -> Option<Reply> {
+    let own = &house.options.twilio;
+    if request.method() != "GET" {
+        return None;
+    }
+    let parts: Vec<&str> = request.path().trim_matches('/').split('/').collect();
+    let reply = match parts.as_slice() {
+        ["2010-04-01", "Accounts", account, "IncomingPhoneNumbers.json"] if *account == own.account_sid => {
+            let wanted = request.query("PhoneNumber").unwrap_or_default();
+            let has = own.senders.iter().filter(|s| s.starts_with('+') && (wanted.is_empty() || **s == wanted));
+            let url = house.relay.url(&own.sms_id).unwrap_or_default();
+            let shown = has.map(|number| json!({ "phone_number": number, "sms_url": url })).collect::<Vec<_>>();
+            Reply::json(200, &json!({ "incoming_phone_numbers": shown }))
+        }
+        ["v1", "Services", sid] => Reply::json(
+            200,
+            &json!({ "sid": sid, "friendly_name": "Mock service", "use_inbound_webhook_on_number": true }),
+        ),
+        ["v1", "Content", sid, rest @ ..] if own.contents.iter().any(|known| known == sid) => content(house, sid, rest),
+        ["2010-04-01", ..] | ["v1", "Content", ..] => no(404, 20404, "The requested resource was not found"),
+        _ => return None,
+    };
+    Some(if request.header("authorization") == Some(due(own).as_str()) {
+        reply
+    } else {
+        no(401, 20003, "Authenticate")
+    })
+}
+
+fn content(house: &House, sid: &str, rest: &[&str]) -> Reply {
+    let shelved = house.shelf.of("twilio", sid);
+    if rest.is_empty() {
+        let body = shelved.body.unwrap_or_else(|| "About your order".into());
+        let types = json!({ "twilio/text": { "body": body } });
+        return Reply::json(200, &json!({ "sid": sid, "friendly_name": "mock", "language": "en", "types": types }));
+    }
+    let whatsapp = json!({ "name": "mock", "category": shelved.category.unwrap_or_else(|| "UTILITY".into()),
+        "status": shelved.status.unwrap_or_else(|| "approved".into()),
+        "rejection_reason": shelved.reason.unwrap_or_default(), "allow_category_change": false });
+    Reply::json(200, &json!({ "sid": sid, "whatsapp": whatsapp }))
 }
 
 fn number(text: &str) -> bool {

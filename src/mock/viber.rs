@@ -49,6 +49,11 @@ fn too_many(_kind: &FaultKind, _to: &str) -> Reply {
 }
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
+    if request.path() == "/pa/get_account_info" {
+        let known = request.header("x-viber-auth-token") == Some(house.options.viber.token.as_str());
+        let reply = if known { account(house) } else { status(2, "invalidAuthToken") };
+        return Some(Errand { lane: "viber:api", to: String::new(), outcome: Outcome::Tell(reply) });
+    }
     if request.path() != "/pa/send_message" {
         return None;
     }
@@ -59,6 +64,14 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         Err(refusal) => Outcome::Refuse(refusal),
     };
     Some(Errand { lane: "viber", to, outcome })
+}
+
+fn account(house: &House) -> Reply {
+    let webhook = house.relay.url(&house.options.viber.id).unwrap_or_default();
+    let kinds = ["delivered", "seen", "failed", "subscribed", "unsubscribed", "conversation_started", "message"];
+    let told = json!({ "status": 0, "status_message": "ok", "id": "pa:1", "name": "Mock bot", "webhook": webhook,
+        "event_types": kinds });
+    Reply::json(200, &told)
 }
 
 fn accept(house: &House, request: &Request, body: &Value, to: &str) -> Result<Taken, Reply> {

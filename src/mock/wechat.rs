@@ -102,6 +102,10 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         let reply = token(house, &body);
         return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
     }
+    if call == "template/get_all_private_template" {
+        let reply = templates(house, request);
+        return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
+    }
     let take = match call {
         "message/custom/send" => free,
         "message/template/send" => template,
@@ -134,6 +138,19 @@ fn token(house: &House, body: &Value) -> Reply {
         return error(40_125, "invalid appsecret");
     }
     Reply::json(200, &json!({ "access_token": access_token(house), "expires_in": 7200 }))
+}
+
+/// The templates of the account, as they were added to it.
+fn templates(house: &House, request: &Request) -> Reply {
+    if request.query("access_token") != Some(access_token(house)) {
+        return error(40_001, "invalid credential, access_token is invalid or not latest");
+    }
+    let own = &house.options.wechat.templates;
+    let shown = own.iter().map(|id| {
+        let content = house.shelf.of("wechat", id).body.unwrap_or_else(|| "{{thing1.DATA}}".into());
+        json!({ "template_id": id, "title": "Mock template", "primary_industry": "IT", "content": content })
+    });
+    Reply::json(200, &json!({ "template_list": shown.collect::<Vec<_>>() }))
 }
 
 fn admit(house: &House, request: &Request, body: &Value, to: &str) -> Result<(), Reply> {

@@ -8,6 +8,7 @@ use super::book::Taken;
 use super::callback::{Say, escaped};
 use super::door::{Errand, Outcome, Understudy};
 use super::fault::FaultKind;
+use super::graph;
 use super::people::Become;
 use super::reply::Reply;
 use super::request::Request;
@@ -34,6 +35,8 @@ pub struct WhatsAppOptions {
     pub id: String,
     /// Id of the number.
     pub phone_number_id: String,
+    /// Id of the business account, which has the templates.
+    pub business_account_id: String,
     /// The system user's token.
     pub access_token: String,
     /// Signs callbacks.
@@ -49,6 +52,7 @@ impl Default for WhatsAppOptions {
         WhatsAppOptions {
             id: "whatsapp-main".into(),
             phone_number_id: "200000000000002".into(),
+            business_account_id: "300000000000003".into(),
             access_token: "mock-whatsapp-token".into(),
             app_secret: "mock-app-secret".into(),
             templates: Vec::new(),
@@ -79,6 +83,9 @@ fn ours(house: &House, path: &str) -> bool {
 }
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
+    if let Some(told) = graph::read(house, request, &account(&house.options.whatsapp)) {
+        return Some(told);
+    }
     if !ours(house, request.path()) {
         return None;
     }
@@ -90,6 +97,23 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         Err(refusal) => Outcome::Refuse(refusal),
     };
     Some(Errand { lane: "whatsapp", to, outcome })
+}
+
+fn account(own: &WhatsAppOptions) -> graph::Account<'_> {
+    let places = |count: usize| (1..=count).map(|n| format!("{{{{{n}}}}}")).collect::<Vec<_>>().join(", ");
+    let number = json!({ "id": own.phone_number_id, "display_phone_number": "+1 555-0100", "verified_name": "Mock shop",
+        "quality_rating": "GREEN", "status": "CONNECTED" });
+    graph::Account {
+        names: ("whatsapp", "whatsapp:api"),
+        token: &own.access_token,
+        nodes: vec![
+            (&own.phone_number_id, number),
+            (&own.business_account_id, json!({ "id": own.business_account_id, "name": "Mock business" })),
+        ],
+        scopes: &["whatsapp_business_messaging", "whatsapp_business_management"],
+        app: json!({ "whatsapp_business_api_data": { "id": "1", "name": "orderwire" } }),
+        templates: own.templates.iter().map(|(n, l, count)| (n.as_str(), l.as_str(), places(*count))).collect(),
+    }
 }
 
 fn admit(house: &House, request: &Request) -> Result<(), Reply> {
@@ -142,7 +166,7 @@ fn accept(house: &House, request: &Request, body: Option<&Value>, to: &str) -> R
 fn content(house: &House, body: &Value, to: &str) -> Result<&'static str, Reply> {
     let within = |words: &str, most: usize| (1..=most).contains(&words.chars().count());
     let form = match text(body, "type") {
-        "template" => return template(&body["template"], &house.options.whatsapp.templates).map(|()| "template"),
+        "template" => return template(house, &body["template"]).map(|()| "template"),
         "text" if within(text(&body["text"], "body"), TEXT) => "text",
         "interactive" => {
             let parts = &body["interactive"];
@@ -172,12 +196,19 @@ fn content(house: &House, body: &Value, to: &str) -> Result<&'static str, Reply>
     Err(error(400, 131_047, "Re-engagement message"))
 }
 
-fn template(template: &Value, approved: &[WhatsAppTemplate]) -> Result<(), Reply> {
+fn template(house: &House, template: &Value) -> Result<(), Reply> {
+    let approved = &house.options.whatsapp.templates;
     let (name, language) = (text(template, "name"), text(&template["language"], "code"));
     let known = approved.iter().find(|(n, l, _)| n == name && l == language);
     let Some((_, _, count)) = known else {
         return Err(error(404, 132_001, "Template name does not exist in the translation"));
     };
+    match house.shelf.status("whatsapp", name, "APPROVED").as_str() {
+        "APPROVED" => {}
+        "PAUSED" => return Err(error(400, 132_015, "Template is paused")),
+        "DISABLED" => return Err(error(400, 132_016, "Template is disabled")),
+        _ => return Err(error(404, 132_001, "Template name does not exist in the translation")),
+    }
     let components = template["components"].as_array().map_or(&[][..], Vec::as_slice);
     let parameters = |kind: &'static str| {
         let of_kind = components.iter().filter(move |c| text(c, "type") == kind);

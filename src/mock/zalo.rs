@@ -87,6 +87,12 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
     let form = match request.path() {
         "/message/template" | "/v3.0/oa/message/template" => "template",
         "/v3.0/oa/message/cs" => "cs",
+        "/v2.0/oa/getoa" => return Some(asked(house, request, |own| json!({ "oa_id": own.oa_id, "name": "Mock OA" }))),
+        "/template/info/v2" => {
+            let id = request.query("template_id").unwrap_or_default();
+            let told = shown(house, &id);
+            return Some(asked(house, request, |_| told));
+        }
         "/v4/oa/access_token" => {
             return Some(Errand { lane: "zalo:api", to: String::new(), outcome: Outcome::Tell(token(house, request)) });
         }
@@ -107,6 +113,40 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         Err(refusal) => Outcome::Refuse(refusal),
     };
     Some(Errand { lane: "zalo", to, outcome })
+}
+
+/// A call that reads: its data, to whoever brings the token; `null`: there is no such thing.
+fn asked(house: &House, request: &Request, data: impl FnOnce(&ZaloOptions) -> Value) -> Errand {
+    let reply = match request.header("access_token") == Some(good_token(house).as_str()) {
+        false => error(-216, "Access token is invalid"),
+        true => match data(&house.options.zalo) {
+            Value::Null => error(-109, "Template is invalid"),
+            data => Reply::json(200, &json!({ "error": 0, "message": "Success", "data": data })),
+        },
+    };
+    Errand { lane: "zalo:api", to: String::new(), outcome: Outcome::Tell(reply) }
+}
+
+fn shown(house: &House, id: &str) -> Value {
+    let Some((_, names)) = house.options.zalo.templates.iter().find(|(known, _)| known == id) else {
+        return Value::Null;
+    };
+    let shelved = house.shelf.of("zalo", id);
+    let params: Vec<Value> = names
+        .iter()
+        .map(|name| json!({ "name": name, "require": true, "type": "STRING", "maxLength": 200, "minLength": 0 }))
+        .collect();
+    json!({
+        "templateId": id, "templateName": "Mock template", "listParams": params,
+        "status": shelved.status.unwrap_or_else(|| "ENABLE".into()),
+        "templateTag": shelved.category.unwrap_or_else(|| "TRANSACTION".into()),
+        "reason": shelved.reason.unwrap_or_default(),
+    })
+}
+
+fn good_token(house: &House) -> String {
+    let own = &house.options.zalo;
+    house.zalo.number().map_or_else(|| own.access_token.clone(), |n| format!("mock-zalo-token-{n}"))
 }
 
 /// The token call: a refresh token gives the next pair, once.
@@ -131,9 +171,7 @@ fn token(house: &House, request: &Request) -> Reply {
 
 fn accept(house: &House, request: &Request, body: &Value, way: (&'static str, bool, &str)) -> Result<Taken, Reply> {
     let (form, by_phone, to) = way;
-    let own = &house.options.zalo;
-    let good = house.zalo.number().map_or_else(|| own.access_token.clone(), |n| format!("mock-zalo-token-{n}"));
-    if request.header("access_token") != Some(good.as_str()) {
+    if request.header("access_token") != Some(good_token(house).as_str()) {
         return Err(error(-216, "Access token is invalid"));
     }
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -152,17 +190,21 @@ fn accept(house: &House, request: &Request, body: &Value, way: (&'static str, bo
         return Err(error(-132, "Invalid tracking_id"));
     }
     let (title, words) =
-        if form == "template" { template(own, body)? } else { said(house, text("/message/text"), to)? };
+        if form == "template" { template(house, body)? } else { said(house, text("/message/text"), to)? };
     let key = Some(tracking.to_string()).filter(|k| !k.is_empty());
     Ok(Taken { form, key, delivered: true, body: request.body.clone(), title, text: words, ..Taken::default() })
 }
 
 /// The template with exactly its parameters: its id, and all that is filled in.
-fn template(own: &ZaloOptions, body: &Value) -> Result<(String, String), Reply> {
+fn template(house: &House, body: &Value) -> Result<(String, String), Reply> {
+    let own = &house.options.zalo;
     let id = body.get("template_id").and_then(Value::as_str).unwrap_or_default();
     let Some((_, names)) = own.templates.iter().find(|(known, _)| known == id) else {
         return Err(error(-109, "Template is invalid"));
     };
+    if house.shelf.status("zalo", id, "ENABLE") != "ENABLE" {
+        return Err(error(-131, "Template is not approved"));
+    }
     let data = body.get("template_data").and_then(Value::as_object).ok_or_else(|| error(-111, "Data is empty"))?;
     if names.iter().any(|name| !data.contains_key(name)) || data.len() != names.len() {
         return Err(error(-1121, "Parameters do not fit the template"));

@@ -14,6 +14,7 @@ mod guard;
 mod milestone;
 mod mock;
 mod model;
+mod online;
 mod plan;
 mod platform;
 mod preview;

@@ -17,7 +17,7 @@ mod judge;
 mod shape;
 mod smtp;
 
-use super::{Channel, Kind, account, text};
+use super::{Channel, Finding, Kind, Question, account, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -286,6 +286,24 @@ impl Channel for Email {
                 return Verdict::Refused { detail: "the envelope names no e-mail address".into() };
             };
             judge::judge(&self.relay.hand_over(to, &envelope.body).await)
+        })
+    }
+
+    fn ask<'a>(&'a self, _: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move {
+            let log_in = if self.relay.credentials.is_some() { "greets, and the login works" } else { "greets" };
+            vec![match self.relay.greet().await {
+                Ok(()) => Finding::fine("account", format!("{} {log_in}", self.relay.host)),
+                Err((step, why)) => {
+                    let remedy = match step {
+                        smtp::Step::Auth => {
+                            "check username and password; some relays want a password for this app alone"
+                        }
+                        _ => "check host, port and tls, and docs/network.md for what must be reached",
+                    };
+                    Finding::trouble("account", why, remedy)
+                }
+            }]
         })
     }
 }

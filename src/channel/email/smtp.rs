@@ -5,12 +5,13 @@
 //! The relay takes the mail when it answers the end of the data with 2xx. Whatever fails before that data was
 //! begun is certainly not sent; a silence after it may be.
 
+use crate::channel::meta::scrub;
 use crate::domain::verdict::Answer;
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
 use std::error::Error as _;
@@ -117,6 +118,28 @@ impl Relay {
                 let why = format!("no answer within {} s", self.timeout.as_secs());
                 if begun.load(Ordering::SeqCst) { Answer::NoAnswer(why) } else { Answer::NotSent(why) }
             }
+        }
+    }
+
+    /// Greets the relay and logs in, as before a mail, and leaves again.
+    ///
+    /// # Errors
+    /// At which step it failed, and why.
+    pub(super) async fn greet(&self) -> Result<(), (Step, String)> {
+        let greeted = async {
+            let mut connection = self.connect().await?;
+            connection.command(Noop).await.at(Step::Mail)?;
+            tokio::time::timeout(GOODBYE, connection.quit()).await.ok();
+            Ok(())
+        };
+        match tokio::time::timeout(self.timeout, greeted).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Fault(step, error))) => {
+                let code = error.status().map(|code| format!("{} ", u16::from(code))).unwrap_or_default();
+                let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                Err((step, format!("{code}{} (at {})", scrub(&words), step.as_str())))
+            }
+            Err(_) => Err((Step::Connect, format!("no answer within {} s", self.timeout.as_secs()))),
         }
     }
 

@@ -11,13 +11,14 @@
 //! - A text may have 5,000 UTF-16 units; labels are counted in graphemes; a bubble may have 30 KB.
 //! - A callback must be answered within 2 s, may hold events of several people, none at all, or none's.
 
+mod ask;
 mod hear;
 mod judge;
 mod shape;
 mod token;
 
 use super::wire::Wire;
-use super::{Channel, Kind, Opened, Quota, account};
+use super::{Channel, Finding, Kind, Opened, Question, Quota, account};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -217,6 +218,10 @@ impl Channel for Line {
 
     fn hear(&self, raw: &RawWebhook) -> Heard {
         hear::hear(raw)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(self.look(question))
     }
 
     fn quota(&self) -> Option<BoxFuture<'_, Option<Quota>>> {

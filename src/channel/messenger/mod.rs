@@ -10,7 +10,7 @@
 mod shape;
 
 use super::meta::{messaging, send_api};
-use super::{Channel, Kind, account, meta, text};
+use super::{Channel, Finding, Kind, Question, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -33,6 +33,8 @@ const SCHEME: &str = "messenger";
 const TEXT_LIMIT: usize = 1999;
 /// Above 40 a second the page's inbox stops showing messages and cannot send.
 const PER_SECOND: f64 = 30.0;
+/// Fields of the webhook without which windows stay closed, doubts open, and receipts unheard.
+const HEARD: &[&str] = &["messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes"];
 /// The Graph API, where settings name no other address.
 const API_URL: &str = "https://graph.facebook.com";
 
@@ -207,5 +209,20 @@ impl Channel for Messenger {
 
     fn hear(&self, raw: &RawWebhook) -> Heard {
         messaging::hear(&messaging::Inbox { object: "page", scheme: SCHEME, id: &self.page_id }, raw)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        let templates = !question.templates.is_empty();
+        Box::pin(async move {
+            let look = meta::Look {
+                node: (&self.page_id, "name"),
+                check: &|_| None,
+                scopes: if templates { &["pages_messaging", "pages_utility_messaging"] } else { &["pages_messaging"] },
+                subscribed: Some((&self.page_id, HEARD)),
+                templates: Ok(&self.page_id),
+                needs: |document| document.pointer("/message/template").and_then(meta::filled),
+            };
+            self.app.ask(&look, question).await
+        })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{erasure, handshake, is_erasure, proof, signature};
 use crate::channel::account;
-use crate::channel::wire::{Wire, bearer};
+use crate::channel::wire::{self, Wire, bearer};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::Answer;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal};
@@ -43,6 +43,7 @@ pub(in crate::channel) struct App {
     verify_token: Secret,
     base: String,
     proof: String,
+    pub(super) token: Secret,
     headers: HeaderMap,
     wire: Wire,
 }
@@ -84,6 +85,7 @@ impl App {
             proof: proof(newest, keys.access_token),
             base: format!("{}/{version}", base.url),
             verify_token: keys.verify_token.clone(),
+            token: keys.access_token.clone(),
             secrets,
             headers,
             wire,
@@ -94,6 +96,13 @@ impl App {
     pub(in crate::channel) async fn post(&self, edge: &str, body: String) -> Answer {
         let url = format!("{}/{edge}?appsecret_proof={}", self.base, self.proof);
         self.wire.post_json(&url, self.headers.clone(), body).await
+    }
+
+    /// Gets a node or an edge of it.
+    pub(super) async fn get(&self, edge: &str, query: &[(&str, &str)]) -> Answer {
+        let query = [query, &[("appsecret_proof", self.proof.as_str())]].concat();
+        let url = format!("{}/{edge}?{}", self.base, wire::query(&query));
+        self.wire.get(&url, self.headers.clone()).await
     }
 
     /// Is this callback Meta's, or the handshake of a subscription?

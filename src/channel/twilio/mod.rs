@@ -9,6 +9,7 @@
 //!   `Host`: behind a proxy that header is anybody's.
 //! - A callback that is not answered 2xx is lost, unless the address asks for repeats in its fragment.
 
+mod ask;
 mod codes;
 mod hear;
 mod sign;
@@ -53,11 +54,19 @@ pub(super) struct Access {
     pub timeout: Option<Span>,
 }
 
+/// Where each part of the API lies: on hosts of their own, or all where settings say.
+struct Bases {
+    api: String,
+    messaging: String,
+    content: String,
+}
+
 /// An account, ready to send and to be called back.
 pub(super) struct Twilio {
     account_sid: String,
     tokens: Vec<Secret>,
     url: String,
+    bases: Bases,
     headers: HeaderMap,
     wire: Wire,
     /// Where Twilio calls back.
@@ -71,6 +80,7 @@ pub(super) struct Twilio {
 impl Twilio {
     /// Opens the account, or puts every mistake to the others.
     pub(super) fn open(access: Access, mistakes: &mut Vec<Mistake>) -> Option<Twilio> {
+        let own = access.api_url.is_none();
         let base = access.api_url.as_deref().unwrap_or(API_URL);
         let base = account::keep(account::base("api_url", base), mistakes, account::Base::default());
         let timeout_secs = account::keep(account::timeout(access.timeout, TIMEOUT_SECS), mistakes, TIMEOUT_SECS);
@@ -105,8 +115,10 @@ impl Twilio {
         let wire = Wire::new(Duration::from_secs(timeout_secs.into()), base.plain)
             .map_err(|e| mistakes.push(Mistake::new("api_url", e)));
         let url = format!("{}/2010-04-01/Accounts/{}/Messages.json", base.url, access.account_sid);
+        let at = |host: &str| if own { format!("https://{host}.twilio.com") } else { base.url.clone() };
+        let bases = Bases { messaging: at("messaging"), content: at("content"), api: base.url.clone() };
         let (account_sid, wire) = (access.account_sid, wire.ok()?);
-        Some(Twilio { account_sid, tokens, url, headers, wire, callback: None, per_second, timeout_secs })
+        Some(Twilio { account_sid, tokens, url, bases, headers, wire, callback: None, per_second, timeout_secs })
     }
 
     /// Takes the public address of callbacks.

@@ -13,6 +13,7 @@
 //! - A template's values are short and typed: what is too long or of another kind refuses the whole message.
 //! - A push must be answered within 5 s, or the customer reads that the account is out of order.
 
+mod ask;
 mod hear;
 mod judge;
 mod push;
@@ -21,7 +22,7 @@ mod shape;
 mod token;
 
 use super::wire::Wire;
-use super::{Channel, Kind, Opened, account};
+use super::{Channel, Finding, Kind, Opened, Question, account};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -217,6 +218,10 @@ impl Channel for WeChat {
 
     fn answers_as(&self) -> &'static str {
         "text/plain; charset=utf-8"
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(self.look(question))
     }
 }
 

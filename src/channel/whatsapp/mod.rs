@@ -19,7 +19,7 @@ mod shape;
 
 use super::whatsapp_rules as rules;
 use super::wire::retry_after;
-use super::{Channel, Kind, account, meta, text};
+use super::{Channel, Finding, Kind, Question, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -53,6 +53,8 @@ const API_URL: &str = "https://graph.facebook.com";
 struct Settings {
     /// Id of the business number (not the number itself), in quotes.
     phone_number_id: String,
+    /// Id of the WhatsApp Business Account, in quotes: `check --online` asks for its templates and its subscription.
+    business_account_id: Option<String>,
     /// A system user's token with `whatsapp_business_messaging`.
     access_token: Secret,
     /// The app's secret: signs the webhook, and proves our calls.
@@ -89,6 +91,7 @@ pub(super) static KIND: Kind = Kind {
 # access_token = { env = "WHATSAPP_TOKEN" }         # a system user's, with whatsapp_business_messaging
 # app_secret = { env = "META_APP_SECRET" }          # verifies callbacks (URL: PUBLIC_URL/callbacks/whatsapp-main) and proves our calls
 # verify_token = { env = "WHATSAPP_VERIFY_TOKEN" }  # a long random word; the same one in the app's dashboard
+# # business_account_id = "102290129340398"          # of the WhatsApp Business Account: check --online asks for its templates
 # # opt_in_at_checkout = true                       # the shop asks for the yes to WhatsApp at checkout
 # # app_secrets = [{ env = "META_APP_SECRET_OLD" }] # further secrets that still verify, during a rotation
 # # prefer_template = true                          # approved templates inside the 24 hours too
@@ -109,9 +112,12 @@ fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>
     let pace = account::per_second(settings.per_second, PER_SECOND, MOST_PER_SECOND);
     let pace = account::keep(pace, &mut mistakes, PER_SECOND);
     let number = settings.phone_number_id.trim().to_string();
-    if number.is_empty() || number.len() > 32 || !number.bytes().all(|b| b.is_ascii_digit()) {
+    if !is_id(&number) {
         let message = "the number's id in the dashboard is digits alone, written in quotes; it is not the phone number";
         mistakes.push(Mistake::new("phone_number_id", message));
+    }
+    if settings.business_account_id.as_deref().is_some_and(|id| !is_id(id)) {
+        mistakes.push(Mistake::new("business_account_id", "is a number of the dashboard, written in quotes"));
     }
     let app = meta::App::open(&meta::Keys {
         access_token: &settings.access_token,
@@ -128,12 +134,18 @@ fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>
             capabilities: capabilities(pace, app.timeout_secs, settings.opt_in_at_checkout),
             edge: format!("{number}/messages"),
             number,
+            business: settings.business_account_id,
             prefer_template: settings.prefer_template,
             app,
         })),
         Ok(_) => Err(mistakes),
         Err(more) => Err([mistakes, more].concat()),
     }
+}
+
+/// An id of Meta's: digits alone.
+fn is_id(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn capabilities(per_second: f64, timeout_secs: u32, opt_in_at_checkout: bool) -> Capabilities {
@@ -178,6 +190,7 @@ struct WhatsApp {
     id: ChannelId,
     capabilities: Capabilities,
     number: String,
+    business: Option<String>,
     edge: String,
     prefer_template: bool,
     app: meta::App,
@@ -231,5 +244,26 @@ impl Channel for WhatsApp {
 
     fn hear(&self, raw: &RawWebhook) -> Heard {
         hear::hear(&self.number, raw)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move {
+            let business = self.business.as_deref();
+            let look = meta::Look {
+                node: (&self.number, "display_phone_number,verified_name,quality_rating,status"),
+                check: &|body| {
+                    let state = body.get("status").and_then(Value::as_str).filter(|s| *s != "CONNECTED")?;
+                    Some((
+                        format!("the number is {}", meta::scrub(state)),
+                        "see WhatsApp Manager, phone numbers".into(),
+                    ))
+                },
+                scopes: &["whatsapp_business_messaging"],
+                subscribed: business.map(|node| (node, &[][..])),
+                templates: business.ok_or("business_account_id is not set, so nobody knows whose templates to ask for"),
+                needs: |document| document.get("template").and_then(meta::filled),
+            };
+            self.app.ask(&look, question).await
+        })
     }
 }

@@ -12,13 +12,14 @@
 //! Sources: a compilation of Zalo's documentation of 2026-08-20 (not Zalo's own pages, which the tables of codes
 //! and windows must be held against), Zalo's Java SDK for the signature; state of 2026-11-22.
 
+mod ask;
 mod hear;
 mod judge;
 mod shape;
 mod token;
 
 use super::wire::Wire;
-use super::{Channel, Kind, Opened, account, text};
+use super::{Channel, Finding, Kind, Opened, Question, account, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -211,6 +212,7 @@ fn open(id: ChannelId, settings: Value) -> Opened {
             capabilities: capabilities(set.to, set.transaction_templates, pace, timeout),
             signers: hear::Signers { app_id: set.app_id, oa_id: set.oa_id, keys, app_secret: set.app_secret },
             template_ways: set.template_ways,
+            transaction_templates: set.transaction_templates,
             development: set.development,
             api: bases.api.url,
             business: bases.business.url,
@@ -268,6 +270,7 @@ struct Zalo {
     capabilities: Capabilities,
     signers: hear::Signers,
     template_ways: Vec<To>,
+    transaction_templates: bool,
     development: bool,
     api: String,
     business: String,
@@ -327,6 +330,10 @@ impl Channel for Zalo {
 
     fn kept_by(&self, keeper: &Arc<dyn Keeper>) {
         self.tokens.kept_by(keeper);
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(self.look(question))
     }
 }
 

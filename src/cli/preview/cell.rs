@@ -11,16 +11,6 @@ use crate::words::sample;
 use serde::Serialize;
 use uuid::Uuid;
 
-/// Addresses to try on a channel: one of them has the form of its own.
-const ADDRESSES: &[&str] = &[
-    "customer@example.com",
-    "+886912345678",
-    "U0123456789abcdef0123456789abcdef",
-    "2468013579246801",
-    "oABCDEFGHIJKLMNOPQRSTUVWXYZ0",
-    "01234567890A+/abcdefgh==",
-];
-
 /// A message as it would be sent.
 #[derive(Serialize)]
 pub struct Cell {
@@ -119,8 +109,7 @@ fn one(
         cell.notes.push("nothing may be sent here while the window is closed; the next channel is taken".into());
         return cell;
     }
-    let number = rehearse::number(speaks.and_then(|r| r.country.as_deref()));
-    let address = std::iter::once(&number).chain(ADDRESSES).find_map(|raw| account.channel.address(raw));
+    let address = rehearse::address(account, speaks.and_then(|r| r.country.as_deref()));
     cell.notes.push(length(&message, &account.caps));
     match shape(account.channel.as_ref(), &message, address.as_ref(), form, now) {
         Ok(envelope) => {

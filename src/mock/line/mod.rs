@@ -153,6 +153,10 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
             api(Reply::json(200, &json!({ "totalUsage": house.line.used.load(Ordering::Relaxed) })))
         }
         ("GET", "info") => api(info(house)),
+        ("GET", "channel/webhook/endpoint") => api(match house.relay.url(&house.options.line.id) {
+            Some(endpoint) => Reply::json(200, &json!({ "endpoint": endpoint, "active": true })),
+            None => not_found(),
+        }),
         ("GET", path) => api(path.strip_prefix("profile/").map_or_else(not_found, |id| profile(&house.people, id))),
         _ => api(not_found()),
     })

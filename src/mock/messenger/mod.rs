@@ -11,6 +11,7 @@ use super::House;
 use super::book::Taken;
 use super::door::{Errand, Outcome, Understudy};
 use super::fault::FaultKind;
+use super::graph;
 use super::reply::Reply;
 use super::request::Request;
 use crate::domain::signature::sign;
@@ -86,6 +87,9 @@ fn page(path: &str) -> Option<&str> {
 }
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
+    if let Some(told) = graph::read(house, request, &account(house)) {
+        return Some(told);
+    }
     let page = page(request.path())?;
     let body = document(request);
     let to = body.as_ref().ok().and_then(|b| b.pointer("/recipient/id")).and_then(Value::as_str).unwrap_or_default();
@@ -96,6 +100,22 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         Err(refusal) => Outcome::Refuse(refusal),
     };
     Some(Errand { lane: "messenger", to, outcome })
+}
+
+fn account(house: &House) -> graph::Account<'_> {
+    let own = &house.options.messenger;
+    let instagram = json!({ "id": house.options.instagram.account_id });
+    let page = json!({ "id": own.page_id, "name": "Mock page", "instagram_business_account": instagram });
+    let heard = ["messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes"];
+    let text = || "About your order".to_string();
+    graph::Account {
+        names: ("messenger", "messenger:api"),
+        token: &own.access_token,
+        nodes: vec![(&own.page_id, page)],
+        scopes: &["pages_messaging", "pages_utility_messaging", "instagram_manage_messages"],
+        app: json!({ "id": "1", "name": "orderwire", "subscribed_fields": heard }),
+        templates: own.templates.iter().map(|(n, l)| (n.as_str(), l.as_str(), text())).collect(),
+    }
 }
 
 /// The token, its proof, the page.
@@ -166,7 +186,12 @@ fn form(house: &House, body: &Value, message: &Value, to: &str) -> Result<&'stat
     let open = || house.people.open("messenger", to, house.now());
     match body.get("messaging_type").and_then(Value::as_str) {
         Some("UTILITY") => {
-            check::template(message.get("template"), &house.options.messenger.templates).map(|()| "utility")
+            check::template(message.get("template"), &house.options.messenger.templates)?;
+            let name = message.pointer("/template/name").and_then(Value::as_str).unwrap_or_default();
+            match house.shelf.status("messenger", name, "APPROVED").as_str() {
+                "APPROVED" => Ok("utility"),
+                _ => Err(error(400, 100, None, "(#100) Template cannot be found.")),
+            }
         }
         Some(_) | None if message.get("template").is_some() => {
             Err(error(400, 100, None, "(#100) messaging_type must be UTILITY for a utility template"))
