@@ -16,6 +16,7 @@ mod google_chat;
 mod hook;
 mod instagram;
 mod line;
+mod line_api;
 mod messenger;
 mod meta;
 mod slack;

@@ -2,6 +2,7 @@
 
 use super::clock::Timestamp;
 use super::decision::Reason;
+use super::ids::ChannelId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -191,6 +192,8 @@ pub enum ReceiptOf {
     ProviderId(String),
     /// Our own reference, carried by the vendor ([`super::channel::Reference`]).
     Ours(String),
+    /// The same, of a message that another account of ours sent: where a vendor tells both at one address.
+    OursAt(ChannelId, String),
     /// All messages to the signal's person up to this moment.
     UpTo(Timestamp),
 }

@@ -126,6 +126,7 @@ impl Store {
         let key = match of {
             ReceiptOf::ProviderId(id) => self.message_key(channel, "id", id),
             ReceiptOf::Ours(reference) => self.message_key(channel, "ref", reference),
+            ReceiptOf::OursAt(sender, reference) => self.message_key(sender, "ref", reference),
             ReceiptOf::UpTo(moment) => {
                 let Some(person) = person else { return Ok(ReceiptPlace::Unknown) };
                 return self.receipts_up_to(&self.sent_key(channel, person), *moment, state, at).await;

@@ -2,7 +2,7 @@
 //!
 //! Source: Messaging API description (2026-07-01): bot info, quota, webhook endpoint.
 
-use super::Line;
+use super::Official;
 use crate::channel::ask::{self, Finding, No, Question};
 use crate::channel::wire::bearer;
 use crate::domain::verdict::Verdict;
@@ -13,7 +13,7 @@ const ACCOUNT: &str = "account";
 const REMEDY: &str = "issue a new access_token in LINE's console, or check channel_id with channel_secret";
 const WEBHOOK: &str = "in LINE's console, Messaging API, Webhook URL";
 
-impl Line {
+impl Official {
     /// All there is to ask. Where the token is refused, nothing else is asked.
     pub(super) async fn look(&self, question: &Question) -> Vec<Finding> {
         let headers = match self.tokens.get(&self.wire).await {
@@ -51,7 +51,7 @@ impl Line {
 
     async fn rest(&self) -> Finding {
         const ABOUT: &str = "quota";
-        match self.ask_quota().await {
+        match self.quota().await {
             None => Finding::not_asked(ABOUT, "LINE did not say"),
             Some(quota) => match quota.limit {
                 Some(limit) if quota.used >= limit => {

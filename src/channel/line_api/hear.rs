@@ -1,8 +1,10 @@
 //! LINE's callbacks: genuine or not, and what they tell.
 
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
-use crate::domain::ids::Digest8;
-use crate::domain::person::{AccountSignal, Heard, PersonChange, Signal, Unreachable};
+use crate::domain::ids::{ChannelId, Digest8};
+use crate::domain::person::{
+    AccountSignal, Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal, Unreachable,
+};
 use crate::domain::settings::Secret;
 use crate::domain::signature::{decode_base64, signed_by};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal};
@@ -66,6 +68,7 @@ struct Event {
     message: Option<Message>,
     postback: Option<Postback>,
     link: Option<Link>,
+    delivery: Option<Delivery>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +94,11 @@ struct Message {
 
 #[derive(Deserialize)]
 struct Postback {
+    data: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delivery {
     data: Option<String>,
 }
 
@@ -121,8 +129,11 @@ pub(super) fn hear(raw: &RawWebhook) -> Heard {
 fn signal(event: &Event, mark: String, received_at: Timestamp) -> Option<Signal> {
     // Only a chat of two is a person's: in a group the reply token would show one member's order to all.
     let person = event.source.as_ref().filter(|s| s.kind == "user").and_then(|s| s.user_id.as_deref());
-    let person = person.and_then(super::address);
+    let person = person.and_then(address);
     let at = event.timestamp.map_or(received_at, from_millis).min(plus_secs(received_at, AHEAD_SECS));
+    if event.kind == "delivery" {
+        return delivered(event, mark, at);
+    }
     let account = match event.kind.as_str() {
         "botSuspended" => Some(AccountSignal::Stopped("LINE suspended the official account".into())),
         "botResumed" => Some(AccountSignal::Resumed),
@@ -156,6 +167,27 @@ fn signal(event: &Event, mark: String, received_at: Timestamp) -> Option<Signal>
     signal.text = event.message.as_ref().filter(|m| m.kind == "text").and_then(|m| m.text.clone());
     signal.payload = payload(event);
     Some(signal)
+}
+
+/// The tag of a message to a telephone number: this, the account that sent it, a colon, its reference. LINE tells
+/// deliveries to the one webhook of the official account, which may be the address of another account of ours.
+pub(in crate::channel) const TAG: &str = "orderwire:";
+
+/// A message to a telephone number arrived. Others' tags, and the hashed number that stands there where a message had
+/// none, are nothing of ours.
+fn delivered(event: &Event, mark: String, at: Timestamp) -> Option<Signal> {
+    let tag = event.delivery.as_ref()?.data.as_deref()?.strip_prefix(TAG)?;
+    let (account, reference) = tag.split_once(':').filter(|(a, r)| !a.is_empty() && !r.is_empty())?;
+    let dedupe = event.webhook_event_id.clone().filter(|id| !id.is_empty()).unwrap_or(mark);
+    let of = ReceiptOf::OursAt(ChannelId::from(account), reference.to_string());
+    let receipt = Some(Receipt { of, state: ReceiptState::Delivered });
+    Some(Signal { receipt, ..Signal::new("delivered", None, dedupe, at) })
+}
+
+/// A person's address from an id as LINE writes it.
+pub(in crate::channel) fn address(raw: &str) -> Option<Address> {
+    let id = raw.trim();
+    super::is_user_id(id).then(|| Address::new("line", id))
 }
 
 /// A person who writes, presses or follows can be reached, and can be answered for free.

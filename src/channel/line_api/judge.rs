@@ -13,7 +13,7 @@ const QUOTED: usize = 240;
 ///
 /// An answer without LINE's JSON is not LINE's: a gateway stands between. Below 500 it did not pass our request
 /// on; at 500 and above, and on success, nobody knows, and the same key goes again.
-pub(super) fn judge(answer: &Answer) -> Verdict {
+pub(in crate::channel) fn judge(answer: &Answer) -> Verdict {
     let (status, body) = match answer {
         Answer::Reply { status, body, .. } => (*status, body),
         Answer::NotSent(why) => return later(Reason::Retrying, None, Scope::Message, why.clone()),

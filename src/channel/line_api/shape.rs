@@ -7,9 +7,9 @@ use serde_json::Value;
 use std::borrow::Cow;
 
 /// Longest `text`, in UTF-16 code units.
-pub(super) const TEXT_UNITS: usize = 5000;
+pub(in crate::channel) const TEXT_UNITS: usize = 5000;
 /// Buttons shown.
-pub(super) const BUTTONS: u8 = 4;
+pub(in crate::channel) const BUTTONS: u8 = 4;
 /// Longest `altText`: what notification and chat list show.
 const ALT_UNITS: usize = 1500;
 /// Longest label of a button in a card, in graphemes.
@@ -44,7 +44,7 @@ struct Request<'a> {
     to: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_token: Option<&'a str>,
-    messages: [Answerable<'a>; 1],
+    messages: Value,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     notification_disabled: bool,
 }
@@ -143,8 +143,12 @@ fn quick_reply(message: &Message) -> Option<QuickReply<'_>> {
     (!items.is_empty()).then_some(QuickReply { items })
 }
 
-/// The request body of push or reply, as JSON.
-pub(super) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Result<String, ShapeFault> {
+/// The `messages` of a request: one of ours, as a card where `cards` and it holds all of the words. The shop's own card
+/// is `flex` of the words' section.
+///
+/// # Errors
+/// No words, or what fits no message.
+pub(in crate::channel) fn messages(message: &Message, cards: bool) -> Result<Value, ShapeFault> {
     let words = words(message);
     if words.title.is_empty() && words.body.is_empty() {
         return Err(ShapeFault::Unfit("the message has no words".into()));
@@ -157,6 +161,12 @@ pub(super) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Re
             None => plain(&words)?,
         },
     };
+    let answerable = Answerable { message: shaped, quick_reply: quick_reply(message) };
+    serde_json::to_value([answerable]).map_err(|e| ShapeFault::Unfit(format!("the message is no JSON: {e}")))
+}
+
+/// The request body of push or reply, as JSON.
+pub(in crate::channel) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Result<String, ShapeFault> {
     let (to, reply_token) = match errand.form {
         Form::Free => {
             let to = errand.address.ok_or_else(|| ShapeFault::Unfit("a push needs an address".into()))?;
@@ -172,8 +182,7 @@ pub(super) fn request(message: &Message, errand: &Errand<'_>, cards: bool) -> Re
             return Err(ShapeFault::NoTemplate { milestone, locale });
         }
     };
-    let answerable = Answerable { message: shaped, quick_reply: quick_reply(message) };
-    json(&Request { to, reply_token, messages: [answerable], notification_disabled: errand.quiet })
+    json(&Request { to, reply_token, messages: messages(message, cards)?, notification_disabled: errand.quiet })
 }
 
 fn json(value: &impl Serialize) -> Result<String, ShapeFault> {
