@@ -31,8 +31,19 @@ DELETE /line/tokens                             LINE's issued tokens are worth n
 ";
 
 /// Channels that know people.
-pub(super) const PEOPLE: &[&str] =
-    &["line", "messenger", "instagram", "whatsapp", "telegram", "viber", "zalo", "wechat", "twilio", "mitake"];
+pub(super) const PEOPLE: &[&str] = &[
+    "line",
+    "line_pnp",
+    "messenger",
+    "instagram",
+    "whatsapp",
+    "telegram",
+    "viber",
+    "zalo",
+    "wechat",
+    "twilio",
+    "mitake",
+];
 
 /// The name of a channel that knows people.
 pub(super) fn with_people(name: &str) -> Option<&'static str> {

@@ -76,6 +76,7 @@ use tokio::sync::watch;
 /// Every provider over HTTP.
 const ALL: &[&Understudy] = &[
     &line::UNDERSTUDY,
+    &line::pnp::UNDERSTUDY,
     &whatsapp::UNDERSTUDY,
     &instagram::UNDERSTUDY,
     &messenger::UNDERSTUDY,

@@ -6,6 +6,7 @@
 //! 400, which shows the mistake, where LINE may well answer 409.
 
 mod check;
+pub(super) mod pnp;
 mod show;
 
 use super::House;
