@@ -17,6 +17,7 @@ mod hook;
 mod instagram;
 mod line;
 mod line_api;
+mod line_pnp;
 mod messenger;
 mod meta;
 mod slack;
@@ -173,6 +174,7 @@ pub struct Quota {
 /// Every kind, in the order in which they are documented.
 pub static ALL: &[&Kind] = &[
     &line::KIND,
+    &line_pnp::KIND,
     &messenger::KIND,
     &instagram::KIND,
     &whatsapp::KIND,

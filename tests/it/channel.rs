@@ -10,6 +10,7 @@ mod golden;
 mod google_chat;
 mod instagram;
 mod line;
+mod line_pnp;
 mod messenger;
 mod openapi;
 mod server;

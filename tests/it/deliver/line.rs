@@ -3,7 +3,7 @@
 use super::chain::MEI;
 use super::shops::Tea;
 use super::world::{Setup, World, customers, forms, shown};
-use orderwire::mock::{Fault, FaultKind, Say};
+use orderwire::mock::{Become, Fault, FaultKind, Say};
 
 const LINE_ONLY: &str = customers!(["order_placed", "payment_received", "shipped"] => ["line-main"]);
 
@@ -92,5 +92,42 @@ async fn a_push_of_which_nobody_heard_goes_again_under_the_same_key() {
     assert_eq!(w.stands("tea", 1, "order_placed").await.0, "sent");
     assert_eq!(w.stands("tea", 1, "payment_received").await.0, "sent");
     assert!(w.ledger("tea", 1).await.contains("taken before"));
+    w.end().await;
+}
+
+/// An account for notification messages beside `line-main`, of the same official account: its webhook is the other's.
+const PHONE_THEN_MAIL: &str = concat!(
+    "[[channel]]\nid = \"line-phone\"\nkind = \"line_pnp\"\naccess_token = { value = \"mock-line-token\" }\n",
+    "channel_secret = { value = \"mock-line-secret\" }\napi_url = \"$HTTP\"\n",
+    "[[route]]\nid = \"customers\"\naudience = \"customer\"\nmilestones = [\"order_placed\", \"payment_received\"]\n",
+    "channels = [\"line-phone\", \"mail\"]\n",
+);
+const NUMBER: &str = "+886912345678";
+/// SHA-256 of the number.
+const HASH: &str = "1315ec4a63ba3d2b8f5db63688770e89a402ee623ef33e4c8c2f36e48f271be0";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_is_told_without_friendship_and_the_other_accounts_webhook_hears_that_it_arrived() {
+    let mut w = World::start(Setup { routes: PHONE_THEN_MAIL, ..Setup::default() }).await;
+    let news = w.told(&Tea::paid(1, w.now()).phone(NUMBER).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("line_pnp", "pnp")], "{}", shown(&news));
+    assert_eq!(news[0].to, HASH);
+    w.comes_to("tea", 1, "order_placed", "delivered").await;
+    // An answer that is lost is a doubt, which the delivery settles: nothing goes twice, and no mail besides.
+    w.mock.fault(Fault::new("line_pnp", FaultKind::CutAfter));
+    let news = w.told(&Tea::paid(2, w.now()).phone(NUMBER).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("line_pnp", "pnp")], "{}", shown(&news));
+    w.comes_to("tea", 2, "order_placed", "delivered").await;
+    assert_eq!(forms(&w.later(3600).await), []);
+    // Nobody at LINE has it, or they refuse such messages: the next channel, at once.
+    w.mock.person("line_pnp", HASH, Become::Unknown);
+    let news = w.told(&Tea::paid(3, w.now()).phone(NUMBER).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
+    w.mock.person("line_pnp", HASH, Become::Known);
+    // Whoever blocked the account is answered as if it were taken.
+    w.mock.person("line_pnp", HASH, Become::Blocked);
+    let news = w.told(&Tea::paid(4, w.now()).phone(NUMBER).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("line_pnp", "pnp")], "{}", shown(&news));
+    w.comes_to("tea", 4, "order_placed", "sent").await;
     w.end().await;
 }
