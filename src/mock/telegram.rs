@@ -55,7 +55,7 @@ fn too_many(kind: &FaultKind, _to: &str) -> Reply {
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
     let (token, method) = request.path().strip_prefix("/bot")?.split_once('/')?;
-    let body = serde_json::from_slice::<Value>(&request.body).unwrap_or(Value::Null);
+    let body = document(request);
     let chat = body.get("chat_id").map(|c| c.as_str().map_or_else(|| c.to_string(), String::from));
     let to = chat.unwrap_or_default();
     let outcome = if token != house.options.telegram.token {
@@ -72,6 +72,18 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         }
     };
     Some(Errand { lane: "telegram", to, outcome })
+}
+
+/// The parameters: as JSON, or as a form whose values are texts, and JSON where they have parts.
+fn document(request: &Request) -> Value {
+    if request.is_json() {
+        return serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    }
+    let value = |text: String| match text.starts_with(['{', '[']) {
+        true => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        false => Value::String(text),
+    };
+    url::form_urlencoded::parse(&request.body).into_owned().map(|(name, text)| (name, value(text))).collect()
 }
 
 /// What a method that reads tells.
