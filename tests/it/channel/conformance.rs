@@ -1,5 +1,6 @@
 //! What every kind of channel must do, over the whole list: nothing here knows a kind by name.
 
+mod table;
 mod wired;
 
 use super::examples::{CANARY, example, secret_in, uncomment};
