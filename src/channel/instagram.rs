@@ -138,6 +138,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         retry_key_secs: None,
         receipts: "read",
         opt_out: "keyword, block",
+        keeps_refusals: false,
         binding: "ig.me link",
         unsubscribe_link: false,
         reply_token: false,

@@ -132,6 +132,7 @@ fn capabilities(flex: bool, per_second: f64, timeout_secs: u32) -> Capabilities 
         receipts: "none",
         opt_out: "unfollow event (a push to somebody who blocked is answered as if taken)",
         binding: "account link",
+        keeps_refusals: false,
         unsubscribe_link: false,
         reply_token: true,
         // A lowered pace lowers the burst too: whoever asks for one a second does not want fifty at once.

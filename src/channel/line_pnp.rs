@@ -142,6 +142,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         receipts: "delivered",
         opt_out: "422 where such messages are refused (a block is answered as if taken)",
         binding: "phone number of the order, Japan, Taiwan, Thailand",
+        keeps_refusals: false,
         unsubscribe_link: false,
         reply_token: false,
         pace: Pace { per_second, burst: per_second.clamp(1.0, 10.0) as u32, concurrent: 8, person_gap_secs: 1.0 },

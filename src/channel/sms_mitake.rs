@@ -171,6 +171,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         retry_key_secs: Some(CLIENT_ID_SECS),
         receipts: "delivered",
         opt_out: "none (nobody can answer)",
+        keeps_refusals: false,
         binding: "phone number of the order, Taiwan",
         unsubscribe_link: false,
         reply_token: false,

@@ -145,6 +145,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         retry_key_secs: None,
         receipts: "delivered",
         opt_out: "21610; keyword (nobody can answer in Taiwan, Vietnam and mainland China)",
+        keeps_refusals: true,
         binding: "phone number of the order",
         unsubscribe_link: false,
         reply_token: false,

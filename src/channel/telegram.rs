@@ -147,6 +147,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         retry_key_secs: None,
         receipts: "none",
         opt_out: "keyword, /stop, block",
+        keeps_refusals: false,
         binding: "t.me link",
         unsubscribe_link: false,
         reply_token: false,

@@ -152,6 +152,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         retry_key_secs: None,
         receipts: "read",
         opt_out: "keyword, unsubscribed",
+        keeps_refusals: false,
         binding: "viber:// link",
         unsubscribe_link: false,
         reply_token: false,

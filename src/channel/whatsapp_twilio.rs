@@ -135,6 +135,7 @@ fn capabilities(per_second: f64, timeout_secs: u32, opt_in_at_checkout: bool) ->
         retry_key_secs: None,
         receipts: "read",
         opt_out: "keyword, block (63014, 63033)",
+        keeps_refusals: true,
         binding: "phone number of the order, or an inbound message",
         unsubscribe_link: false,
         reply_token: false,

@@ -105,6 +105,9 @@ pub struct Capabilities {
     pub receipts: &'static str,
     /// How it shows that somebody wants no more messages.
     pub opt_out: &'static str,
+    /// The provider keeps refusals itself and would refuse the next message: only the person lifts one, over there.
+    #[serde(skip)]
+    pub keeps_refusals: bool,
     /// How somebody gets connected.
     pub binding: &'static str,
     /// Its messages carry a link by which the customer switches them off.

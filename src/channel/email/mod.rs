@@ -226,6 +226,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         retry_key_secs: None,
         receipts: "none",
         opt_out: "link in every mail",
+        keeps_refusals: false,
         binding: "the order's address",
         unsubscribe_link: true,
         reply_token: false,

@@ -160,6 +160,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         image: true,
         retry_key_secs: Some(KEY_SECS),
         opt_out: "410",
+        keeps_refusals: false,
         pace: Pace { per_second, burst: 5, concurrent: 4, person_gap_secs: 0.0 },
         ..staff(TEXT, Unit::Bytes, LINKS, per_second, timeout_secs)
     }

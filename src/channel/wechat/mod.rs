@@ -149,6 +149,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         retry_key_secs: Some(RETRY_KEY_SECS),
         receipts: "delivered",
         opt_out: "keyword, unsubscribe",
+        keeps_refusals: false,
         binding: "scene QR code",
         unsubscribe_link: false,
         reply_token: false,

@@ -162,6 +162,7 @@ fn capabilities(per_second: f64, timeout_secs: u32, opt_in_at_checkout: bool) ->
         retry_key_secs: None,
         receipts: "read",
         opt_out: "keyword",
+        keeps_refusals: false,
         binding: "phone number, wa.me link",
         unsubscribe_link: false,
         reply_token: false,

@@ -242,6 +242,7 @@ fn capabilities(to: To, transaction_templates: bool, per_second: f64, timeout_se
         retry_key_secs: None,
         receipts: "read",
         opt_out: "keyword, unfollow, refusal in Zalo",
+        keeps_refusals: true,
         binding: "the order's phone number, or following the OA",
         unsubscribe_link: false,
         reply_token: false,

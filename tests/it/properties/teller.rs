@@ -29,6 +29,7 @@ pub fn plain_caps(scheme: &'static str) -> Capabilities {
         retry_key_secs: None,
         receipts: "none",
         opt_out: "link",
+        keeps_refusals: false,
         binding: "order",
         unsubscribe_link: false,
         reply_token: false,
