@@ -7,6 +7,7 @@ use super::order::{
     ReturnState, Stage, Tracking, Transaction,
 };
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 /// Which order an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +38,22 @@ impl JoinKey {
         let mut keys: Vec<_> = parcels.chain(returns).chain(works).collect();
         keys.sort_unstable();
         keys.dedup();
-        keys.into_iter().map(|(kind, id)| JoinKey { kind: kind.into(), id: id.into() }).collect()
+        let keys = keys.into_iter().map(|(kind, id)| JoinKey { kind: kind.into(), id: id.into() });
+        let number = order.head().and_then(|h| JoinKey::number(&h.name, &order.id));
+        keys.chain(number).collect()
     }
+
+    /// The number by which a customer calls the order, as they may type it; `None`: it is the platform's id itself, by
+    /// which the order is found anyway.
+    pub fn number(name: &str, order: &OrderId) -> Option<JoinKey> {
+        let id = number(name);
+        (!id.is_empty() && id != number(order.as_str())).then(|| JoinKey { kind: "number".into(), id })
+    }
+}
+
+/// An order's number without what people leave out or add: `#1001`, `＃1001` and `1001` are one.
+pub fn number(typed: &str) -> String {
+    typed.nfkc().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(64).collect()
 }
 
 /// What a shop's platform asks about people's data, or tells of the relay's own place in the shop. The widest

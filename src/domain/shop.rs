@@ -38,6 +38,15 @@ pub struct ShopRules {
     pub import_guard: i64,
     /// Signed times older than this plan nothing. Seconds.
     pub max_event_age: i64,
+    /// The form by which customers find an order of theirs; `None`: there is none.
+    pub track: Option<Track>,
+}
+
+/// The track-your-order form of a shop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Track {
+    /// Sites that may show it in a frame (`https://shop.example.com`).
+    pub embed_origins: Vec<String>,
 }
 
 /// Hours in which messages of purpose `status` wait.
@@ -74,6 +83,7 @@ impl ShopRules {
             settle_untracked: 90,
             import_guard: 2 * DAY,
             max_event_age: 7 * DAY,
+            track: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::live::Shop;
 use super::pressure::{Caller, Shed};
 use super::spooled::{self, Times};
 use crate::domain::clock::{Timestamp, plus_secs};
-use crate::domain::event::{About, OrderEvent, Told};
+use crate::domain::event::{About, JoinKey, OrderEvent, Told};
 use crate::domain::ids::{Digest8, OrderId, ShopId};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::order::Order;
@@ -250,6 +250,9 @@ pub async fn fold(
         app.store.put_joins(&shop.rules.id, &event.joins, id).await?;
         super::join::wake(app, shop, &event.joins).await?;
     }
+    // Only where somebody may ask for it, and only where the id is not the number.
+    let head = event.patch.head.as_ref().filter(|_| shop.rules.track.is_some());
+    let names: Vec<_> = head.and_then(|h| JoinKey::number(&h.name, id)).into_iter().collect();
     let _one_at_a_time = app.stripe(&unit.id).lock().await;
     for attempt in 0..CONFLICTS {
         let now = app.clock.now();
@@ -265,7 +268,8 @@ pub async fn fold(
         }
         let commit = next_state(app, shop, id, (event, came), seen, record, now)?;
         let due = commit.due;
-        match app.timed("commit", app.store.commit(&member, commit)).await? {
+        let named = app.store.commit_named(&member, commit, (&shop.rules.id, &names, id));
+        match app.timed("commit", named).await? {
             Committed::Stored { .. } => {
                 super::crash::point("after-commit");
                 if let Some(due) = due {

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::kept::{AcceptError, read_order};
-use super::live::{Live, Shop};
+use super::live::{Holder, Live, Shop};
 use super::talk::Ask;
 use super::wording::wishes;
 use crate::domain::channel::{Action, Audience, Message};
@@ -119,7 +119,13 @@ pub(super) async fn words(
         Ask::Linked(shop, order) | Ask::LetGo(shop, order) => find(app, &live, shop, order).await?,
         _ => None,
     };
-    let speaker = Speaker { live: &live, facts, shop: about.as_ref().map_or(shop, |t| &t.shop), about: about.as_ref() };
+    let speaker = Speaker {
+        live: &live,
+        who: (channel, person),
+        facts,
+        shop: about.as_ref().map_or(shop, |t| &t.shop),
+        about: about.as_ref(),
+    };
     let text = match ask {
         Ask::Status => {
             let theirs = theirs(app, &live, channel, person).await?;
@@ -156,6 +162,7 @@ fn section<'l>(live: &'l Live, channel: &ChannelId) -> &'l str {
 /// Who speaks to whom.
 struct Speaker<'a> {
     live: &'a Live,
+    who: (&'a ChannelId, &'a Address),
     facts: &'a PersonFacts,
     shop: &'a Arc<Shop>,
     about: Option<&'a Theirs>,
@@ -210,6 +217,12 @@ impl Speaker<'_> {
         Some(first)
     }
 
+    fn page(&self, one: &Theirs, now: Timestamp) -> Option<String> {
+        let order = Some((one.order.shop.clone(), one.order.id.clone()));
+        let (channel, address) = (self.who.0.clone(), self.who.1.clone());
+        self.live.page_link(&Holder { order, channel, address }, now)
+    }
+
     fn newest(&self, one: &Theirs, section: &str, now: Timestamp) -> Option<Message> {
         let rules = &one.shop.rules;
         let mut reached = reach(&one.order, rules, milestone::ALL);
@@ -226,7 +239,7 @@ impl Speaker<'_> {
                 section,
                 audience: Audience::Customer,
                 now,
-                links: ExtraLinks { status: None },
+                links: ExtraLinks { status: None, page: self.page(one, now) },
             };
             self.live.words.render(&telling).ok()
         })

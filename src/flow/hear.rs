@@ -226,10 +226,17 @@ pub enum SwitchedOff {
     Unavailable,
 }
 
-/// A recipient switches messages off by the link in a mail.
+/// A recipient switches messages off with one click, by the link in a mail (RFC 8058).
 pub async fn switch_off(app: &App, token: &str) -> SwitchedOff {
+    match app.live().holder_of(token, app.clock.now()) {
+        Some(holder) => switch_off_at(app, holder.channel, holder.address).await,
+        None => SwitchedOff::UnknownLink,
+    }
+}
+
+/// A recipient switches all messages off that come to this address on this channel.
+pub async fn switch_off_at(app: &App, channel: ChannelId, person: Address) -> SwitchedOff {
     let now = app.clock.now();
-    let Some((channel, person)) = app.live().off_of(token, now) else { return SwitchedOff::UnknownLink };
     let times = Times::of(app, PAGE);
     let passes_by = app.passes_by(Caller::Channel);
     let _waits = app.pressure.wait();

@@ -2,7 +2,7 @@
 
 use super::account::Account;
 use crate::domain::clock::{Timestamp, plus_secs};
-use crate::domain::ids::{ChannelId, ShopId, Tag};
+use crate::domain::ids::{ChannelId, OrderId, ShopId, Tag};
 use crate::domain::keeper::Keeper;
 use crate::domain::person::Address;
 use crate::domain::shop::ShopRules;
@@ -39,10 +39,23 @@ pub struct Keyed {
     pub public_url: Option<String>,
 }
 
-/// How long a link in a mail can be used. RFC 8058 asks for long; a mailbox keeps mail for years.
-const OFF_SECS: i64 = 400 * 86_400;
+/// How long a link in a message can be used. RFC 8058 asks for long; a mailbox keeps mail for years.
+const PAGE_SECS: i64 = 400 * 86_400;
 /// What its tokens are for: a token of another purpose does not open it.
+const PAGE: &str = "page";
+/// The same of links made before there were pages (until November 2026): they know a channel and an address only.
 const OFF: &str = "off";
+
+/// Whom a link to a page was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The order; `None`: the link is older than pages, and only switches messages off.
+    pub order: Option<(ShopId, OrderId)>,
+    /// On which channel it was sent, or the contact was proven.
+    pub channel: ChannelId,
+    /// To whom.
+    pub address: Address,
+}
 
 /// A shop: its rules, and what its platform needs.
 pub struct Shop {
@@ -78,18 +91,30 @@ impl Live {
         u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
     }
 
-    /// A link by which this person switches messages of this channel off.
-    pub fn off_link(&self, channel: &ChannelId, address: &Address, now: Timestamp) -> Option<String> {
-        let Keyed { seal, public_url } = self.keyed.as_ref()?;
-        let who = serde_json::to_vec(&(channel, address)).ok()?;
-        let token = seal.token(OFF, &who, plus_secs(now, OFF_SECS));
-        Some(format!("{}/p/{token}", public_url.as_ref()?.trim_end_matches('/')))
+    /// The link to an order's page that goes to this person with a message of this channel; `None`: the relay has no
+    /// public address.
+    pub fn page_link(&self, holder: &Holder, now: Timestamp) -> Option<String> {
+        let token = self.page_token(holder, plus_secs(now, PAGE_SECS))?;
+        let public_url = self.keyed.as_ref()?.public_url.as_ref()?;
+        Some(format!("{}/p/{token}", public_url.trim_end_matches('/')))
     }
 
-    /// Who a link belongs to, if it is genuine and not over.
-    pub fn off_of(&self, token: &str, now: Timestamp) -> Option<(ChannelId, Address)> {
-        let who = self.keyed.as_ref()?.seal.untoken(OFF, token, now).ok()?;
-        serde_json::from_slice(&who).ok()
+    /// The token of such a link, good until then.
+    pub fn page_token(&self, holder: &Holder, until: Timestamp) -> Option<String> {
+        let (shop, order) = holder.order.as_ref()?;
+        let who = serde_json::to_vec(&(shop, order, &holder.channel, &holder.address)).ok()?;
+        Some(self.keyed.as_ref()?.seal.token(PAGE, &who, until))
+    }
+
+    /// Whom a link was made for, if it is genuine and not over. Whatever else it is, the answer is one and the same.
+    pub fn holder_of(&self, token: &str, now: Timestamp) -> Option<Holder> {
+        let seal = &self.keyed.as_ref()?.seal;
+        if let Ok(who) = seal.untoken(PAGE, token, now) {
+            let (shop, order, channel, address) = serde_json::from_slice(&who).ok()?;
+            return Some(Holder { order: Some((shop, order)), channel, address });
+        }
+        let (channel, address) = serde_json::from_slice(&seal.untoken(OFF, token, now).ok()?).ok()?;
+        Some(Holder { order: None, channel, address })
     }
 
     /// The route of this stored tag.

@@ -1,7 +1,7 @@
 //! **flow** — floor 2: the order of steps.
 //!
 //! Knows: `accept deliver hear sweep ring`, pacing, pressure, worker loops, what is done about people's data (`erase`),
-//! operators' questions (`replay explain`), the change of keys (`rekey`).
+//! operators' questions (`replay explain`), the change of keys (`rekey`), what customers' pages show and do (`page track`).
 //! Must not know: Redis commands, vendor JSON, web types; it takes no decision about *meaning*.
 //! May use: domain, seal, platform, milestone, plan, words, channel, store, spool, telemetry
 //! How to add one: a step is one function that reads top to bottom; before it is written, its comment says
@@ -27,6 +27,7 @@ pub mod noted;
 pub mod nudge;
 mod offer;
 pub mod outcome;
+pub mod page;
 pub mod pressure;
 pub mod queue;
 pub mod rekey;
@@ -40,6 +41,7 @@ pub mod situation;
 pub mod spooled;
 pub mod sweep;
 pub mod talk;
+pub mod track;
 pub mod wording;
 
 use crate::domain::clock::Clock;

@@ -2,6 +2,7 @@
 
 use super::account::Account;
 use super::inhand::InHand;
+use super::live::Holder;
 use crate::domain::channel::{Audience, Envelope, Errand, Reference, ShapeFault};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Go, Reason};
@@ -121,6 +122,10 @@ pub fn envelope(
     if let Some(kept) = hand.kept_envelope(lead).filter(|k| k.channel == account.id) {
         return Ok(worded(kept.clone()));
     }
+    let page = address.and_then(|address| {
+        let order = Some((hand.order.shop.clone(), hand.order.id.clone()));
+        live.page_link(&Holder { order, channel: account.id.clone(), address: address.clone() }, now)
+    });
     let joined: Vec<&str> =
         go.joined.iter().filter_map(|no| milestone::by_tag(hand.item(*no)?.milestone).map(|m| m.id)).collect();
     let telling = Telling {
@@ -133,14 +138,13 @@ pub fn envelope(
         section: account.kind.section(),
         audience,
         now,
-        links: ExtraLinks { status: None },
+        links: ExtraLinks { status: None, page: page.clone() },
     };
     let message = live.words.render(&telling)?;
     let unit = format!("{}/{}", hand.order.shop, hand.order.id);
     let to = address.map_or("", |a| a.value.as_str());
     let named = origin(hand, item, &go.joined);
     let name = format!("{unit}/{}/{}/{to}/{}", named.no, account.id, named.follows);
-    let off = address.filter(|_| account.caps.unsubscribe_link).and_then(|a| live.off_link(&account.id, a, now));
     let errand = Errand {
         address,
         form: go.form,
@@ -148,7 +152,7 @@ pub fn envelope(
         thread: Uuid::new_v5(&NAMESPACE, unit.as_bytes()),
         reference: &Reference(reference.clone()),
         reply_token,
-        unsubscribe_url: off.as_deref(),
+        unsubscribe_url: page.as_deref().filter(|_| account.caps.unsubscribe_link),
         quiet: milestone.purpose == Purpose::Status,
         now,
     };

@@ -23,12 +23,12 @@ use actix_web::body::MessageBody;
 use actix_web::dev::Server;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, HttpServer, web};
 use auth::Guard;
 use body::Budget;
 use settings::ServerSettings;
 use source::Sources;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -39,6 +39,9 @@ const CONNECTIONS: u64 = 2_000;
 const LEAST_CONNECTIONS: usize = 8;
 /// The head of a request must be there within.
 const HEAD: Duration = Duration::from_secs(5);
+
+/// Tells where a request comes from, as far as that is known; the pages find it among the app's data.
+type Place = Arc<dyn Fn(&HttpRequest) -> Option<IpAddr> + Send + Sync>;
 
 /// What the admin door shows of the process beside the app.
 pub struct Status {
@@ -73,9 +76,14 @@ pub fn public(
     let budget = web::Data::new(Budget::default());
     let sources = web::Data::new(Sources::new(settings.proxies()));
     let app = web::Data::from(app);
+    // For the pages, which count how often a place tries something.
+    let of = sources.clone();
+    let place: Place = Arc::new(move |request| of.of(request));
+    let place = web::Data::new(place);
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(app.clone())
+            .app_data(place.clone())
             .app_data(budget.clone())
             .app_data(sources.clone())
             .route("/hooks/{platform}/{shop}", web::route().to(hooks::hook))

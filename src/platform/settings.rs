@@ -3,7 +3,7 @@
 use super::{ALL, Api, Kind, Shop, find};
 use crate::domain::outgoing;
 use crate::domain::settings::{Mistake, Secret, Span};
-use crate::domain::shop::{QuietHours, ShopRules};
+use crate::domain::shop::{QuietHours, ShopRules, Track};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -82,6 +82,21 @@ pub struct ShopSettings {
     /// Hours in which messages of progress wait.
     #[serde(default)]
     pub quiet: Option<QuietSettings>,
+    /// The form by which customers find an order of theirs (`/t/<id>`).
+    #[serde(default)]
+    pub track: Option<TrackSettings>,
+}
+
+/// The track-your-order form.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrackSettings {
+    /// It is there. Orders that come in from then on are found by their number.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Sites that may show it in a frame (`https://shop.example.com`); left out: none.
+    #[serde(default)]
+    pub embed_origins: Vec<String>,
 }
 
 /// A shop's API.
@@ -116,6 +131,10 @@ pub struct QuietSettings {
 
 fn utc() -> String {
     "UTC".into()
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn english() -> String {
@@ -192,6 +211,7 @@ impl ShopSettings {
             settle_untracked: or(self.settle_untracked, plain.settle_untracked),
             import_guard: or(self.import_guard, plain.import_guard),
             max_event_age: or(self.max_event_age, plain.max_event_age),
+            track: self.track.as_ref().filter(|t| t.enabled).map(|t| Track { embed_origins: t.embed_origins.clone() }),
             ..plain
         }
     }
@@ -237,6 +257,7 @@ impl ShopSettings {
                 ));
             }
         }
+        found.extend(self.track.iter().flat_map(TrackSettings::mistakes));
         for (key, span) in [("settle", self.settle), ("settle_untracked", self.settle_untracked)] {
             if span.is_some_and(|s| s.0 > SETTLE_MOST) {
                 found.push(Mistake::new(
@@ -254,6 +275,19 @@ impl ShopSettings {
         }
         found
     }
+}
+
+impl TrackSettings {
+    fn mistakes(&self) -> Vec<Mistake> {
+        let wrong = self.embed_origins.iter().enumerate().filter(|(_, origin)| !is_origin(origin));
+        let message = "write a site alone, without a path: https://shop.example.com";
+        wrong.map(|(i, _)| Mistake::new(format!("track.embed_origins[{i}]"), message)).collect()
+    }
+}
+
+/// An `https` site, as a browser writes it.
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.origin().ascii_serialization() == text)
 }
 
 /// `22:00-08:00` → minutes of the day.

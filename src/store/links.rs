@@ -41,7 +41,7 @@ pub enum Redeemed {
 
 impl Store {
     fn code_key(&self, code: &str) -> String {
-        self.keys.own("code", &self.seal.hash16("code", &[code.as_bytes()]))
+        self.keys.own("invite", &self.seal.hash16("invite", &[code.as_bytes()]))
     }
 
     /// A code lies ready until then; what it leads to is sealed.

@@ -194,14 +194,15 @@ impl Store {
     /// # Errors
     /// The store's.
     pub async fn put_joins(&self, shop: &ShopId, keys: &[JoinKey], order: &OrderId) -> Result<(), StoreError> {
-        let calls: Vec<Call> = keys
-            .iter()
-            .map(|k| {
-                let call = Call::new("SET").arg(self.join_key(shop, k)).arg(order.as_str());
-                call.arg("EX").arg(self.retention.order_secs)
-            })
-            .collect();
-        self.accept.flight(&calls, Repeat::Once).await.map(|_| ())
+        self.accept.flight(&self.join_calls(shop, keys, order), Repeat::Once).await.map(|_| ())
+    }
+
+    pub(super) fn join_calls(&self, shop: &ShopId, keys: &[JoinKey], order: &OrderId) -> Vec<Call> {
+        let call = |k| {
+            let call = Call::new("SET").arg(self.join_key(shop, k)).arg(order.as_str());
+            call.arg("EX").arg(self.retention.order_secs)
+        };
+        keys.iter().map(call).collect()
     }
 
     /// These things belonged to an order that was erased: they lead to nothing any more, and what is told of

@@ -10,7 +10,7 @@
 //! hand-over is one script. The scripts and who calls them:
 //! `commit` (accept) · `lease begin settle release extend tick wake` (workers) · `person strike` (callbacks) ·
 //! `note receipt append` (what became of messages) · `pause stand pace` (channel accounts) · `change mute claim` (operators) ·
-//! `offer redeem` (codes that tie a messenger to an order) · `odd purge` (unreadable webhooks) · `erase unknow duty` (people's data) · `reseal swap` (another key, and what channels keep) · `forget find take` (clean-up, look-ups).
+//! `offer redeem` (codes that tie a messenger to an order) · `odd purge` (unreadable webhooks) · `erase unknow duty` (people's data) · `reseal swap` (another key, and what channels keep) · `forget find take` (clean-up, look-ups) · `code` (one-time codes).
 #![expect(clippy::disallowed_types, reason = "this is the one room that speaks Redis")]
 
 pub mod audit;
@@ -18,6 +18,7 @@ pub mod channels;
 mod check;
 mod child;
 mod cluster;
+pub mod codes;
 pub mod duty;
 pub mod erase;
 pub mod error;

@@ -8,7 +8,8 @@ use super::packed;
 use super::script::{APPEND, COMMIT, Call};
 use super::value;
 use crate::domain::clock::{Timestamp, from_millis};
-use crate::domain::ids::{Digest8, Tag};
+use crate::domain::event::JoinKey;
+use crate::domain::ids::{Digest8, OrderId, ShopId, Tag};
 use crate::domain::ledger::LedgerEntry;
 use crate::domain::owed::Owed;
 use crate::domain::person::ReceiptState;
@@ -268,11 +269,36 @@ impl Store {
     /// The store's. After [`super::error::ErrorKind::Timeout`] it may have been stored; the repeat then is a
     /// [`Committed::Duplicate`] (or, without digests, a [`Committed::Conflict`]).
     pub async fn commit(&self, member: &Member, commit: Commit) -> Result<Committed, StoreError> {
+        self.commit_after(member, commit, Vec::new()).await
+    }
+
+    /// The same for an order that must be found by what `names` it: written in the same flight, before it, so that
+    /// nobody waits longer and a name never lacks. One that leads to an order that is not there does no harm.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit_named(
+        &self,
+        member: &Member,
+        commit: Commit,
+        names: (&ShopId, &[JoinKey], &OrderId),
+    ) -> Result<Committed, StoreError> {
+        let before = self.join_calls(names.0, names.1, names.2);
+        self.commit_after(member, commit, before).await
+    }
+
+    async fn commit_after(
+        &self,
+        member: &Member,
+        commit: Commit,
+        mut calls: Vec<Call>,
+    ) -> Result<Committed, StoreError> {
         if commit.seen.len() + commit.owed.len() + commit.drop_seen.len() > MAX_COMMIT {
             return Err(StoreError::bug("a commit of more than 200 items and digests"));
         }
-        let call = self.commit_call(member, &commit)?;
-        let (word, rest) = value::word(self.lasting_one(call).await?)?;
+        calls.push(self.commit_call(member, &commit)?);
+        let answer = self.lasting(calls).await?.pop();
+        let (word, rest) = value::word(answer.unwrap_or_default())?;
         match word.as_str() {
             "ok" => {
                 let revision = rest.into_iter().next().unwrap_or_default();

@@ -302,7 +302,7 @@ mod tests {
             (keys.of(&member, "env"), Some(Sealed::Envelopes(hash))),
             (keys.own("who", &[7; 16]), Some(Sealed::Person("07070707070707070707070707070707"))),
             (keys.own("tie", &[7; 16]), Some(Sealed::Ties("07070707070707070707070707070707"))),
-            (keys.own("code", &[7; 16]), None),
+            (keys.own("invite", &[7; 16]), None),
             (keys.duties(), Some(Sealed::Duties)),
             (keys.duties_done(), Some(Sealed::Duties)),
             (keys.duties_version(), None),

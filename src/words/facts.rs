@@ -39,6 +39,7 @@ pub(super) fn facts(t: &Telling<'_>, used: Use) -> Option<Facts> {
         ("return", return_facts(part)),
         ("note", Facts(vec![("text", note(t))]).value()),
         ("links", links(t, head, parcel, part)),
+        ("page_url", link(t.links.page.as_deref().filter(|_| t.audience == Audience::Customer))),
         ("old", old(t, parcel)),
     ]))
 }
@@ -183,7 +184,7 @@ fn store(store: Option<&PickupStore>) -> Value {
 
 /// A store's name without what stands beside it anyway: some plugins write the chain before it and the
 /// address behind it.
-fn store_name(store: Option<&PickupStore>) -> Option<String> {
+pub(super) fn store_name(store: Option<&PickupStore>) -> Option<String> {
     let store = store?;
     let mut name = store.name.as_deref()?.trim();
     if let Some(address) = store.address.as_deref().map(str::trim).filter(|a| !a.is_empty()) {

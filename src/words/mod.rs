@@ -49,6 +49,7 @@ mod money;
 mod prove;
 pub mod sample;
 mod sheet;
+pub mod shown;
 mod switch;
 mod value;
 
@@ -120,6 +121,8 @@ pub enum WordsFault {
 pub struct ExtraLinks {
     /// Our page of the order: for customers it goes before the shop's own; for staff it is the only one.
     pub status: Option<String>,
+    /// The recipient's own page of the order (`page_url`); for customers only.
+    pub page: Option<String>,
 }
 
 /// What is to be told to whom.

@@ -5,6 +5,7 @@
 mod admin;
 mod bad_input;
 mod cluster;
+pub mod customer;
 mod outage;
 mod page;
 mod places;
@@ -13,3 +14,4 @@ mod settings;
 mod shed;
 mod silence;
 mod spool;
+pub mod track;

@@ -89,6 +89,10 @@ completed = "shipped"                 # shipped, delivered or picked_up; left ou
 
 [shop.identify]                       # meta keys of the order in which a plugin notes an address
 line = ["line_user_id"]
+
+[shop.track]                          # /t/demo-woo: order number and contact, then a code to that contact
+enabled = true
+embed_origins = ["https://shop.example.com"] # sites that may show it in a frame; left out: none
 "#;
 
 /// What a genuine webhook told. The body's shape decides; the topic may only forbid.

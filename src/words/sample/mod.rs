@@ -135,6 +135,7 @@ const FACTS: &[Fact] = &[
         s.links.status = None;
         s.head(|h| h.status_url = None);
     }),
+    ("page_url", |s| s.links.page = None),
     ("amount", |s| {
         s.order.transactions.clear();
         s.order.refunds.iter_mut().for_each(|r| r.amount = None);

@@ -128,7 +128,10 @@ pub fn full(locale: &'static str) -> Sample {
     rules.timezone = TimeZone::get(scene.zone).unwrap_or(TimeZone::UTC);
     rules.country = Some(scene.country.into());
     rules.locale = locale.into();
-    let links = ExtraLinks { status: Some("https://notify.example/p/s4mpl3".into()) };
+    let links = ExtraLinks {
+        status: Some("https://notify.example/p/s4mpl3".into()),
+        page: Some("https://notify.example/p/s4mpl3-own".into()),
+    };
     Sample { name: "full".into(), locale, order, rules, links, now }
 }
 

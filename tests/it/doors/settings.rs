@@ -8,7 +8,6 @@ use crate::support::until;
 use crate::support::wire::get;
 use orderwire::boot;
 use orderwire::boot::run::Role;
-use orderwire::domain::ids::ChannelId;
 use orderwire::domain::person::Address;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,6 +67,7 @@ static NONSENSE: &[(&str, &str, &str, &str)] = &[
     ("a public address that is none", "https://notify.example.com", "notify.example.com", "server.public_url"),
     ("a public address in the open", "https://notify.example.com", "http://notify.example.com", "server.public_url"),
     ("a settle time longer than anything is fresh", "settle = \"0s\"", "settle = \"30d\"", "shop.woo.settle"),
+    ("a frame for a page instead of a site", "[shop.identify]", "[shop.track]\nembed_origins = [\"https://shop.example.com/x\"]\n[shop.identify]", "shop.woo.track.embed_origins[0]"),
     ("an empty secret", "canary-woo-secret-0123456789abcdef", "", "shop.woo.secrets[0]"),
     ("a token that can be guessed", "canary-ops-token-0123456789abcdef0123", "ops", "admin.tokens[0].token"),
 ];
@@ -100,8 +100,7 @@ async fn a_changed_file_is_taken_when_it_is_fine_and_only_then() {
     let relay = Relay::start(&Plan::on(shared()), Role::Web).await;
     let plain = std::fs::read_to_string(&relay.file).unwrap();
     let address = Address::new("line", "U0");
-    let link = relay.app.live().off_link(&ChannelId::from("line-main"), &address, relay.app.clock.now()).unwrap();
-    let link = link.strip_prefix("https://notify.example.com").unwrap();
+    let link = relay.page(1, "line-main", &address);
     let order = |id| woo_order(id, "processing", 5).to_string();
     let unsigned = |id| {
         woo("order.created", order(id).as_bytes()).instead(
@@ -119,8 +118,8 @@ async fn a_changed_file_is_taken_when_it_is_fine_and_only_then() {
     until("the new file is taken", || async { (reloads(&relay, "done").await == 1.0).then_some(()) }).await;
     assert_eq!(relay.post(&unsigned(1)).await.status, 200, "the new secret counts");
     assert!(!relay.app.live().routes[0].tells("order_placed") && relay.app.live().routes[0].tells("shipped"));
-    assert_eq!(get(relay.web, link).await.status, 200, "links that were mailed before go on to work");
-    assert!(relay.app.live().off_link(&ChannelId::from("line-main"), &address, relay.app.clock.now()).is_some());
+    assert_eq!(get(relay.web, &link).await.status, 200, "links that were mailed before go on to work");
+    assert!(!relay.page(1, "line-main", &address).is_empty(), "and new ones are made");
 
     std::fs::write(&relay.file, good.replace("[\"shipped\"]", "[\"shiped\"]")).unwrap();
     until("the bad file is refused", || async { (reloads(&relay, "refused").await == 1.0).then_some(()) }).await;

@@ -110,8 +110,7 @@ async fn without_a_spool_a_failure_of_ours_is_said_to_be_one() {
 
 async fn press(relay: &Relay) -> Answer {
     let who = Address::new("line", LINE_USER);
-    let link = relay.app.live().off_link(&ChannelId::from("line-main"), &who, relay.app.clock.now()).unwrap();
-    let path = link.strip_prefix("https://notify.example.com").unwrap();
+    let path = relay.old_link(&who, orderwire::domain::clock::plus_secs(relay.app.clock.now(), 60));
     let press = Request::new("POST", path).header("content-type", "application/x-www-form-urlencoded");
     press.body("List-Unsubscribe=One-Click").send(relay.web).await
 }

@@ -24,7 +24,7 @@ async fn a_code_is_for_the_first_who_shows_it_as_often_as_they_do() {
     assert_eq!(show(&w, "ow-a", "line-1", "bob").await, Redeemed::Used);
     assert_eq!(show(&w, "ow-a", "line-2", "ann").await, Redeemed::Used, "another account, another person");
     assert_eq!(show(&w, "ow-b", "line-1", "ann").await, Redeemed::Unknown);
-    let keys: Vec<String> = w.ask(&["KEYS", &format!("{}:*code*", w.prefix)]);
+    let keys: Vec<String> = w.ask(&["KEYS", &format!("{}:*invite*", w.prefix)]);
     assert!(keys.len() == 1 && !keys[0].contains("ow-a"), "{keys:?}");
     let lives: i64 = w.ask(&["PTTL", &keys[0]]);
     assert!(lives > 0, "it ends by itself: {lives}");

@@ -9,10 +9,12 @@ use super::wire::{Answer, Request};
 use orderwire::boot;
 use orderwire::boot::run::{Role, Running};
 use orderwire::domain::clock::{Clock, SystemClock, Timestamp, from_millis};
-use orderwire::domain::ids::ShopId;
+use orderwire::domain::ids::{ChannelId, ShopId};
 use orderwire::domain::order::Order;
+use orderwire::domain::person::Address;
 use orderwire::flow::App;
 use orderwire::flow::kept::read_order;
+use orderwire::flow::live::Holder;
 use orderwire::store::keys::Unit;
 use orderwire::store::order::Record;
 use serde_json::Value;
@@ -285,6 +287,20 @@ impl Relay {
             assert!(!late, "waited in vain until {milestone} of {shop} {id} is {state}:\n{view:#}");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
+    }
+
+    /// The path of the page of an order of the shop `woo`, as a message to this person would carry it.
+    pub fn page(&self, id: u64, channel: &str, address: &Address) -> String {
+        let order = Some((ShopId::from("woo"), id.to_string().into()));
+        let holder = Holder { order, channel: channel.into(), address: address.clone() };
+        let link = self.app.live().page_link(&holder, self.app.clock.now()).unwrap();
+        link.strip_prefix("https://notify.example.com").unwrap().into()
+    }
+
+    /// The path of a link as it was mailed before there were pages: it names LINE's account and a person.
+    pub fn old_link(&self, address: &Address, until: Timestamp) -> String {
+        let who = serde_json::to_vec(&(ChannelId::from("line-main"), address)).unwrap();
+        format!("/p/{}", self.app.live().keyed.as_ref().unwrap().seal.token("off", &who, until))
     }
 
     /// A measure's value, 0 where it is not shown.

@@ -47,6 +47,7 @@ fn attacked(locale: &'static str, attack: &str) -> sample::Sample {
     order.pickup = Default::default();
     order.pickup.see(store, sample.now);
     sample.links.status = Some(attack.into());
+    sample.links.page = Some(attack.into());
     sample
 }
 

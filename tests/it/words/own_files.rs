@@ -240,3 +240,27 @@ fn wrong_conditions_are_refused_with_a_remedy() {
         assert!(error.contains(part), "{when}: {error}");
     }
 }
+
+/// The example of `docs/customers.md`, as it stands there.
+#[test]
+fn the_documented_way_to_the_customers_page_works() {
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/customers.md")).expect("the page");
+    let (_, rest) = docs.split_once("```toml\n# <words.dir>/en/shipped.toml\n").expect("the example");
+    let dir = folder(&[("en/shipped.toml", rest.split("```").next().expect("its end"))]);
+    let words = super::load(Some(dir.path())).expect("sound words");
+    let subject = sample::subject("shipped");
+    let told = |page: Option<&str>, section, audience| {
+        let mut full = sample::full("en");
+        full.links.page = page.map(str::to_string);
+        let mut telling = full.telling("shipped", &[], &subject);
+        (telling.section, telling.audience) = (section, audience);
+        format!("{:?}", words.render(&telling).expect("it renders"))
+    };
+    let url = "https://notify.example/p/t0ken";
+    for section in ["line", "email"] {
+        assert!(told(Some(url), section, Audience::Customer).contains(url), "{section}");
+        assert!(!told(None, section, Audience::Customer).contains("Order and settings"), "{section}");
+        assert!(!told(Some(url), section, Audience::Staff).contains(url), "{section}");
+    }
+    assert!(!told(Some("http://notify.example/p/t0ken"), "line", Audience::Customer).contains("t0ken"));
+}
