@@ -1,7 +1,7 @@
 # The few commands of this project. `make demo` and `make test` set a fresh Debian machine up by themselves:
 # they need Rust (rustup.rs) and, where redis-server is missing, the rights to install a package.
 
-.PHONY: demo run test sdk chaos fuzz fuzz-kept lint deny sbom chart chart-files bench bench-size needs
+.PHONY: demo run test sdk browser chaos fuzz fuzz-kept lint deny sbom chart chart-files bench bench-size needs
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -17,6 +17,11 @@ test: needs          ## everything that .ci/run proves but format and lints
 sdk: needs           ## what we send and sign, against the vendors' own libraries and a mail server (they come to target/sdk)
 	cargo build --quiet --locked
 	.ci/sdk
+
+browser: needs       ## the pages in a real browser; the pictures come to target/screens
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && \
+		$(SUDO) apt-get install -y -qq --no-install-recommends chromium fonts-noto-core fonts-noto-cjk; }
+	cargo test --locked --test it doors::browser -- --ignored
 
 chaos: needs         ## kill -9 the relay 200 times under load, then faults with random seeds for ORDERWIRE_CHAOS_SECS (60)
 	ORDERWIRE_KILLS=$${ORDERWIRE_KILLS:-200} cargo test --locked --test it faults::kills::kills -- --nocapture

@@ -4,6 +4,7 @@
 
 mod admin;
 mod bad_input;
+mod browser;
 mod cluster;
 pub mod customer;
 mod outage;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 pub mod child;
+pub mod chromium;
 pub mod cluster;
 pub mod dir;
 pub mod orders;
