@@ -85,8 +85,10 @@ pub enum Asked {
 pub enum Opened {
     /// The token of the order's page.
     Page(String),
-    /// Wrong, used, over, or none was sent.
+    /// Wrong, used, or none was sent.
     Wrong,
+    /// The ticket is not genuine, of another shop, or over: it begins anew.
+    Over,
     /// Too many from this place.
     TooOften,
     /// Redis could not be asked.
@@ -154,7 +156,7 @@ async fn opened(app: &App, shop: &str, ticket: &str, code: &str, place: Option<I
     let (live, now) = (app.live(), app.clock.now());
     let typed = live.keyed.as_ref().and_then(|k| k.seal.untoken(TICKET, ticket, now).ok());
     let typed = typed.and_then(|bytes| serde_json::from_slice::<Typed>(&bytes).ok());
-    let Some(typed) = typed.filter(|t| t.shop.as_str() == shop) else { return Ok(Opened::Wrong) };
+    let Some(typed) = typed.filter(|t| t.shop.as_str() == shop) else { return Ok(Opened::Over) };
     if counted(app, &typed, place, false).await?.is_none() {
         return Ok(Opened::TooOften);
     }

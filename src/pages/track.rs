@@ -72,6 +72,11 @@ fn coded(shown: &FormFace, ticket: &str, opened: Opened) -> HttpResponse {
             let notice = Some(word(shown.locale, "track_wrong"));
             face(StatusCode::FORBIDDEN, shown, Facts { ticket: Some(ticket), notice, alert: true })
         }
+        // What it was is not shown again: it was not ours.
+        Opened::Over => {
+            let notice = Some(word(shown.locale, "track_wrong"));
+            face(StatusCode::FORBIDDEN, shown, Facts { notice, alert: true, ..Facts::default() })
+        }
         Opened::TooOften => often(shown),
         Opened::Unavailable => away(shown),
     }

@@ -70,6 +70,9 @@ fn requests() -> Vec<Request> {
         ),
         Request::new("GET", format!("/p/{WORDS}")),
         Request::new("POST", format!("/p/{WORDS}")),
+        Request::new("POST", format!("/t/woo?lang={WORDS}")).body(format!("number=90001&contact={EMAIL}")),
+        Request::new("POST", "/t/woo").body(format!("number={NAME}&contact={}", PHONE.replace('+', "%2B"))),
+        Request::new("POST", "/t/woo").body(format!("ticket={WORDS}&code={WORDS}")),
     ]
 }
 
@@ -89,7 +92,7 @@ async fn canaries_are_heard_nowhere() {
     .await;
     let dir = Dir::new();
     let plan = Plan { log: "trace".into(), ..Plan::alone(&dir).provider(&provider.url) };
-    let file = dir.write("orderwire.toml", &plan.text());
+    let file = dir.write("orderwire.toml", &super::track::with_form(&plan.text()));
     let orphan = Orphan(dir.join("store"));
     let mut relay = Serving::start(&file, &dir);
     let mut answers: Vec<Answer> = Vec::new();
@@ -129,6 +132,7 @@ async fn canaries_are_heard_nowhere() {
     assert!(relay.ended().success());
     let log = relay.logged();
     assert!(log.lines().count() > 10 && log.contains("webhook refused"), "it did log: {log}");
+    assert!(log.contains("a code "), "of a code too, sent or not: {log}");
     silent("the log", &log);
     drop(orphan);
     let mut bytes = 0;
