@@ -28,4 +28,5 @@ mod webhook;
 mod wechat;
 mod whatsapp;
 mod whatsapp_twilio;
+mod windows;
 mod zalo;

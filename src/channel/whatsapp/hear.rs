@@ -31,13 +31,14 @@ pub(super) fn hear(number: &str, raw: &RawWebhook) -> Heard {
             continue;
         };
         let part = Part { value, received: raw.received_at };
-        if field == "messages" {
+        if field == "messages" || field == "calls" {
             let ours = value.pointer("/metadata/phone_number_id").and_then(meta::id);
             if ours.as_deref() != Some(number) {
                 continue;
             }
             heard.signals.extend(list(value, "messages").iter().filter_map(|m| part.message(m)));
             heard.signals.extend(list(value, "statuses").iter().filter_map(|s| part.status(s)));
+            heard.signals.extend(list(value, "calls").iter().filter_map(|c| part.call(c)));
         } else {
             heard.signals.extend(part.account(&field));
         }
@@ -51,6 +52,12 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
 
 fn text(value: &Value, key: &str) -> Option<String> {
     value.get(key).and_then(Value::as_str).filter(|t| !t.is_empty()).map(String::from)
+}
+
+/// What the person's doing opens.
+fn opened(at: Timestamp) -> PersonChange {
+    let window_until = Some(plus_secs(at, WINDOW_SECS));
+    PersonChange { window_until, unreachable: Some(None), ..PersonChange::default() }
 }
 
 /// `value` of one change.
@@ -69,17 +76,26 @@ impl Part<'_> {
         let at = self.at(message);
         let who = self.sender(message)?;
         let mut signal = Signal::new("message", Some(who), text(message, "id")?, at);
-        signal.change = PersonChange {
-            window_until: Some(plus_secs(at, WINDOW_SECS)),
-            unreachable: Some(None),
-            ..PersonChange::default()
-        };
+        signal.change = opened(at);
         signal.wakes = true;
         let inner = |pointer: &str| message.pointer(pointer).and_then(Value::as_str).map(String::from);
         signal.text = inner("/text/body").or_else(|| inner("/button/text"));
         signal.payload = inner("/button/payload")
             .or_else(|| inner("/interactive/button_reply/id"))
             .or_else(|| inner("/interactive/list_reply/id"));
+        Some(signal)
+    }
+
+    /// The person rings: that opens the window as a message does ("Calling", its `calls` field).
+    fn call(&self, call: &Value) -> Option<Signal> {
+        let is = |key: &str, word: &str| call.get(key).and_then(Value::as_str) == Some(word);
+        if !is("event", "connect") || !is("direction", "USER_INITIATED") {
+            return None;
+        }
+        let at = self.at(call);
+        let mut signal = Signal::new("call", Some(self.sender(call)?), text(call, "id")?, at);
+        signal.change = opened(at);
+        signal.wakes = true;
         Some(signal)
     }
 
