@@ -38,7 +38,7 @@ mod wire;
 mod zalo;
 
 pub use ask::{Finding, Question, State, Wanted};
-pub use wire::{Guarded, Lookup, install_tls, outgoing};
+pub use wire::{Guarded, LastLook, Lookup, install_tls, outgoing, watched};
 
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
 use crate::domain::ids::ChannelId;

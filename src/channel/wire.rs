@@ -8,6 +8,7 @@
 use crate::domain::outgoing::may_reach;
 use crate::domain::settings::is_loopback;
 use crate::domain::verdict::Answer;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -23,6 +24,45 @@ const ANSWER_CAP: usize = 64 * 1024;
 /// is told from one that does not answer: the first was sent nothing for certain.
 const CONNECT: Duration = Duration::from_secs(3);
 const CONNECT_PART: f64 = 2.0 / 3.0;
+
+/// Asked right before the first byte of a message's request: what a person said a moment ago still counts.
+pub trait LastLook: Send + Sync {
+    /// The message may go; asks only where what is known is no longer fresh.
+    fn may_go(&self) -> BoxFuture<'_, bool>;
+    /// It was said that it may not.
+    fn shut(&self) -> bool;
+}
+
+tokio::task_local! {
+    /// What watches over the message that this task sends.
+    static LOOK: Arc<dyn LastLook>;
+}
+
+/// Sends with somebody watching: name look-up, connecting and credentials may take long, so the question is asked
+/// where the request begins.
+pub async fn watched<T>(look: Option<Arc<dyn LastLook>>, send: impl Future<Output = T>) -> T {
+    match look {
+        Some(look) => LOOK.scope(look, send).await,
+        None => send.await,
+    }
+}
+
+/// Who watches over the message that this task sends.
+pub(super) fn last_look() -> Option<Arc<dyn LastLook>> {
+    LOOK.try_with(Arc::clone).ok()
+}
+
+/// A body that is given out once the last look allows it: the provider has no whole request before, and drops one
+/// that ends without its body.
+fn looked_at(look: Arc<dyn LastLook>, body: String) -> reqwest::Body {
+    let once = async move {
+        match look.may_go().await {
+            true => Ok(Bytes::from(body)),
+            false => Err(io::Error::other("what forbids the message was heard at the last moment")),
+        }
+    };
+    reqwest::Body::wrap_stream(futures_util::stream::once(Box::pin(once)))
+}
 
 /// An account's own client: pools and permits are never shared, so that one provider that hangs holds
 /// nobody else up.
@@ -60,15 +100,19 @@ impl Wire {
 
     /// Posts a document of this content type once.
     pub async fn post(&self, url: &str, headers: HeaderMap, kind: &'static str, body: String) -> Answer {
-        self.answer(self.client.post(url).headers(headers).header("content-type", kind).body(body)).await
+        let request = self.client.post(url).headers(headers).header("content-type", kind);
+        let Some(look) = last_look() else { return self.answer(request.body(body)).await };
+        let request = request.header("content-length", body.len());
+        match self.answer(request.body(looked_at(Arc::clone(&look), body))).await {
+            // No provider acts on a request that never was whole.
+            Answer::NoAnswer(why) if look.shut() => Answer::NotSent(why),
+            answer => answer,
+        }
     }
 
     /// Posts a form (`application/x-www-form-urlencoded`) once.
     pub async fn post_form(&self, url: &str, headers: HeaderMap, fields: &[(&str, &str)]) -> Answer {
-        let body = query(fields);
-        let form = "application/x-www-form-urlencoded";
-        let request = self.client.post(url).headers(headers).header("content-type", form).body(body);
-        self.answer(request).await
+        self.post(url, headers, "application/x-www-form-urlencoded", query(fields)).await
     }
 
     /// Gets a document.

@@ -9,6 +9,8 @@
 mod ask;
 pub mod channels;
 mod check;
+mod consent;
+mod consent_file;
 mod demo;
 mod example;
 mod mock;
@@ -76,6 +78,16 @@ enum Command {
     Queue(queue::Args),
     /// What every kind of channel can do; with --live, the configured ones as they stand.
     Channels(channels::Args),
+    /// Who may be written to: show, switch off and on, import and export.
+    Consent(consent::Args),
+    /// Switch channels off for one order: it reached the wrong person.
+    Mute(consent::Mute),
+    /// Switch them on again.
+    Unmute(consent::Mute),
+    /// Forbid every message to an address, whatever the person says.
+    Block(consent::Block),
+    /// Allow it again.
+    Unblock(consent::Block),
     /// Erase an order, a customer, or everything of a shop. Dry unless --yes.
     Redact(people::Redact),
     /// Print all that is kept of a customer, as JSON.
@@ -129,6 +141,11 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Replay(args) => replay::run(&args, config).await,
             Command::Queue(args) => queue::run(&args, config).await,
             Command::Channels(args) => channels::run(&args, config).await,
+            Command::Consent(args) => consent::run(&args, config).await,
+            Command::Mute(args) => consent::mute(&args, true, config).await,
+            Command::Unmute(args) => consent::mute(&args, false, config).await,
+            Command::Block(args) => consent::block(&args, true, config).await,
+            Command::Unblock(args) => consent::block(&args, false, config).await,
             Command::Redact(args) => people::redact(&args, config).await,
             Command::Export(args) => people::export(&args, config).await,
             Command::Rekey(args) => rekey::run(&args, config).await,

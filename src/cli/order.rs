@@ -109,6 +109,9 @@ pub fn explain_lines(view: &Value) -> Vec<String> {
         if let Some(why) = item.get("why").and_then(Value::as_str) {
             lines.push(format!("      why: {why}"));
         }
+        for because in item.get("because").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+            lines.push(format!("      said: {because}"));
+        }
         if let Some(remedy) = item.get("remedy").and_then(Value::as_str).filter(|r| !r.starts_with("Nothing")) {
             lines.push(format!("      to change it: {remedy}"));
         }
@@ -116,7 +119,14 @@ pub fn explain_lines(view: &Value) -> Vec<String> {
             lines.push(format!("      now: {now}"));
         }
     }
+    lines.extend(super::consent::standing_lines(view.get("people")));
     for entry in view.get("ledger").and_then(Value::as_array).into_iter().flatten() {
+        if text(entry, "what") == "switched_off" {
+            let held = entry.get("held").and_then(Value::as_bool).unwrap_or(false);
+            let (channel, reason) = (text(entry, "channel"), text(entry, "reason"));
+            let how = if held { "was held back at the last look" } else { "was switched off while it was being sent" };
+            lines.push(format!("  item {} by {channel} {how} ({reason})", number(entry, "item")));
+        }
         if text(entry, "what") == "unowed" {
             lines.push(format!(
                 "  {} ({}): told to nobody ({})",

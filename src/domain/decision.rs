@@ -146,6 +146,7 @@ reasons! {
     39 Discarded "discarded" "s" "A person discarded it." "Nothing.";
     40 SettingsChanged "settings_changed" "s" "The channel or milestone it was for no longer exists in the settings." "Put it back, then replay.";
     41 ShopLeft "shop_left" "s" "The shop removed the app: its orders are told to nobody any more." "Install the app again; what happens from then on is told.";
+    50 OperatorBlocked "operator_blocked" "s" "The shop's people block this address." "orderwire unblock ADDRESS --reason TEXT.";
 }
 
 #[cfg(test)]

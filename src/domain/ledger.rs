@@ -95,6 +95,17 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         passed: Vec<(String, String)>,
     },
+    /// The customer's no was heard at the last moment before a message went (`held`), or while it was going.
+    SwitchedOff {
+        /// Item number.
+        item: u16,
+        /// Channel.
+        channel: String,
+        /// Why it may not go any more.
+        reason: String,
+        /// It was not sent. Otherwise it was: the no came after the last look.
+        held: bool,
+    },
     /// A person or command did something.
     Operator {
         /// What (`replay`, `discard`).

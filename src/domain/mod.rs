@@ -10,6 +10,7 @@
 pub mod absorb;
 pub mod channel;
 pub mod clock;
+pub mod consent;
 pub mod decision;
 pub mod event;
 pub mod history;

@@ -1,9 +1,11 @@
 //! People on a channel: addresses, consent, windows, and what a callback tells about them.
 
 use super::clock::Timestamp;
+use super::consent::ConsentRecord;
 use super::decision::Reason;
-use super::ids::ChannelId;
+use super::ids::{ChannelId, ShopId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where somebody is reached. `Debug` shows the scheme only: addresses stay out of logs.
@@ -37,6 +39,15 @@ pub struct PersonFacts {
     /// Said yes at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opted_in: Option<Timestamp>,
+    /// Switched off for these shops alone, at.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shops_off: BTreeMap<ShopId, Timestamp>,
+    /// The shop's people forbid every message on this account, since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred: Option<Timestamp>,
+    /// They forbid it for these shops, since.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shops_barred: BTreeMap<ShopId, Timestamp>,
     /// Cannot be reached since, and why (blocked, unknown address); an inbound event clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable: Option<(Timestamp, Unreachable)>,
@@ -52,6 +63,22 @@ pub struct PersonFacts {
     /// Language the messenger told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+}
+
+impl PersonFacts {
+    /// Who forbids this shop to write to the person: its own people, or the person. `None`: nobody does.
+    pub fn forbids(&self, shop: &ShopId) -> Option<Reason> {
+        if self.barred.is_some() || self.shops_barred.contains_key(shop) {
+            return Some(Reason::OperatorBlocked);
+        }
+        let off = self.opted_out.is_some() || self.shops_off.contains_key(shop);
+        off.then_some(Reason::OptedOut)
+    }
+
+    /// They blocked us, or left.
+    pub fn blocked(&self) -> bool {
+        matches!(self.unreachable, Some((_, Unreachable::Blocked)))
+    }
 }
 
 /// Why a person cannot be reached.
@@ -98,6 +125,9 @@ pub struct PersonChange {
     /// Language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// What was said of consent, with its proof. Channels leave it empty: `flow::consent` writes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consent: Vec<ConsentRecord>,
 }
 
 impl PersonChange {

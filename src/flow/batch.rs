@@ -8,7 +8,7 @@ use super::sending::Sending;
 use super::situation::People;
 use crate::domain::channel::Form;
 use crate::domain::clock::{Timestamp, plus_secs};
-use crate::domain::decision::{Decision, Go};
+use crate::domain::decision::{Decision, Go, Reason};
 use crate::domain::ids::ChannelId;
 use crate::domain::owed::State;
 use crate::domain::person::Address;
@@ -66,8 +66,9 @@ pub async fn prepare(app: &App, leased: Vec<Leased>, asked: Instant) -> Vec<Read
             Err(ready) => out.push(ready),
         }
     }
-    let (known, mut without) = people(app, &mut orders).await;
     let read = Instant::now();
+    let (known, mut without) = people(app, &mut orders).await;
+    orders.iter_mut().for_each(|o| o.facts_at = read);
     decide_all(app, &mut orders, &known).await;
     if read.elapsed() > FRESH && orders.iter().any(|o| !o.sends.is_empty()) {
         without.extend(look_again(app, &mut orders, &known).await);
@@ -80,7 +81,9 @@ pub async fn prepare(app: &App, leased: Vec<Leased>, asked: Instant) -> Vec<Read
 /// What is true about people is read at the last moment before anything is begun; where it is no longer what
 /// was decided on, all is decided anew. Gives orders of whose recipients nothing could be read now.
 async fn look_again(app: &App, orders: &mut Vec<InHand>, known: &People) -> Vec<InHand> {
+    let read = Instant::now();
     let (now_known, without) = people(app, orders).await;
+    orders.iter_mut().for_each(|o| o.facts_at = read);
     if now_known != *known {
         orders.iter_mut().for_each(InHand::reconsider);
         decide_all(app, orders, &now_known).await;
@@ -204,15 +207,17 @@ fn candidates(order: &InHand) -> Vec<(ChannelId, Address)> {
         }
     }
     for id in channels {
-        let Some(account) = order.live.channels.get(id) else { continue };
-        found.extend(order.order.linked(id).into_iter().map(|address| (id.clone(), address)));
-        for raw in addresses_for(&order.order, &order.shop.rules, account.caps.scheme) {
-            if let Some(address) = account.channel.address(&raw) {
-                found.push((id.clone(), address));
-            }
-        }
+        found.extend(carried(order, id));
     }
     found
+}
+
+/// Everybody whom the order names on this channel, in normal form.
+pub(super) fn carried(order: &InHand, id: &ChannelId) -> Vec<(ChannelId, Address)> {
+    let Some(account) = order.live.channels.get(id) else { return Vec::new() };
+    let raw = addresses_for(&order.order, &order.shop.rules, account.caps.scheme);
+    let tied = order.order.linked(id).into_iter().map(|address| (id.clone(), address));
+    tied.chain(raw.iter().filter_map(|raw| account.channel.address(raw)).map(|address| (id.clone(), address))).collect()
 }
 
 /// Asks the budget shared over pods for what this batch sends on each account in this second. What merely
@@ -254,6 +259,12 @@ async fn follow(app: &App, order: &mut InHand, decisions: Vec<(u16, Decision)>, 
             Decision::Park { channel, reason, until } => {
                 app.metrics.wait(reason);
                 order.park(no, &channel, reason, until, now);
+                if reason == Reason::QuotaSpent {
+                    // A word of the customer brings a free answer, which needs no quota.
+                    let free = order.live.channels.get(&channel).is_some_and(|a| a.caps.reply_token);
+                    let people = if free { carried(order, &channel) } else { Vec::new() };
+                    order.watches.extend(people.into_iter().map(|(c, a)| (c, a, until)));
+                }
             }
             Decision::Go(go) => shape(app, order, no, go, now).await,
         }

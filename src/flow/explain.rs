@@ -1,12 +1,14 @@
 //! explain: what was told, what was not, why, and what would change it. Reads only.
 
 use super::App;
+use super::consent::desk::Standing;
 use super::inhand::InHand;
 use super::live::Live;
 use super::wording::about;
 use crate::domain::clock::Timestamp;
+use crate::domain::consent::{ConsentRecord, Word};
 use crate::domain::decision::{Decision, Reason};
-use crate::domain::ids::{ShopId, Tag};
+use crate::domain::ids::{ChannelId, ShopId, Tag};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::order::Order;
 use crate::domain::owed::Owed;
@@ -15,6 +17,7 @@ use crate::store::keys::{Member, Unit};
 use crate::store::order::Record;
 use crate::store::work::Leased;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// An order as an operator sees it. No addresses, no message texts.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +41,9 @@ pub struct OrderView {
     /// When its contents were erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub erased: Option<Timestamp>,
+    /// How the customer stands on each channel that the order leads to: what they said, and until when free words are
+    /// allowed.
+    pub people: Vec<Standing>,
     /// Items.
     pub items: Vec<ItemView>,
     /// Ledger, oldest first.
@@ -79,6 +85,9 @@ pub struct ItemView {
     pub remedy: Option<String>,
     /// What would be done now, for open items.
     pub now: Option<String>,
+    /// The records of consent that forbid it, by channel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<String>,
 }
 
 /// What could not be shown.
@@ -121,11 +130,15 @@ pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> 
     };
     let ledger = app.store.ledger(&member).await?;
     let now = app.clock.now();
-    let decisions = match record.erased {
-        Some(_) => Vec::new(),
-        None => would(app, &member, &record, &order, now).await?,
+    let (decisions, people) = match record.erased {
+        Some(_) => (Vec::new(), Vec::new()),
+        None => {
+            let hand = unheld(app, &member, &record, &order)?;
+            (decided(app, &hand, now).await?, standing(app, &hand, now).await?)
+        }
     };
-    let items = record.items.iter().map(|i| view(app, &order, i, &ledger, &decisions)).collect();
+    let mut items: Vec<ItemView> = record.items.iter().map(|i| view(app, &order, i, &ledger, &decisions)).collect();
+    items.iter_mut().for_each(|item| item.because = forbidding(item, &people));
     Ok(OrderView {
         shop: shop.rules.id.to_string(),
         id: id.into(),
@@ -136,6 +149,7 @@ pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> 
         parcels: order.parcels.iter().map(|p| (p.id.clone(), p.state.now().map(word))).collect(),
         source: order.head().map(|h| h.source.kind.as_str().to_string()),
         erased: record.erased,
+        people,
         items,
         ledger,
     })
@@ -156,16 +170,49 @@ pub async fn would(
     order: &Order,
     now: Timestamp,
 ) -> Result<Vec<(u16, Decision)>, Fault> {
+    decided(app, &unheld(app, member, record, order)?, now).await
+}
+
+async fn decided(app: &App, hand: &InHand, now: Timestamp) -> Result<Vec<(u16, Decision)>, Fault> {
+    let (people, fault) = super::batch::facts(app, std::slice::from_ref(hand)).await;
+    match fault {
+        Some(error) => Err(error.into()),
+        None => Ok(super::situation::decide(hand, &people, now)),
+    }
+}
+
+/// The order as a worker would have it. Nobody holds it: what is decided here is only shown.
+fn unheld(app: &App, member: &Member, record: &Record, order: &Order) -> Result<InHand, Fault> {
     let live = app.live();
     let Some(shop) = live.shops.get(&order.shop).cloned() else { return Err(Fault::UnknownShop) };
-    // Nobody holds it: what is decided here is only shown.
     let leased = Leased { member: member.clone(), token: "".into(), redeliveries: 0 };
-    let hand = InHand::new(leased, record.clone(), order.clone(), shop, live, std::time::Instant::now());
-    let (people, fault) = super::batch::facts(app, std::slice::from_ref(&hand)).await;
-    if let Some(error) = fault {
-        return Err(error.into());
-    }
-    Ok(super::situation::decide(&hand, &people, now))
+    Ok(InHand::new(leased, record.clone(), order.clone(), shop, live, std::time::Instant::now()))
+}
+
+/// How the customer stands on each channel that the routes of the order's items lead to.
+async fn standing(app: &App, hand: &InHand, now: Timestamp) -> Result<Vec<Standing>, Fault> {
+    let routes = hand.items.iter().filter_map(|item| hand.live.route_by_tag(item.route));
+    let channels: BTreeSet<&ChannelId> = routes.flat_map(|r| r.channels.iter().chain(&r.also)).collect();
+    let places: Vec<_> = channels.into_iter().flat_map(|channel| super::batch::carried(hand, channel)).collect();
+    let said = app.store.said(&places).await?;
+    let shop = Some(&hand.order.shop);
+    Ok(places.iter().zip(said).map(|((channel, _), said)| Standing::of(channel, shop, said, now)).collect())
+}
+
+/// What was said that forbids an item.
+fn forbidding(item: &ItemView, people: &[Standing]) -> Vec<String> {
+    let Some(reason) = item.reason.as_deref().and_then(Reason::from_word) else { return Vec::new() };
+    let says = |record: &ConsentRecord| match reason {
+        Reason::OptedOut => record.word == Word::Off,
+        Reason::OperatorBlocked => record.word == Word::Block,
+        Reason::RecipientBlocked | Reason::RecipientInvalid => record.word == Word::Gone,
+        _ => false,
+    };
+    let last = |one: &Standing| {
+        let record = one.records.iter().rev().find(|r| says(r))?;
+        Some(format!("{}: {}", one.channel, record.line()))
+    };
+    people.iter().filter(|one| one.forbidden.is_some() || one.unreachable.is_some()).filter_map(last).collect()
 }
 
 fn view(app: &App, order: &Order, item: &Owed, ledger: &[LedgerEntry], decisions: &[(u16, Decision)]) -> ItemView {
@@ -198,6 +245,7 @@ fn view(app: &App, order: &Order, item: &Owed, ledger: &[LedgerEntry], decisions
         why: reason.map(|r| r.sentence().into()),
         remedy: reason.map(|r| r.remedy().into()),
         now: decision.map(sentence),
+        because: Vec::new(),
     }
 }
 

@@ -7,15 +7,17 @@
 use super::App;
 use super::account::Account;
 use super::chat::{self, Means};
+use super::consent;
 use super::erase::through;
 use super::kept::AcceptError;
 use super::noted::says_no;
 use super::pressure::Caller;
 use super::spooled::{self, Times};
 use crate::domain::clock::{Timestamp, plus_secs};
+use crate::domain::consent::{ConsentRecord, Source, Word};
 use crate::domain::decision::Reason;
 use crate::domain::ids::ChannelId;
-use crate::domain::person::{AccountSignal, Address, PersonChange, Signal};
+use crate::domain::person::{AccountSignal, Address, Signal};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::spool::Door;
 use crate::store::error::StoreError;
@@ -173,16 +175,13 @@ async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -
     if signal.erase {
         return Ok(through::ask(app, &account.id, person, came).await?);
     }
-    let mut change = signal.change.clone();
     let means = Means::of(signal);
-    change.opted_out = means.as_ref().and_then(Means::switches).or(change.opted_out);
+    let change = consent::of_signal(account, signal);
     if change.is_empty() && !signal.wakes && means.is_none() {
         return Ok(());
     }
-    let applied = app.store.apply(&account.id, person, &signal.dedupe, signal.at, &change, signal.wakes).await?;
-    if change.opted_out.is_some() {
-        app.noted.applied(&account.id, person);
-    }
+    let (event, at) = (&signal.dedupe, signal.at);
+    let applied = consent::apply(app, &account.id, person, event, at, &change, signal.wakes).await?;
     if !applied.wake.is_empty() {
         app.store.wake(&applied.wake).await?;
         app.store.struck(&account.id, person, &applied.wake).await?;
@@ -269,10 +268,8 @@ pub async fn switch_off_at(app: &App, channel: ChannelId, person: Address) -> Sw
 /// # Errors
 /// Redis could not take it.
 pub async fn switched_off(app: &App, channel: &ChannelId, person: &Address, at: Timestamp) -> Result<(), StoreError> {
-    let change = PersonChange { opted_out: Some(true), ..PersonChange::default() };
-    let dedupe = format!("off:{}", at.as_millisecond());
-    app.store.apply(channel, person, &dedupe, at, &change, false).await?;
-    app.noted.applied(channel, person);
+    let record = ConsentRecord::new(at, Word::Off, Source::Page, "their own link");
+    consent::say(app, channel, person, &format!("off:{}", at.as_millisecond()), record).await?;
     tracing::info!(%channel, "a recipient switched order updates off");
     Ok(())
 }

@@ -47,6 +47,8 @@ pub struct InHand {
     pub live: Arc<Live>,
     /// Counted from before the lease was asked for.
     pub asked: Instant,
+    /// When the facts that it is decided by were asked for.
+    pub facts_at: Instant,
     /// What may go.
     pub sends: Vec<Sending>,
     /// People to tie it to.
@@ -87,6 +89,7 @@ impl InHand {
             shop,
             live,
             asked,
+            facts_at: asked,
             sends: Vec::new(),
             watches: Vec::new(),
             again_now: false,
@@ -410,6 +413,12 @@ impl InHand {
             }
             _ => self.again_now = true,
         }
+    }
+
+    /// A no was heard at the last look (nothing went, all is decided anew), or behind it.
+    pub fn switched_off(&mut self, sending: &Sending, reason: Reason, held: bool, now: Timestamp) {
+        let (channel, reason) = (sending.account.id.to_string(), reason.as_str().into());
+        self.note(now, Entry::SwitchedOff { item: sending.lead, channel, reason, held });
     }
 
     /// Moves the items of a send to where its verdict leaves them, with a line in the ledger.

@@ -12,6 +12,7 @@ pub mod account;
 mod answer;
 pub mod batch;
 pub mod chat;
+pub mod consent;
 pub mod crash;
 pub mod deliver;
 pub mod drain;
@@ -21,6 +22,7 @@ pub mod hear;
 pub mod inhand;
 pub mod join;
 pub mod kept;
+pub mod last_look;
 pub mod link;
 pub mod live;
 pub mod noted;
@@ -100,6 +102,8 @@ pub struct App {
     pub results: Option<Spool<Settle>>,
     /// Whose wish not to be written to waits on disk.
     pub noted: Noted,
+    /// What is asked right before messages go.
+    pub looks: last_look::Looks,
     live: RwLock<Arc<Live>>,
     stripes: Vec<Mutex<()>>,
     /// Something became due in this process: look now, do not wait for the next poll.
@@ -131,6 +135,7 @@ impl App {
             pressure: Pressure::default(),
             results: None,
             noted: Noted::default(),
+            looks: last_look::Looks::default(),
             live: RwLock::new(Arc::new(live)),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             nudge: Nudge::default(),

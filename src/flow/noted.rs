@@ -3,7 +3,6 @@
 //!
 //! Dies: the wish is on disk, and holds when the next process has put it through. Until then other pods do not know it.
 
-use super::chat::Means;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::ChannelId;
 use crate::domain::person::{Address, PersonFacts, Signal};
@@ -12,8 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Whether somebody says that they do not want to be written to.
 pub fn says_no(signal: &Signal) -> bool {
-    let meant = Means::of(signal).and_then(|means| means.switches());
-    meant.or(signal.change.opted_out) == Some(true)
+    super::consent::said(signal) == Some(true)
 }
 
 /// Wishes that lie on disk: whose, and when they were said.
@@ -33,6 +31,12 @@ impl Noted {
     /// What they said is applied, or something later is.
     pub fn applied(&self, channel: &ChannelId, person: &Address) {
         self.all().remove(&(channel.clone(), person.clone()));
+    }
+
+    /// They said so, and it is not applied yet.
+    pub fn has(&self, channel: &ChannelId, person: &Address) -> bool {
+        let all = self.all();
+        !all.is_empty() && all.contains_key(&(channel.clone(), person.clone()))
     }
 
     /// What is known of them, with what they said meanwhile.

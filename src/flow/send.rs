@@ -1,9 +1,12 @@
 //! send: hands begun messages over, each once, and reads what the provider's answer means.
 
 use super::App;
+use super::consent;
 use super::inhand::InHand;
+use super::last_look::{Held, Watch};
 use super::outcome::{self, Sent};
 use super::sending::Sending;
+use crate::channel::{LastLook, watched};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::ids::ChannelId;
 use crate::domain::ledger::Entry;
@@ -19,6 +22,7 @@ use crate::store::work::Settle;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Left of the lease, beside the channel's own time-out, for a send to be worth beginning.
@@ -29,61 +33,106 @@ const AFTER_PROBE_SECS: i64 = 5;
 const DETAIL: usize = 200;
 
 /// Sends all of an order's begun messages side by side, and settles.
-pub async fn send_all(app: &App, mut order: InHand) -> Settle {
+pub async fn send_all(app: &Arc<App>, mut order: InHand) -> Settle {
     let sends = std::mem::take(&mut order.sends);
     let lease = Duration::from_millis(app.lease_ms);
     let deadline = order.asked + lease;
-    let member = order.leased.member.clone();
-    let verdicts = join_all(sends.iter().map(|sending| hand_over(sending, deadline))).await;
+    let watches = sends.iter().map(|sending| Watch::over(app, &order, sending).map(Arc::new));
+    let watches: Vec<Option<Arc<Watch>>> = watches.collect();
+    let out = sends.iter().zip(&watches).map(|(sending, watch)| hand_over(sending, watch.as_ref(), deadline));
+    let verdicts = join_all(out).await;
     super::crash::point("after-send");
     let now = app.clock.now();
-    for (sending, (verdict, took)) in sends.iter().zip(verdicts) {
-        let account = &sending.account;
-        app.metrics.attempt(account.id.as_str(), &verdict, took.as_secs_f64());
-        if order.item(sending.lead).is_some_and(|i| i.attempts > 1) {
-            app.metrics.retry(account.id.as_str());
-        }
-        if matches!(verdict, Verdict::Accepted { .. })
-            && let Some(item) = order.item(sending.lead)
-        {
-            let after = now.as_millisecond() - item.at.as_millisecond();
-            app.metrics.accepted_after(account.id.as_str(), after as f64 / 1000.0);
-        }
-        let sent = Sent {
-            account,
-            place: sending.go.place,
-            form: sending.go.form,
-            purpose: sending.purpose,
-            again: sending.again,
-            probe: sending.permit.probes(),
-            now,
-        };
-        let mut consequence = outcome::Consequence::default();
-        let entry = entry(&order, sending, &verdict);
-        let moved = std::cell::RefCell::new(&mut consequence);
-        order.judged(sending, entry, now, |item| {
-            let one = outcome::apply(item, &verdict, &sent);
-            let mut all = moved.borrow_mut();
-            all.again_now |= one.again_now;
-            all.pause = all.pause.or(one.pause);
-        });
-        order.again_now |= consequence.again_now;
-        let stands = outcome::teach(app, account, &verdict, consequence.pause, took).await;
-        if let Some(until) = stands.filter(|_| sending.permit.probes()) {
-            // The next probe is somebody else, if there is anybody: one bad message must not keep a channel shut.
-            order.not_before(sending, plus_secs(until, AFTER_PROBE_SECS));
-        }
-        learn(app, sending, &verdict, &member).await;
-        if matches!(verdict, Verdict::Accepted { .. }) {
-            remember(app, &order, sending, now).await;
+    for ((sending, ended), watch) in sends.iter().zip(verdicts).zip(&watches) {
+        match ended {
+            Ended::Judged(verdict, took) => {
+                judged(app, &mut order, (sending, watch.as_ref()), (verdict, took), now).await
+            }
+            Ended::Held(held) => {
+                order.not_begun(sending, None, now);
+                match held {
+                    Held::For(reason) => order.switched_off(sending, reason, true, now),
+                    Held::Slow => {
+                        tracing::warn!(channel = %sending.account.id, "a message waits: Redis was too slow to say whether it may still go")
+                    }
+                }
+            }
         }
     }
     drop(sends);
     order.settle(now)
 }
 
+/// Moves a message's items to where the provider's answer leaves them, and keeps what it teaches.
+async fn judged(
+    app: &Arc<App>,
+    order: &mut InHand,
+    (sending, watch): (&Sending, Option<&Arc<Watch>>),
+    (verdict, took): (Verdict, Duration),
+    now: Timestamp,
+) {
+    let account = &sending.account;
+    app.metrics.attempt(account.id.as_str(), &verdict, took.as_secs_f64());
+    if order.item(sending.lead).is_some_and(|i| i.attempts > 1) {
+        app.metrics.retry(account.id.as_str());
+    }
+    if matches!(verdict, Verdict::Accepted { .. })
+        && let Some(item) = order.item(sending.lead)
+    {
+        let after = now.as_millisecond() - item.at.as_millisecond();
+        app.metrics.accepted_after(account.id.as_str(), after as f64 / 1000.0);
+    }
+    let sent = Sent {
+        account,
+        place: sending.go.place,
+        form: sending.go.form,
+        purpose: sending.purpose,
+        again: sending.again,
+        probe: sending.permit.probes(),
+        now,
+    };
+    let mut consequence = outcome::Consequence::default();
+    let entry = entry(order, sending, &verdict);
+    let moved = std::cell::RefCell::new(&mut consequence);
+    order.judged(sending, entry, now, |item| {
+        let one = outcome::apply(item, &verdict, &sent);
+        let mut all = moved.borrow_mut();
+        all.again_now |= one.again_now;
+        all.pause = all.pause.or(one.pause);
+    });
+    order.again_now |= consequence.again_now;
+    let stands = outcome::teach(app, account, &verdict, consequence.pause, took).await;
+    if let Some(until) = stands.filter(|_| sending.permit.probes()) {
+        // The next probe is somebody else, if there is anybody: one bad message must not keep a channel shut.
+        order.not_before(sending, plus_secs(until, AFTER_PROBE_SECS));
+    }
+    let told = matches!(verdict, Verdict::Accepted { .. } | Verdict::Unsure { .. });
+    let behind = async {
+        match watch.filter(|_| told) {
+            Some(watch) => watch.behind().await,
+            None => None,
+        }
+    };
+    let member = order.leased.member.clone();
+    let ((), behind) = futures_util::future::join(learn(app, sending, &verdict, &member), behind).await;
+    if matches!(verdict, Verdict::Accepted { .. }) {
+        remember(app, order, sending, now).await;
+    }
+    if let Some(reason) = behind {
+        order.switched_off(sending, reason, false, now);
+    }
+}
+
+/// How a send ended.
+enum Ended {
+    /// The provider was asked, or could not be; and how long it took.
+    Judged(Verdict, Duration),
+    /// It was held back at the last look: nothing went.
+    Held(Held),
+}
+
 /// One send. A panic inside a channel is caught: it may have been told, and harms nobody else.
-async fn hand_over(sending: &Sending, deadline: Instant) -> (Verdict, Duration) {
+async fn hand_over(sending: &Sending, watch: Option<&Arc<Watch>>, deadline: Instant) -> Ended {
     let started = Instant::now();
     let timeout = Duration::from_secs(u64::from(sending.account.caps.timeout_secs));
     if deadline.saturating_duration_since(started) < timeout + MARGIN {
@@ -95,15 +144,25 @@ async fn hand_over(sending: &Sending, deadline: Instant) -> (Verdict, Duration) 
             scope: crate::domain::verdict::Scope::Message,
             detail,
         };
-        return (verdict, Duration::ZERO);
+        return Ended::Judged(verdict, Duration::ZERO);
     }
-    let send = AssertUnwindSafe(sending.account.channel.send(&sending.envelope)).catch_unwind();
+    // Here for channels that begin at once, and once more where the request begins.
+    if let Some(watch) = watch
+        && !watch.may_go().await
+    {
+        return Ended::Held(watch.held().unwrap_or(Held::Slow));
+    }
+    let look = watch.map(|watch| -> Arc<dyn LastLook> { Arc::<Watch>::clone(watch) });
+    let send = watched(look, AssertUnwindSafe(sending.account.channel.send(&sending.envelope)).catch_unwind());
     let verdict = match tokio::time::timeout(timeout + Duration::from_secs(1), send).await {
         Ok(Ok(verdict)) => verdict,
         Ok(Err(_)) => Verdict::Unsure { detail: "the channel's code panicked".into() },
         Err(_) => Verdict::Unsure { detail: "the send outlived its time-out".into() },
     };
-    (verdict, started.elapsed())
+    match watch.and_then(|watch| watch.held()) {
+        Some(held) if !matches!(verdict, Verdict::Accepted { .. }) => Ended::Held(held),
+        _ => Ended::Judged(verdict, started.elapsed()),
+    }
 }
 
 fn entry(order: &InHand, sending: &Sending, verdict: &Verdict) -> Entry {
@@ -182,8 +241,9 @@ async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &Member)
             }
         }
         (Verdict::Unreachable { change, .. }, Some(person)) if *change != PersonChange::default() => {
-            let dedupe = format!("verdict:{member:?}:{}", now.as_millisecond());
-            if let Err(error) = app.store.apply(channel, person, &dedupe, now, change, false).await {
+            let event = format!("verdict:{member:?}:{}", now.as_millisecond());
+            let change = consent::of_verdict(&sending.account, change, &sending.reference, now);
+            if let Err(error) = consent::apply(app, channel, person, &event, now, &change, false).await {
                 tracing::warn!(%error, "what the provider said of a recipient could not be kept");
             }
         }

@@ -225,7 +225,7 @@ fn read(bytes: &[u8]) -> Result<Talk, AcceptError> {
 }
 
 /// Works on a leased unit of answers: says what is to be said, and settles.
-pub async fn work(app: &App, leased: Leased, record: Record, asked: Instant) -> Finished {
+pub async fn work(app: &Arc<App>, leased: Leased, record: Record, asked: Instant) -> Finished {
     let now = app.clock.now();
     let talk = record.snapshot.as_deref().and_then(|b| read(b).ok());
     let live = app.live();

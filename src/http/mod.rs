@@ -11,6 +11,7 @@ mod api;
 pub mod auth;
 mod body;
 mod callbacks;
+mod consent;
 mod hooks;
 mod people;
 mod problem;
@@ -117,6 +118,7 @@ pub fn admin(status: Arc<Status>, guard: Guard, listener: TcpListener) -> std::i
             .configure(admin::routes)
             .configure(api::routes)
             .configure(people::routes)
+            .configure(consent::routes)
             .configure(rekey::routes)
             .default_service(web::route().to(api::nothing_here))
             .wrap(from_fn(keep))

@@ -203,10 +203,13 @@ fn newer(a: &Case<'_>, b: &Case<'_>) -> bool {
 }
 
 /// After the customer came within reach (linked, wrote, agreed) only the newest of what waited for that is
-/// told: a reader of today does not want the story from the start.
+/// told: a reader of today does not want the story from the start. So it is with what waited for a quota, once they
+/// wrote and one answer is free.
 fn caught_up(turns: &[Turn<'_>], i: usize) -> Option<u16> {
     let mine = &turns[i].case;
-    if !waits_for_person(mine.item.reason) || mine.milestone.rank == 0 {
+    let answers = matches!(&turns[i].alone, Decision::Go(go) if go.form == Form::Reply);
+    let came = waits_for_person(mine.item.reason) || (answers && mine.item.reason == Some(Reason::QuotaSpent));
+    if !came || mine.milestone.rank == 0 {
         return None;
     }
     let later = turns.iter().skip(i + 1).filter(|t| {

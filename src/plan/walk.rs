@@ -36,6 +36,8 @@ enum Cure {
     Person(Option<Address>),
     /// The account's standstill ends: by time, or by an operator.
     Channel,
+    /// The same, or this person's next word brings an answer that is free.
+    Answer(Address),
     /// Time alone: a slot of the pace, a person's rest.
     Moment,
 }
@@ -43,7 +45,7 @@ enum Cure {
 impl Cure {
     /// It passes without the customer.
     fn passes(&self) -> bool {
-        matches!(self, Cure::Channel | Cure::Moment)
+        matches!(self, Cure::Channel | Cure::Answer(_) | Cure::Moment)
     }
 }
 
@@ -150,8 +152,9 @@ fn person(s: &Situation<'_>, channel: &ChannelId, caps: &Capabilities) -> Result
             _ => Block::lasting(Reason::NoAddress),
         });
     }
-    if known.iter().any(|(_, _, facts)| facts.opted_out.is_some()) {
-        return Err(Block::lasting(Reason::OptedOut));
+    // The shop's own block before the customer's word: it tells more.
+    if let Some(reason) = known.iter().filter_map(|(_, _, facts)| facts.forbids(&s.rules.id)).max() {
+        return Err(Block::lasting(reason));
     }
     let mut first: Option<Block> = None;
     for (address, connected, facts) in known {
@@ -238,16 +241,26 @@ pub(super) fn standing(
     if let Some((until, reason)) = view.paused.filter(|(until, _)| *until > s.now)
         && !(reply && reason == Reason::QuotaSpent)
     {
-        return Some(Block::channel(reason, Some(until)));
+        return Some(spent(reachable, view, reason, Some(until)));
     }
     if view.reserve && !reply && case.milestone.purpose == Purpose::Status {
-        return Some(Block::channel(Reason::QuotaSpent, None));
+        return Some(spent(reachable, view, Reason::QuotaSpent, None));
     }
     if let Some(until) = reachable.capped_until.filter(|until| *until > s.now) {
         return Some(Block::moment(Reason::RecipientCapped, until));
     }
     let slot = view.slot_at.filter(|at| *at > s.now)?;
     Some(Block::moment(Reason::RateLimited, slot))
+}
+
+/// An account that stands still; where only its quota does, a word of the person frees one answer.
+fn spent(to: &Reachable, view: &ChannelView<'_>, reason: Reason, until: Option<Timestamp>) -> Block {
+    match &to.address {
+        Some(address) if view.caps.reply_token && reason == Reason::QuotaSpent => {
+            Block { reason, until, cure: Cure::Answer(address.clone()) }
+        }
+        _ => Block::channel(reason, until),
+    }
 }
 
 /// What a single blocked channel means for an item that may not change its channel.
@@ -280,7 +293,7 @@ fn nobody(case: &Case<'_>, blocks: Vec<(&ChannelId, Block)>) -> Decision {
     let kept = blocks.last().map(|(_, last)| last).filter(|last| keeps(last, case.expires));
     let soonest = curable.iter().filter_map(|(_, b)| b.until).min();
     let watch = curable.iter().filter_map(|(channel, b)| match &b.cure {
-        Cure::Person(Some(address)) => Some(((*channel).clone(), address.clone())),
+        Cure::Person(Some(address)) | Cure::Answer(address) => Some(((*channel).clone(), address.clone())),
         _ => None,
     });
     Decision::Wait {
@@ -292,7 +305,8 @@ fn nobody(case: &Case<'_>, blocks: Vec<(&ChannelId, Block)>) -> Decision {
 
 /// A customer's "no" tells more than a missing address.
 fn most_telling(case: &Case<'_>, blocks: &[(&ChannelId, Block)]) -> Reason {
-    const ORDER: [Reason; 8] = [
+    const ORDER: [Reason; 9] = [
+        Reason::OperatorBlocked,
         Reason::OptedOut,
         Reason::RecipientBlocked,
         Reason::OrderMuted,

@@ -290,6 +290,11 @@ impl Keys {
         }
     }
 
+    /// Pattern of the keys of all people, for a walk.
+    pub(super) fn all_people(&self) -> String {
+        format!("{}:{{who:*}}", self.prefix)
+    }
+
     /// Pattern of the keys of all orders, for a walk.
     pub(super) fn all_orders(&self) -> String {
         format!("{}:{{*}}:ord:*", self.prefix)

@@ -6,6 +6,9 @@
 //! finishes what a crash between them left.
 
 mod merge;
+mod said;
+
+pub use said::{Look, LookAt, SaidOf, SaidPage};
 
 use super::Store;
 use super::error::{ErrorKind, StoreError};
@@ -147,6 +150,9 @@ impl Store {
         for _ in 0..TRIES {
             let mut stored = self.stored(&hash).await?;
             stored.known.take(at, change);
+            if stored.known.lasts() {
+                stored.known.who = Some((channel.clone(), person_at.clone()));
+            }
             let mut write = Write { event: Some(event), known: Some(&stored.known), ..Write::default() };
             write.event_until = at.as_second().saturating_add(EVENT_SECS);
             write.drop = surplus(&stored.events, at.as_second());

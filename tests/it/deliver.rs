@@ -6,6 +6,7 @@ pub mod world;
 
 mod chain;
 mod chats;
+mod last_look;
 mod limits;
 mod line;
 mod links;
@@ -13,6 +14,7 @@ mod messenger;
 mod optout;
 mod orders;
 mod outage;
+mod parked;
 mod quiet;
 mod receipts;
 mod retries;

@@ -4,6 +4,7 @@ mod accept;
 mod channel;
 mod commands;
 mod config;
+mod consent;
 mod deliver;
 mod door_properties;
 mod doors;

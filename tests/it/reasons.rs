@@ -6,11 +6,13 @@ mod by_plan;
 use crate::deliver::shops::{Tea, Webhook, Wood, shopify};
 use crate::deliver::world::{Setup, World};
 use orderwire::domain::clock::plus_secs;
+use orderwire::domain::consent::Word;
 use orderwire::domain::decision::Reason;
 use orderwire::domain::ids::{ChannelId, ShopId};
 use orderwire::domain::ledger::Entry;
 use orderwire::domain::order::Contact;
 use orderwire::domain::person::{ReceiptOf, ReceiptState};
+use orderwire::flow::consent::desk;
 use orderwire::flow::deliver::Crew;
 use orderwire::flow::erase::{self, Duty, Kind};
 use orderwire::flow::replay::{self, Filter, Request};
@@ -81,9 +83,8 @@ async fn scene(wanted: Reason) -> (World, String) {
     match wanted {
         // Of this room's channels none asks for a yes beyond the connection itself.
         ConsentMissing | Held | OrderUnknown => by_plan::scene(wanted).await,
-        OptedOut | RecipientBlocked | OrderMuted | NoAddress | AddressUnlinked | RecipientInvalid | RecipientCapped => {
-            customer(wanted).await
-        }
+        OptedOut | OperatorBlocked | RecipientBlocked | OrderMuted | NoAddress | AddressUnlinked | RecipientInvalid
+        | RecipientCapped => customer(wanted).await,
         WindowClosed | TemplateMissing | Superseded => page(wanted).await,
         QuotaSpent | RateLimited | ChannelPaused | BreakerOpen => account(wanted).await,
         Refused | AttemptsSpent | Undelivered | MaybeTold | Retrying | TooLong | EarlierFirst => send(wanted).await,
@@ -104,6 +105,10 @@ async fn customer(wanted: Reason) -> (World, String) {
     let order = if wanted == Reason::AddressUnlinked { order } else { order.line(MEI) };
     match wanted {
         Reason::OptedOut => w.say("line", MEI, Say::Text("STOP".into())).await,
+        Reason::OperatorBlocked => {
+            let who = desk::Who { shop: Some("tea".into()), channel: Some("line-main".into()), address: MEI.into() };
+            desk::set(&w.relay.app, &who, Word::Block, "by ops: threatens the staff").await.expect("blocked");
+        }
         Reason::RecipientBlocked => w.say("line", MEI, Say::Unfollow).await,
         Reason::RecipientInvalid => w.mock.person("line", MEI, Become::Unknown),
         Reason::RecipientCapped => {

@@ -6,6 +6,7 @@
 //! begun is certainly not sent; a silence after it may be.
 
 use crate::channel::meta::scrub;
+use crate::channel::wire::last_look;
 use crate::domain::verdict::Answer;
 use lettre::Address;
 use lettre::transport::smtp::Error;
@@ -94,8 +95,13 @@ pub(super) struct Relay {
     pub(super) resting: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
 
-/// What went wrong, and where.
-struct Fault(Step, Error);
+/// What went wrong.
+enum Fault {
+    /// The relay's word or silence, and where.
+    At(Step, Error),
+    /// The last look forbade it.
+    Held,
+}
 
 trait At<T> {
     fn at(self, step: Step) -> Result<T, Fault>;
@@ -103,7 +109,7 @@ trait At<T> {
 
 impl<T> At<T> for Result<T, Error> {
     fn at(self, step: Step) -> Result<T, Fault> {
-        self.map_err(|e| Fault(step, e))
+        self.map_err(|e| Fault::At(step, e))
     }
 }
 
@@ -113,7 +119,8 @@ impl Relay {
         let begun = AtomicBool::new(false);
         match tokio::time::timeout(self.timeout, self.converse(to, mail, &begun)).await {
             Ok(Ok(response)) => reply(Step::Content, &response),
-            Ok(Err(Fault(step, error))) => answer(step, &error),
+            Ok(Err(Fault::At(step, error))) => answer(step, &error),
+            Ok(Err(Fault::Held)) => Answer::NotSent("what forbids the mail was heard at the last moment".into()),
             Err(_) => {
                 let why = format!("no answer within {} s", self.timeout.as_secs());
                 if begun.load(Ordering::SeqCst) { Answer::NoAnswer(why) } else { Answer::NotSent(why) }
@@ -134,7 +141,9 @@ impl Relay {
         };
         match tokio::time::timeout(self.timeout, greeted).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(Fault(step, error))) => {
+            // No mail, so nobody looks whether it may go.
+            Ok(Err(Fault::Held)) => Ok(()),
+            Ok(Err(Fault::At(step, error))) => {
                 let code = error.status().map(|code| format!("{} ", u16::from(code))).unwrap_or_default();
                 let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
                 Err((step, format!("{code}{} (at {})", scrub(&words), step.as_str())))
@@ -148,7 +157,7 @@ impl Relay {
             match self.transact(connection, &to, mail, begun).await {
                 // "Too many messages in this connection", or it died at the first word: nothing was said of
                 // this mail yet, and a new connection may do.
-                Err(Fault(Step::Mail, e)) if e.status().is_none_or(|code| u16::from(code) == CLOSING) => {}
+                Err(Fault::At(Step::Mail, e)) if e.status().is_none_or(|code| u16::from(code) == CLOSING) => {}
                 other => return other,
             }
         }
@@ -181,6 +190,12 @@ impl Relay {
     ) -> Result<Response, Fault> {
         connection.command(Mail::new(Some(self.from.clone()), Vec::new())).await.at(Step::Mail)?;
         connection.command(Rcpt::new(to.clone(), Vec::new())).await.at(Step::Rcpt)?;
+        // Before the mail itself: an envelope that ends here is nobody's mail.
+        if let Some(look) = last_look()
+            && !look.may_go().await
+        {
+            return Err(Fault::Held);
+        }
         connection.command(Data).await.at(Step::Data)?;
         begun.store(true, Ordering::SeqCst);
         connection.message(mail.as_bytes()).await.at(Step::Content)

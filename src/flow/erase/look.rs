@@ -5,6 +5,7 @@ use super::page::shop_of;
 use super::person::{addresses, named_in};
 use super::{Duty, Kind};
 use crate::domain::clock::Timestamp;
+use crate::domain::consent::ConsentRecord;
 use crate::domain::ids::{ChannelId, OrderId, ShopId};
 use crate::domain::order::{Contact, Order};
 use crate::domain::person::{Address, PersonFacts};
@@ -15,6 +16,7 @@ use crate::flow::live::Shop;
 use crate::plan::is_of;
 use crate::store::keys::{Member, Unit};
 use crate::store::order::Record;
+use crate::store::people::SaidOf;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -131,6 +133,9 @@ pub struct PersonData {
     pub address: Address,
     /// What is known.
     pub facts: PersonFacts,
+    /// What they said, and what shows it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<ConsentRecord>,
 }
 
 /// A page of all that is kept of a person.
@@ -173,10 +178,13 @@ pub async fn data(app: &App, shop: &ShopId, whom: (&Contact, &[OrderId]), cursor
         out.unreadable = unreadable(app, &shop, whom).await?;
     }
     let places: Vec<_> = places.into_iter().collect();
-    let facts = app.store.facts(&places).await?;
-    let known = places.into_iter().zip(facts).filter(|(_, facts)| *facts != PersonFacts::default());
-    out.people =
-        known.map(|((channel, address), facts)| PersonData { channel: channel.to_string(), address, facts }).collect();
+    let said = app.store.said(&places).await?;
+    let known = places.into_iter().zip(said).filter(|(_, said)| said.facts != PersonFacts::default());
+    let data = |((channel, address), said): ((ChannelId, Address), SaidOf)| {
+        let SaidOf { facts, records, .. } = said;
+        PersonData { channel: channel.to_string(), address, facts, records }
+    };
+    out.people = known.map(data).collect();
     Ok(out)
 }
 

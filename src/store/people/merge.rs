@@ -2,8 +2,22 @@
 //! callbacks arrive.
 
 use crate::domain::clock::Timestamp;
-use crate::domain::person::{PersonChange, PersonFacts, Unreachable};
+use crate::domain::consent::{ConsentRecord, Word};
+use crate::domain::ids::{ChannelId, ShopId};
+use crate::domain::person::{Address, PersonChange, PersonFacts, Unreachable};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Records kept of one person.
+const RECORDS: usize = 16;
+
+/// The last no and the last yes of one kind.
+type NoYes = (Option<Timestamp>, Option<Timestamp>);
+
+/// A no that no later yes lifts. Said both at one moment: silence is the safe reading.
+fn stands((no, yes): NoYes) -> Option<Timestamp> {
+    no.filter(|no| yes.is_none_or(|yes| yes <= *no))
+}
 
 /// The stored form. Each fact has its own time beside it, also where the fact is that there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +37,20 @@ pub(super) struct Known {
     capped: Option<(Timestamp, Timestamp)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     locale: Option<(Timestamp, String)>,
+    /// Off and on, for one shop alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    shops: BTreeMap<ShopId, NoYes>,
+    /// Blocked and unblocked by the shop's people: on the account, and for one shop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bar: Option<NoYes>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    bars: BTreeMap<ShopId, NoYes>,
+    /// What was said, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) records: Vec<ConsentRecord>,
+    /// Who it is: for whoever hands out all that was said. Goes when the person is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) who: Option<(ChannelId, Address)>,
 }
 
 impl Known {
@@ -33,6 +61,7 @@ impl Known {
             Some(false) => self.r#in = self.r#in.max(Some(at)),
             None => {}
         }
+        change.consent.iter().for_each(|record| self.said(record));
         if let Some(reach) = change.unreachable {
             // At one and the same moment "unreachable" counts: the provider has refused.
             let newer = self.reach.is_none_or(|(t, old)| (t, old.is_some()) < (at, reach.is_some()));
@@ -60,13 +89,63 @@ impl Known {
         }
     }
 
+    /// Takes in one thing said.
+    fn said(&mut self, record: &ConsentRecord) {
+        let ConsentRecord { at, word, shop, .. } = record;
+        let mut nowhere = None;
+        let place = match (word, shop) {
+            (Word::Off, None) => &mut self.out,
+            (Word::On, None) => &mut self.r#in,
+            (Word::Off, Some(shop)) => &mut self.shops.entry(shop.clone()).or_default().0,
+            (Word::On, Some(shop)) => &mut self.shops.entry(shop.clone()).or_default().1,
+            (Word::Block, None) => &mut self.bar.get_or_insert_default().0,
+            (Word::Unblock, None) => &mut self.bar.get_or_insert_default().1,
+            (Word::Block, Some(shop)) => &mut self.bars.entry(shop.clone()).or_default().0,
+            (Word::Unblock, Some(shop)) => &mut self.bars.entry(shop.clone()).or_default().1,
+            (Word::Gone, _) => &mut nowhere,
+        };
+        *place = (*place).max(Some(*at));
+        if self.records.contains(record) {
+            return;
+        }
+        self.records.push(record.clone());
+        self.records.sort();
+        if self.records.len() > RECORDS {
+            // The last word of each kind is what holds, so it goes last of all.
+            let kind = |r: &ConsentRecord| (r.word, r.shop.clone());
+            let newer = |i: usize| self.records[i + 1..].iter().any(|r| kind(r) == kind(&self.records[i]));
+            let surplus = (0..self.records.len()).find(|i| newer(*i)).unwrap_or(0);
+            self.records.remove(surplus);
+        }
+    }
+
+    /// The records that hold now: without what shows them where the person is forgotten.
+    fn holding(&self) -> Vec<ConsentRecord> {
+        let facts = self.facts(None);
+        let holds = |r: &&ConsentRecord| match (r.word, &r.shop) {
+            (Word::Off, None) => facts.opted_out == Some(r.at),
+            (Word::Off, Some(shop)) => facts.shops_off.get(shop) == Some(&r.at),
+            (Word::Block, None) => facts.barred == Some(r.at),
+            (Word::Block, Some(shop)) => facts.shops_barred.get(shop) == Some(&r.at),
+            (Word::On | Word::Unblock | Word::Gone, _) => false,
+        };
+        self.records.iter().filter(holds).map(|r| ConsentRecord { proof: String::new(), ..r.clone() }).collect()
+    }
+
     /// What decisions are made from.
     pub(super) fn facts(&self, reply_until: Option<Timestamp>) -> PersonFacts {
-        // Said both at one moment: silence is the safe reading.
-        let out = self.out.filter(|o| self.r#in.is_none_or(|i| i <= *o));
+        let out = stands((self.out, self.r#in));
+        // A yes to everything lifts an older no to one shop; a yes to one shop lifts no no to everything.
+        let off = |(no, yes): NoYes| stands((no, yes.max(self.r#in)));
+        let each = |of: &BTreeMap<ShopId, NoYes>, stands: &dyn Fn(NoYes) -> Option<Timestamp>| {
+            of.iter().filter_map(|(shop, said)| Some((shop.clone(), stands(*said)?))).collect()
+        };
         PersonFacts {
             opted_out: out,
             opted_in: self.r#in.filter(|_| out.is_none()),
+            shops_off: each(&self.shops, &off),
+            barred: self.bar.and_then(stands),
+            shops_barred: each(&self.bars, &stands),
             unreachable: self.reach.and_then(|(at, u)| u.map(|u| (at, u))),
             window_until: self.window.map(|(at, until)| match self.closed {
                 Some(closed) if closed >= at => until.min(closed),
@@ -78,15 +157,25 @@ impl Known {
         }
     }
 
-    /// What stays of a person who is forgotten: that they do not want to be written to, if so it is.
+    /// What stays of a person who is forgotten: that they do not want to be written to, or must not be, if so it is.
     pub(super) fn refusal(&self) -> Option<Known> {
-        let out = self.facts(None).opted_out?;
-        Some(Known { out: Some(out), ..Known::default() })
+        let facts = self.facts(None);
+        let no = |of: BTreeMap<ShopId, Timestamp>| of.into_iter().map(|(s, at)| (s, (Some(at), None))).collect();
+        let refusal = Known {
+            out: facts.opted_out,
+            shops: no(facts.shops_off),
+            bar: facts.barred.map(|at| (Some(at), None)),
+            bars: no(facts.shops_barred),
+            records: self.holding(),
+            ..Known::default()
+        };
+        refusal.lasts().then_some(refusal)
     }
 
     /// A person's yes or no is kept for ever.
     pub(super) fn lasts(&self) -> bool {
-        self.out.is_some() || self.r#in.is_some()
+        let said = self.out.is_some() || self.r#in.is_some();
+        said || self.bar.is_some() || !self.shops.is_empty() || !self.bars.is_empty()
     }
 }
 
@@ -99,6 +188,8 @@ pub(super) fn better_token(change: &PersonChange, ready: Option<Timestamp>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::consent::Source;
+    use crate::domain::decision::Reason;
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_second(secs).unwrap()
@@ -131,6 +222,60 @@ mod tests {
         assert_eq!((f.opted_out, f.opted_in), (None, Some(at(3))));
         let f = all_orders([(2, out(false)), (2, out(true)), (1, out(false))]);
         assert_eq!((f.opted_out, f.opted_in), (Some(at(2)), None), "at one moment silence wins");
+    }
+
+    fn said(secs: i64, word: Word, shop: Option<&str>) -> (i64, PersonChange) {
+        let record = ConsentRecord::new(at(secs), word, Source::Operator, "why").of(shop.map(ShopId::from));
+        (secs, PersonChange { consent: vec![record], ..PersonChange::default() })
+    }
+
+    #[test]
+    fn the_strictest_word_holds_whatever_arrives_last() {
+        let tea = ShopId::from("tea");
+        let f = all_orders([said(1, Word::Off, Some("tea")), said(2, Word::On, Some("tea")), said(3, Word::Off, None)]);
+        assert_eq!((f.shops_off.is_empty(), f.opted_out), (true, Some(at(3))));
+        let f = all_orders([said(1, Word::Off, None), said(2, Word::On, Some("tea")), said(0, Word::On, None)]);
+        assert_eq!(f.forbids(&tea), Some(Reason::OptedOut), "a yes to one shop lifts no no to all");
+        let f = all_orders([said(1, Word::Off, Some("tea")), said(2, Word::On, None), said(0, Word::Off, None)]);
+        assert_eq!(f.forbids(&tea), None, "a yes to all lifts an older no to one");
+        let f =
+            all_orders([said(1, Word::Block, Some("tea")), said(2, Word::On, None), said(3, Word::On, Some("tea"))]);
+        assert_eq!(f.forbids(&tea), Some(Reason::OperatorBlocked), "no word of the person lifts a block");
+        assert_eq!(f.forbids(&ShopId::from("wood")), None);
+        let f =
+            all_orders([said(1, Word::Block, None), said(2, Word::Unblock, None), said(2, Word::Block, Some("tea"))]);
+        assert_eq!((f.barred, f.forbids(&tea)), (None, Some(Reason::OperatorBlocked)));
+    }
+
+    #[test]
+    fn a_history_is_short_and_keeps_what_holds() {
+        let mut known = Known::default();
+        known.take(at(0), &said(0, Word::Off, Some("tea")).1);
+        for i in 1..40 {
+            let word = if i % 2 == 0 { Word::Off } else { Word::On };
+            known.take(at(i), &said(i, word, None).1);
+        }
+        assert_eq!(known.records.len(), RECORDS);
+        assert!(known.records.iter().any(|r| r.shop.is_some()), "the only word of its kind stays");
+        assert_eq!(known.records.last().map(|r| r.at), Some(at(39)));
+        known.take(at(39), &said(39, Word::On, None).1);
+        assert_eq!(known.records.len(), RECORDS, "the same record twice is one");
+    }
+
+    #[test]
+    fn what_forbids_outlives_the_person_and_what_shows_it_does_not() {
+        let mut known = Known { who: Some(("line".into(), Address::new("line", "U1"))), ..Known::default() };
+        assert!(known.refusal().is_none(), "nothing was said");
+        for (t, change) in
+            [said(1, Word::Off, None), said(2, Word::Block, Some("tea")), said(3, Word::On, Some("wood"))]
+        {
+            known.take(at(t), &change);
+        }
+        let left = known.refusal().unwrap();
+        assert_eq!((left.facts(None).opted_out, left.who.clone()), (Some(at(1)), None));
+        assert_eq!(left.facts(None).forbids(&"tea".into()), Some(Reason::OperatorBlocked));
+        assert_eq!(left.records.len(), 2);
+        assert!(left.records.iter().all(|r| r.proof.is_empty()), "a reason may name the person");
     }
 
     #[test]

@@ -37,6 +37,14 @@ const CASES: &[Case] = &[
         w.person("mail", "a@example.com").opted_out = Some(start());
         w.reason("order_placed")
     }),
+    (Reason::OperatorBlocked, || {
+        let mut w = World::due();
+        // Their own no besides: the shop's block tells more.
+        w.person("mail", "a@example.com").opted_out = Some(start());
+        let shop = w.rules.id.clone();
+        w.person("mail", "a@example.com").shops_barred.insert(shop, start());
+        w.reason("order_placed")
+    }),
     (Reason::OrderMuted, || {
         let mut w = World::due();
         w.muted.insert("mail".into());
