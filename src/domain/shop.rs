@@ -28,6 +28,8 @@ pub struct ShopRules {
     pub pickup_reminder: i64,
     /// Only these are told of test orders.
     pub test_recipients: Vec<String>,
+    /// Address schemes of identities in orders that the shop itself puts there: the buyer cannot write them.
+    pub vouched: Vec<String>,
     /// No `status` message in these hours.
     pub quiet: Option<QuietHours>,
     /// Time in which what happens together is gathered. Seconds.
@@ -78,6 +80,7 @@ impl ShopRules {
             pickup_days: None,
             pickup_reminder: DAY,
             test_recipients: Vec::new(),
+            vouched: Vec::new(),
             quiet: None,
             settle: 20,
             settle_untracked: 90,

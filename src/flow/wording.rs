@@ -9,6 +9,7 @@ use crate::domain::decision::{Go, Reason};
 use crate::domain::milestone::{Milestone, Purpose, Reached};
 use crate::domain::order::Order;
 use crate::domain::owed::{Owed, State};
+use crate::domain::person::Address;
 use crate::domain::shop::ShopRules;
 use crate::milestone;
 use crate::words::{ExtraLinks, Telling, WordsFault};
@@ -97,6 +98,29 @@ fn origin<'a>(hand: &'a InHand, item: &'a Owed, joined: &[u16]) -> &'a Owed {
     first
 }
 
+/// The address stands in the order because the buyer's cart said so, and nobody vouches for it: it may be anybody's.
+fn unconfirmed(order: &Order, rules: &ShopRules, address: &Address) -> bool {
+    let carried =
+        order.head().is_some_and(|h| h.contact.identities.iter().any(|(scheme, _)| *scheme == address.scheme));
+    carried && !rules.vouched.contains(&address.scheme)
+}
+
+/// The order without what is its buyer's own: names, and links that hold a key.
+fn impersonal(order: &Order) -> Order {
+    let mut order = order.clone();
+    if let Some(head) = &mut order.head {
+        let head = &mut head.value;
+        (head.contact.first_name, head.contact.last_name, head.status_url) = (None, None, None);
+    }
+    if let Some(pay) = &mut order.pay {
+        pay.value.url = None;
+    }
+    for label in order.returns.iter_mut().filter_map(|r| r.label.as_mut()) {
+        label.value.url = None;
+    }
+    order
+}
+
 /// Words for a decision to go, shaped for its channel.
 ///
 /// # Errors
@@ -128,11 +152,13 @@ pub fn envelope(
     });
     let joined: Vec<&str> =
         go.joined.iter().filter_map(|no| milestone::by_tag(hand.item(*no)?.milestone).map(|m| m.id)).collect();
+    let whole = !address.is_some_and(|a| unconfirmed(&hand.order, &hand.shop.rules, a));
+    let bare = if whole { None } else { Some(impersonal(&hand.order)) };
     let telling = Telling {
         milestone: milestone.id,
         joined: &joined,
         subject: &reached.subject,
-        order: &hand.order,
+        order: bare.as_ref().unwrap_or(&hand.order),
         rules: &hand.shop.rules,
         locale,
         section: account.kind.section(),

@@ -79,6 +79,10 @@ pub struct ShopSettings {
     /// Where orders carry messenger addresses: scheme → names of order attributes or meta keys.
     #[serde(default)]
     pub identify: BTreeMap<String, Vec<String>>,
+    /// Schemes of `identify` that the shop itself fills, where no buyer can write: such a person is told everything at
+    /// once. Anybody else's messenger hears what happened, and no names or links of the buyer's own, until it is linked.
+    #[serde(default)]
+    pub identify_trusted: Vec<String>,
     /// Hours in which messages of progress wait.
     #[serde(default)]
     pub quiet: Option<QuietSettings>,
@@ -206,6 +210,7 @@ impl ShopSettings {
             pickup_days: self.pickup_days.map(|s| s.0),
             pickup_reminder: or(self.pickup_reminder, plain.pickup_reminder),
             test_recipients: self.test_recipients.clone(),
+            vouched: self.identify_trusted.clone(),
             quiet,
             settle: or(self.settle, plain.settle),
             settle_untracked: or(self.settle_untracked, plain.settle_untracked),
@@ -218,6 +223,10 @@ impl ShopSettings {
 
     fn mistakes(&self, milestones: &[&str], locales: &[&str]) -> Vec<Mistake> {
         let mut found = Vec::new();
+        for (i, scheme) in self.identify_trusted.iter().enumerate().filter(|(_, s)| !self.identify.contains_key(*s)) {
+            let message = format!("{scheme:?} is no scheme that [shop.identify] names");
+            found.push(Mistake::new(format!("identify_trusted[{i}]"), message));
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.id.is_empty() || self.id.len() > 64 || !self.id.chars().all(plain) {
             found.push(Mistake::new("id", "write 1 to 64 letters, digits, - or _: it stands in the webhook's address"));

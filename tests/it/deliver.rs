@@ -4,6 +4,7 @@
 pub mod shops;
 pub mod world;
 
+mod carts;
 mod chain;
 mod chats;
 mod last_look;

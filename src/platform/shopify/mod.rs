@@ -79,6 +79,8 @@ domain = "demo-us.myshopify.com"                # every webhook must come from i
 country = "US"
 timezone = "America/New_York"
 locale = "en"
+# identify_trusted = ["line"]                   # only where your own pages fill it in: what carts carry may be
+#                                               # anybody's messenger
 # Topics: orders/create, orders/updated, orders/edited, orders/delete, order_transactions/create,
 # refunds/create, fulfillments/create, fulfillments/update, fulfillment_events/create,
 # fulfillment_holds/added, fulfillment_holds/released, fulfillment_orders/progress_reported,

@@ -74,6 +74,7 @@ country = "TW"                        # for phone numbers of orders that name no
 timezone = "Asia/Taipei"
 locale = "zh-TW"
 payment_deadline = "60m"              # WooCommerce > Settings > Products > Inventory > Hold stock
+# identify_trusted = ["line"]         # only where your own pages fill it in: what carts carry may be anybody's messenger
 # Webhooks to make: order.created, order.updated, order.deleted, order.restored and, for notes to the
 # customer, the action woocommerce_new_customer_note; all with the same secret.
 
