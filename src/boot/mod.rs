@@ -185,10 +185,14 @@ fn rehearsed(
 
 fn shops(document: &mut Document, problems: &mut Vec<Problem>) -> HashMap<ShopId, Arc<Shop>> {
     let milestones: Vec<&str> = milestone::ALL.iter().map(|m| m.id).collect();
+    let known = document.ids("channel");
     let mut shops = HashMap::new();
     for entry in document.parts::<ShopSettings>("shop", problems) {
         match entry.value.open(&milestones, LOCALES) {
             Ok(opened) => {
+                let strange = opened.rules.channels.keys().filter(|id| !known.iter().any(|k| k == id.as_str()));
+                let strange = strange.map(|id| Mistake::new(format!("channels.{id}"), "names no [[channel]]"));
+                document.mistakes("shop", entry.index, strange.collect(), problems);
                 let shop = Shop { rules: opened.rules, platform: opened.kind, access: opened.shop };
                 shops.insert(shop.rules.id.clone(), Arc::new(shop));
             }

@@ -1,7 +1,24 @@
 //! What a shop's settings say about its orders.
 
-use super::ids::ShopId;
+use super::ids::{ChannelId, ShopId};
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a shop uses a channel. Who is linked, and what they said, stays whatever it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelUse {
+    /// As routes say.
+    #[default]
+    Active,
+    /// Nobody new: only who is linked or said yes is told.
+    NoNewOptins,
+    /// Nothing goes; messages take the rest of the chain, or wait.
+    Paused,
+    /// Orders that it tells of already are told to their end; no other begins there.
+    Draining,
+}
 
 /// A shop's rules, as the pure parts need them.
 #[derive(Clone, Debug)]
@@ -30,6 +47,8 @@ pub struct ShopRules {
     pub test_recipients: Vec<String>,
     /// Address schemes of identities in orders that the shop itself puts there: the buyer cannot write them.
     pub vouched: Vec<String>,
+    /// Channels that this shop uses otherwise than routes say.
+    pub channels: BTreeMap<ChannelId, ChannelUse>,
     /// No `status` message in these hours.
     pub quiet: Option<QuietHours>,
     /// Time in which what happens together is gathered. Seconds.
@@ -65,6 +84,11 @@ pub struct QuietHours {
 }
 
 impl ShopRules {
+    /// How the shop uses a channel.
+    pub fn uses(&self, channel: &ChannelId) -> ChannelUse {
+        self.channels.get(channel).copied().unwrap_or_default()
+    }
+
     /// Rules with the documented defaults.
     pub fn plain(id: impl Into<ShopId>) -> ShopRules {
         const DAY: i64 = 86_400;
@@ -81,6 +105,7 @@ impl ShopRules {
             pickup_reminder: DAY,
             test_recipients: Vec::new(),
             vouched: Vec::new(),
+            channels: BTreeMap::new(),
             quiet: None,
             settle: 20,
             settle_untracked: 90,

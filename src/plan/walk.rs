@@ -13,11 +13,13 @@ use super::fate::{Case, Desk, skip};
 use super::recipient::addresses_for;
 use super::situation::{ChannelView, Situation};
 use crate::domain::channel::{Audience, Capabilities, ConsentRule, Form, WindowRule};
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::{Decision, Go, Reason};
 use crate::domain::ids::ChannelId;
 use crate::domain::milestone::Purpose;
+use crate::domain::owed::{Owed, State};
 use crate::domain::person::{Address, PersonFacts, Unreachable};
+use crate::domain::shop::ChannelUse;
 
 /// What keeps a channel from carrying an item.
 pub(super) struct Block {
@@ -132,8 +134,26 @@ pub(super) fn look<'a>(
         return Err(Block::lasting(Reason::OrderMuted));
     }
     let (address, facts) = person(s, channel, view.caps)?;
+    used(s, case, channel)?;
     let form = form(s, case, channel, view.caps, &address, &facts)?;
     Ok((Reachable { address: Some(address), form, capped_until: facts.capped_until }, view))
+}
+
+/// How often it is looked whether a shop goes on with a channel. Seconds.
+const LOOK_AGAIN: i64 = 300;
+
+/// Whether the shop lets the channel carry this order's messages now. The rest of the chain may; where there is none,
+/// the item waits, and settings that say otherwise are seen within five minutes.
+fn used(s: &Situation<'_>, case: &Case<'_>, channel: &ChannelId) -> Result<(), Block> {
+    let told =
+        |o: &Owed| o.channel == channel.tag() && (o.state.is_told() || matches!(o.state, State::Begun | State::Again));
+    let rests = match s.rules.uses(channel) {
+        ChannelUse::Active | ChannelUse::NoNewOptins => false,
+        ChannelUse::Paused => case.item.state == State::Open,
+        ChannelUse::Draining => !s.items.iter().any(told),
+    };
+    let until = Some(plus_secs(s.now, LOOK_AGAIN));
+    if rests { Err(Block { reason: Reason::ChannelPaused, until, cure: Cure::Person(None) }) } else { Ok(()) }
 }
 
 /// The first address that may be written to. A "no" given at any of the customer's addresses on this channel
@@ -174,6 +194,8 @@ fn person(s: &Situation<'_>, channel: &ChannelId, caps: &Capabilities) -> Result
 /// identity that only somebody who uses the messenger can have put into the cart.
 fn addresses(s: &Situation<'_>, channel: &ChannelId, caps: &Capabilities) -> Vec<(Address, bool)> {
     let identity = s.order.head().is_some_and(|h| h.contact.identities.iter().any(|(scheme, _)| scheme == caps.scheme));
+    // Whom a cart names and nobody linked is new.
+    let identity = identity && s.rules.uses(channel) != ChannelUse::NoNewOptins;
     let linked = (s.linked)(channel).into_iter().map(|a| (a, true));
     let carried = addresses_for(s.order, s.rules, caps.scheme);
     let carried = carried.iter().filter_map(|raw| (s.address)(channel, raw)).map(|a| (a, identity));

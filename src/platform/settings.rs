@@ -3,7 +3,7 @@
 use super::{ALL, Api, Kind, Shop, find};
 use crate::domain::outgoing;
 use crate::domain::settings::{Mistake, Secret, Span};
-use crate::domain::shop::{QuietHours, ShopRules, Track};
+use crate::domain::shop::{ChannelUse, QuietHours, ShopRules, Track};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -83,6 +83,10 @@ pub struct ShopSettings {
     /// once. Anybody else's messenger hears what happened, and no names or links of the buyer's own, until it is linked.
     #[serde(default)]
     pub identify_trusted: Vec<String>,
+    /// Channels that this shop uses otherwise than routes say: `active`, `no_new_optins` (only who is linked or said
+    /// yes), `paused` (nothing goes), `draining` (orders begun there are told to their end).
+    #[serde(default)]
+    pub channels: BTreeMap<String, ChannelUse>,
     /// Hours in which messages of progress wait.
     #[serde(default)]
     pub quiet: Option<QuietSettings>,
@@ -211,6 +215,7 @@ impl ShopSettings {
             pickup_reminder: or(self.pickup_reminder, plain.pickup_reminder),
             test_recipients: self.test_recipients.clone(),
             vouched: self.identify_trusted.clone(),
+            channels: self.channels.iter().map(|(id, how)| (id.as_str().into(), *how)).collect(),
             quiet,
             settle: or(self.settle, plain.settle),
             settle_untracked: or(self.settle_untracked, plain.settle_untracked),

@@ -5,4 +5,5 @@ mod policy;
 mod reasons;
 mod scenes;
 mod sends;
+mod uses;
 mod world;

@@ -94,6 +94,9 @@ line = ["line_user_id"]
 [shop.track]                          # /t/demo-woo: order number and contact, then a code to that contact
 enabled = true
 embed_origins = ["https://shop.example.com"] # sites that may show it in a frame; left out: none
+
+# [shop.channels]                     # otherwise than routes say: active, no_new_optins, paused, draining
+# line-main = "draining"              # orders that it tells of already are told to their end
 "#;
 
 /// What a genuine webhook told. The body's shape decides; the topic may only forbid.

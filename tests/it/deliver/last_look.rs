@@ -6,7 +6,6 @@ use super::world::{Setup, World, customers, forms, shown};
 use futures_util::future::{join, join_all};
 use orderwire::domain::clock::Timestamp;
 use orderwire::domain::consent::{Source, Word};
-use orderwire::domain::ids::ChannelId;
 use orderwire::domain::person::Address;
 use orderwire::flow::consent::desk;
 use orderwire::flow::hear::{SwitchedOff, switch_off};
