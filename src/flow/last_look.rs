@@ -24,8 +24,8 @@ const FRESH: Duration = Duration::from_millis(40);
 /// An answer that took longer does not count, and is asked for again so many times.
 const LATE: Duration = Duration::from_millis(46);
 const TRIES: usize = 5;
-/// Longest wait for one answer.
-const WAIT: Duration = Duration::from_millis(500);
+/// Longest wait for one answer: all tries together are less than the margin that a send leaves of its lease.
+const WAIT: Duration = Duration::from_millis(300);
 /// Questions in one flight at most.
 const FLIGHT: usize = 256;
 

@@ -51,6 +51,9 @@ pub(super) struct Known {
     /// Who it is: for whoever hands out all that was said. Goes when the person is forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) who: Option<(ChannelId, Address)>,
+    /// What a newer binary knows besides: it stays as it is.
+    #[serde(flatten)]
+    rest: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Known {
@@ -276,6 +279,14 @@ mod tests {
         assert_eq!(left.facts(None).forbids(&"tea".into()), Some(Reason::OperatorBlocked));
         assert_eq!(left.records.len(), 2);
         assert!(left.records.iter().all(|r| r.proof.is_empty()), "a reason may name the person");
+    }
+
+    #[test]
+    fn what_a_newer_binary_knows_stays() {
+        let mut known: Known = serde_json::from_str(r#"{"out":"2026-01-01T00:00:00Z","new":{"a":[1]}}"#).unwrap();
+        known.take(at(1), &out(false));
+        let kept = serde_json::to_value(&known).unwrap();
+        assert_eq!((&kept["new"]["a"][0], &kept["out"]), (&1.into(), &"2026-01-01T00:00:00Z".into()));
     }
 
     #[test]
