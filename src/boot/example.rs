@@ -49,7 +49,7 @@ fn commented(example: &str) -> String {
 
 /// The JSON Schema of the settings file.
 pub fn schema() -> Value {
-    let kinds: Vec<_> = channel::ALL.iter().map(|k| (k.name, schema::of(k.schema))).collect();
+    let kinds: Vec<_> = channel::ALL.iter().map(|k| (k.name, super::start::schema(k))).collect();
     let common = [("id", "the name by which routes call it")];
     schema::document(&[
         ("log", false, schema::of(LogSettings::json_schema)),

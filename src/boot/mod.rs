@@ -11,6 +11,7 @@ mod lasting;
 pub mod online;
 pub mod rehearse;
 pub mod run;
+mod start;
 
 use crate::channel;
 use crate::config::{Document, Problem};
@@ -210,7 +211,7 @@ fn channels(
     let common = [("kind", "which messenger: line, messenger, sms_twilio, email, slack …")];
     let schema = |common: &BTreeMap<String, String>| {
         let kind = common.get("kind").map_or("", String::as_str);
-        channel::find(kind).map(|k| crate::config::schema::of(k.schema)).ok_or_else(|| {
+        channel::find(kind).map(start::schema).ok_or_else(|| {
             let known: Vec<&str> = channel::ALL.iter().map(|k| k.name).collect();
             Mistake::new("kind", format!("{kind:?} is no kind of channel; known: {}", known.join(", ")))
         })
@@ -222,11 +223,17 @@ fn channels(
         let id = ChannelId::from(id);
         let public_url = server.and_then(|s| s.public_url.as_deref());
         let callback = public_url.map(|url| format!("{}/callbacks/{id}", url.trim_end_matches('/')));
-        match (kind.open)(id.clone(), table.value) {
+        let mut value = table.value;
+        let start = start::take(&mut value);
+        match (kind.open)(id.clone(), value) {
             Ok(mut channel) => {
-                let mistakes = channel.called_back_at(callback.as_deref());
+                let mut mistakes = channel.called_back_at(callback.as_deref());
+                let start = start.unwrap_or_else(|mistake| {
+                    mistakes.push(mistake);
+                    None
+                });
                 document.mistakes("channel", table.index, mistakes, problems);
-                channels.insert(id.clone(), Arc::new(Account::new(id, kind, channel)));
+                channels.insert(id.clone(), Arc::new(Account::new(id, kind, channel).starting_at(start)));
             }
             Err(mistakes) => document.mistakes("channel", table.index, mistakes, problems),
         }

@@ -78,6 +78,7 @@ pub(super) static KIND: Kind = Kind {
 # access_token = { env = "INSTAGRAM_TOKEN" }        # the page's, or the account's own (renew it within 60 days)
 # app_secret = { env = "META_APP_SECRET" }          # verifies callbacks (URL: PUBLIC_URL/callbacks/instagram-main) and proves our calls
 # verify_token = { env = "INSTAGRAM_VERIFY_TOKEN" } # a long random word; the same one in the app's dashboard
+# # start_url = "https://ig.me/m/myshop?ref={code}" # where a chat begins, for links that connect an order
 # # app_secrets = [{ env = "META_APP_SECRET_OLD" }] # further secrets that still verify
 # # api_url = "https://graph.facebook.com"
 # # api_version = "v26.0"

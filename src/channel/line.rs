@@ -42,6 +42,7 @@ const EXAMPLE: &str = r#"# [[channel]]
 # kind = "line"
 # access_token = { env = "LINE_TOKEN" }            # long-lived channel access token; leave it out to use channel_id
 # channel_secret = { env = "LINE_SECRET" }         # verifies callbacks (Webhook URL: PUBLIC_URL/callbacks/line-main)
+# # start_url = "https://line.me/R/oaMessage/%40myshop/?{code}" # where a chat begins, for links that connect an order
 # # channel_id = "1234567890"                      # instead of access_token: short tokens are fetched with channel_secret
 # # channel_secrets = [{ env = "LINE_SECRET_OLD" }] # further secrets that still verify, during a rotation
 # # user_id = "U0123456789abcdef0123456789abcdef"  # the account's own user id: callbacks for another one are refused

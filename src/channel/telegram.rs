@@ -83,6 +83,7 @@ pub(super) static KIND: Kind = Kind {
 # kind = "telegram"
 # bot_token = { env = "TELEGRAM_TOKEN" }
 # webhook_secrets = [{ env = "TELEGRAM_WEBHOOK_SECRET" }] # secret_token of setWebhook (URL: PUBLIC_URL/callbacks/telegram-bot)
+# # start_url = "https://t.me/my_shop_bot?start={code}" # where a chat begins, for links that connect an order
 # # api_url = "https://api.telegram.org"
 # # per_second = 25
 # # timeout = "10s"

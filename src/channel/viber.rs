@@ -81,6 +81,7 @@ pub(super) static KIND: Kind = Kind {
 # kind = "viber"
 # auth_token = { env = "VIBER_TOKEN" }              # sends, and signs callbacks (set_webhook to PUBLIC_URL/callbacks/viber-bot)
 # sender_name = "My Shop"                           # at most 28 characters
+# # start_url = "viber://pa?chatURI=myshop&context={code}" # where a chat begins, for links that connect an order
 # # sender_avatar = "https://shop.example.com/face.png"
 # # old_auth_tokens = [{ env = "VIBER_TOKEN_OLD" }] # still sign, while one is being replaced
 # # api_url = "https://chatapi.viber.com"

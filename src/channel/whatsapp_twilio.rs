@@ -40,6 +40,7 @@ const EXAMPLE: &str = r##"# [[channel]]
 # account_sid = "AC00000000000000000000000000000000"
 # auth_token = { env = "TWILIO_AUTH_TOKEN" }       # signs callbacks, and sends where no api_key is set
 # from = "whatsapp:+15005550006"                   # the sender; inbound messages: PUBLIC_URL/callbacks/whatsapp
+# # start_url = "https://wa.me/886912345678?text={code}" # where a chat begins, for links that connect an order
 # # messaging_service = "MG00000000000000000000000000000000" # instead of from, or beside it
 # # api_key = "SK00000000000000000000000000000000" # sends instead of the auth token
 # # api_secret = { env = "TWILIO_API_SECRET" }

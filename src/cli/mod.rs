@@ -13,6 +13,7 @@ mod consent;
 mod consent_file;
 mod demo;
 mod example;
+mod link;
 mod mock;
 mod order;
 mod out;
@@ -92,6 +93,8 @@ enum Command {
     Redact(people::Redact),
     /// Print all that is kept of a customer, as JSON.
     Export(people::Export),
+    /// Make a link by which a customer ties a messenger to an order, also as a QR code.
+    Link(link::Args),
     /// Seal everything anew with the first encryption key, so that older ones can go.
     Rekey(rekey::Args),
     /// Ask a running relay whether it is ready.
@@ -148,6 +151,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Unblock(args) => consent::block(&args, false, config).await,
             Command::Redact(args) => people::redact(&args, config).await,
             Command::Export(args) => people::export(&args, config).await,
+            Command::Link(args) => link::run(&args, config).await,
             Command::Rekey(args) => rekey::run(&args, config).await,
             Command::Health(args) => ask::health(&args, config).await,
         }

@@ -17,6 +17,13 @@ pub fn of(make: impl FnOnce(&mut SchemaGenerator) -> Schema) -> Schema {
     schema
 }
 
+/// The same with one more key that may be left out: text.
+pub fn with(mut schema: Schema, name: &str, description: &str) -> Schema {
+    let properties = schema.ensure_object().entry("properties").or_insert_with(|| json!({}));
+    properties[name] = json!({ "type": ["string", "null"], "description": description });
+    schema
+}
+
 /// One schema for entries that come in kinds: `tag` names the kind, and each kind has its own keys besides
 /// those in `common` (name, description; every one is text, and all but the tag's own are optional).
 pub fn by_kind(tag: &str, common: &[(&str, &str)], kinds: &[(&str, Schema)]) -> Schema {

@@ -30,6 +30,8 @@ pub struct Account {
     pub kind: &'static Kind,
     /// The account itself.
     pub channel: Box<dyn Channel>,
+    /// Where a customer begins a chat; `{code}` is put in. `None`: nobody is led there by a link.
+    pub start: Option<String>,
     /// Its capabilities, copied so that rules can borrow them.
     pub caps: Capabilities,
     limiter: DefaultDirectRateLimiter,
@@ -96,7 +98,14 @@ impl Account {
             kind,
             channel,
             caps,
+            start: None,
         }
+    }
+
+    /// The same, with a place where a customer begins a chat.
+    #[must_use]
+    pub fn starting_at(self, start: Option<String>) -> Account {
+        Account { start, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -11,11 +11,13 @@ use super::App;
 use super::accept::fold;
 use super::kept::{AcceptError, read_order};
 use super::live::{Live, Shop};
+use crate::domain::channel::Audience;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::event::{About, OrderEvent, Patch};
 use crate::domain::ids::{ChannelId, Digest8, OrderId, ShopId};
 use crate::domain::order::{Link, Order, OrderKey};
 use crate::domain::person::Address;
+use crate::plan::Route;
 use crate::store::error::StoreError;
 use crate::store::keys::Unit;
 use crate::store::links::{Redeemed, Tie};
@@ -73,6 +75,51 @@ impl Live {
         let plain = self.keyed.as_ref()?.seal.untoken(PURPOSE, token, now).ok()?;
         serde_json::from_slice(&plain).ok()
     }
+}
+
+/// A messenger on which an order can be tied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The account.
+    pub channel: ChannelId,
+    /// Its kind: pages have a name for it.
+    pub kind: &'static str,
+}
+
+/// The messengers on which customers of this shop are told, as far as a link leads there.
+pub fn ways(live: &Live, shop: &ShopId) -> Vec<Way> {
+    let of_shop = |r: &&Route| r.audience == Audience::Customer && r.shops.as_ref().is_none_or(|s| s.contains(shop));
+    let channels = live.routes.iter().filter(of_shop).flat_map(|r| r.channels.iter().chain(&r.also));
+    let mut found: Vec<Way> = Vec::new();
+    for account in channels.filter_map(|id| live.channels.get(id)).filter(|a| a.start.is_some()) {
+        if !found.iter().any(|way| way.channel == account.id) {
+            found.push(Way { channel: account.id.clone(), kind: account.kind.name });
+        }
+    }
+    found
+}
+
+/// A chat ready to be begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Where.
+    pub url: String,
+    /// What the customer must send there by hand, where the link cannot carry it.
+    pub says: Option<String>,
+}
+
+/// Makes a code for this messenger. `None`: no link leads there.
+///
+/// # Errors
+/// Redis could not take it.
+pub async fn begin(app: &App, invitation: &Invitation, channel: &ChannelId) -> Result<Option<Begun>, StoreError> {
+    let live = app.live();
+    let known = ways(&live, &invitation.shop).iter().any(|way| way.channel == *channel);
+    let account = live.channels.get(channel).filter(|_| known);
+    let Some(start) = account.and_then(|a| a.start.as_deref()) else { return Ok(None) };
+    let code = code(app, invitation, plus_secs(app.clock.now(), CODE_SECS)).await?;
+    let says = (!start.contains("{code}")).then(|| code.clone());
+    Ok(Some(Begun { url: start.replace("{code}", &code), says }))
 }
 
 /// A code for an invitation: whoever shows it first on a messenger is tied to the order.

@@ -31,6 +31,7 @@ mod offer;
 pub mod outcome;
 pub mod page;
 pub mod pressure;
+pub mod qr;
 pub mod queue;
 pub mod rekey;
 pub mod replay;

@@ -5,9 +5,9 @@ use super::auth::{Guard, Scope};
 use super::problem::Problem;
 use crate::domain::ids::{OrderId, ShopId};
 use crate::domain::order::Contact;
-use crate::flow::App;
 use crate::flow::erase::{self, Duty, Kind, Listed};
 use crate::flow::explain::Fault;
+use crate::flow::{self, App};
 use actix_web::web::{self, Data, Json, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
@@ -18,6 +18,7 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/api/v1/redact", web::post().to(redact))
         .route("/api/v1/redact", web::get().to(list))
+        .route("/api/v1/link", web::post().to(link))
         .route("/api/v1/export", web::post().to(export))
         .route("/api/v1/export/answered", web::post().to(answered));
 }
@@ -96,6 +97,44 @@ async fn list(request: HttpRequest, status: Data<Status>, guard: Data<Guard>) ->
     let (open, done) = erase::list(&status.app).await.map_err(Fault::from)?;
     let all = |list: &[Listed]| list.iter().map(shown).collect::<Vec<_>>();
     Ok(HttpResponse::Ok().json(json!({ "open": all(&open), "done": all(&done) })))
+}
+
+/// Which order a messenger may be tied to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Invite {
+    shop: String,
+    order: String,
+}
+
+/// A link for the customer of an order. Nothing is written: it is sealed into the link itself.
+async fn link(
+    request: HttpRequest,
+    ask: Json<Invite>,
+    status: Data<Status>,
+    guard: Data<Guard>,
+) -> Result<HttpResponse, Problem> {
+    let who = guard.allow(&request, Scope::Operate)?;
+    let app = &status.app;
+    let (live, until) = (app.live(), flow::link::good_until(app.clock.now()));
+    let shop = ShopId::from(ask.shop.as_str());
+    if !live.shops.contains_key(&shop) {
+        return Err(Fault::UnknownShop.into());
+    }
+    let ways: Vec<_> = flow::link::ways(&live, &shop).into_iter().map(|way| way.channel).collect();
+    if ways.is_empty() {
+        let remedy = "set start_url of a channel account that a route of this shop's customers names";
+        return Err(Problem::new(409, "no messenger can be tied to orders of this shop", remedy));
+    }
+    let order = ask.order.trim();
+    if order.is_empty() {
+        return Err(Problem::new(422, "which order?", "name it by the platform's id in `order`"));
+    }
+    let invitation = flow::link::Invitation { shop: shop.clone(), order: order.into(), shown: None };
+    let none = || Problem::new(409, "the relay has no public address", "set [server] public_url");
+    let url = live.invite(&invitation, until).ok_or_else(none)?;
+    tracing::info!(%shop, who, "a link that ties a messenger to an order was made");
+    Ok(HttpResponse::Ok().json(json!({ "url": url, "until": until, "channels": ways })))
 }
 
 /// Whose data.

@@ -76,6 +76,7 @@ pub(super) static KIND: Kind = Kind {
 # access_token = { env = "MESSENGER_TOKEN" }        # of the page; needs pages_messaging and pages_utility_messaging
 # app_secret = { env = "META_APP_SECRET" }          # verifies callbacks (URL: PUBLIC_URL/callbacks/messenger-page) and proves our calls
 # verify_token = { env = "MESSENGER_VERIFY_TOKEN" } # a long random word; the same one in the app's dashboard
+# # start_url = "https://m.me/102290129340398?ref={code}" # where a chat begins, for links that connect an order
 # # app_secrets = [{ env = "META_APP_SECRET_OLD" }] # further secrets that still verify, during a rotation
 # # prefer_template = true                          # approved templates inside the 24 hours too
 # # api_url = "https://graph.facebook.com"

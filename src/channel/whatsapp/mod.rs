@@ -92,6 +92,7 @@ pub(super) static KIND: Kind = Kind {
 # app_secret = { env = "META_APP_SECRET" }          # verifies callbacks (URL: PUBLIC_URL/callbacks/whatsapp-main) and proves our calls
 # verify_token = { env = "WHATSAPP_VERIFY_TOKEN" }  # a long random word; the same one in the app's dashboard
 # # business_account_id = "102290129340398"          # of the WhatsApp Business Account: check --online asks for its templates
+# # start_url = "https://wa.me/886912345678?text={code}" # where a chat begins, for links that connect an order
 # # opt_in_at_checkout = true                       # the shop asks for the yes to WhatsApp at checkout
 # # app_secrets = [{ env = "META_APP_SECRET_OLD" }] # further secrets that still verify, during a rotation
 # # prefer_template = true                          # approved templates inside the 24 hours too

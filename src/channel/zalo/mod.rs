@@ -73,6 +73,7 @@ const EXAMPLE: &str = r#"# [[channel]]
 # oa_id = "388613280878808645"
 # oa_secret_key = { env = "ZALO_OA_SECRET" }        # OA Secret Key beside the webhook (URL: PUBLIC_URL/callbacks/zalo-oa)
 # refresh_token = { env = "ZALO_REFRESH_TOKEN" }    # of the OA's consent: where the chain of tokens begins; it goes on in Redis
+# # start_url = "https://zalo.me/388613280878808645" # where a chat begins, for links that connect an order
 # # to = "phone"                                    # "phone": templates to the order's number; "user": to OA user ids, also in free words
 # # template_ways = ["phone", "user"]               # templates approved before 2025-12-10 go to phone numbers only
 # # transaction_templates = true                    # they may go with the order; false: a yes on record is needed

@@ -200,3 +200,30 @@ async fn a_chat_is_tied_on_viber_by_a_context() {
 async fn a_chat_is_tied_on_whatsapp_by_a_text() {
     tied("whatsapp", "whatsapp", customers!(["order_placed"] => ["whatsapp"]), "+886912345678", Say::Link).await;
 }
+
+/// The link that an operator makes for an order leads to its page, and on to the messengers that are set.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shop_has_ways_where_a_chat_can_be_begun() {
+    let w = World::start(Setup {
+        routes: PAGE,
+        channels: &[("messenger-page", "start_url = \"https://m.me/104050607080901?ref={code}\"")],
+        ..Setup::default()
+    })
+    .await;
+    let (app, tea) = (&w.relay.app, ShopId::from("tea"));
+    let ways = link::ways(&app.live(), &tea);
+    assert_eq!(ways.iter().map(|way| way.channel.as_str()).collect::<Vec<_>>(), ["messenger-page"]);
+    let invitation = Invitation { shop: tea, order: "1".into(), shown: None };
+    let begun = link::begin(app, &invitation, &"messenger-page".into()).await.unwrap().unwrap();
+    let code = begun.url.strip_prefix("https://m.me/104050607080901?ref=").unwrap();
+    assert_eq!((link::code_in(code).as_deref(), begun.says), (Some(code), None));
+    assert_eq!(link::begin(app, &invitation, &"line".into()).await.unwrap(), None);
+    let url = app.live().invite(&invitation, link::good_until(w.now())).unwrap();
+    let token = url.rsplit('/').next().unwrap();
+    assert_eq!(app.live().invitation_of(token, w.now()), Some(invitation));
+    let later = plus_secs(link::good_until(w.now()), 1);
+    assert_eq!(app.live().invitation_of(token, later), None);
+    let off = app.live().off_link(&"line".into(), &Address::new("line", LAN), w.now()).unwrap();
+    assert_eq!(app.live().invitation_of(off.rsplit('/').next().unwrap(), w.now()), None, "another purpose");
+    w.end().await;
+}
