@@ -294,7 +294,7 @@ class T35Network(unittest.TestCase):
 
     def test_only_the_public_door_is_public(self):
         docs = rendered("full")
-        paths = ["/hooks", "/callbacks", "/p", "/t"]
+        paths = ["/hooks", "/callbacks", "/p", "/l", "/t"]
         rules = only(docs, "Ingress")["spec"]["rules"]
         self.assertEqual([p["path"] for r in rules for p in r["http"]["paths"]], paths)
         (route,) = only(docs, "HTTPRoute")["spec"]["rules"]

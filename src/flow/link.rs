@@ -29,6 +29,12 @@ use serde::{Deserialize, Serialize};
 pub const CODE_SECS: i64 = 15 * 60;
 /// How long an invitation in a message is good.
 pub const INVITATION_SECS: i64 = 30 * 86_400;
+/// How long the page of somebody who showed an order's key can be used.
+const SHOWN_SECS: i64 = 3600;
+/// Longest id and key of an order.
+const LONGEST: usize = 200;
+/// Codes that one process makes in a second, and at once after a rest.
+pub(super) const CODES: (u32, u32) = (20, 200);
 /// What invitations are for: a token of another purpose does not open one.
 const PURPOSE: &str = "link";
 /// Before every code, so that one is found in words that a person sends.
@@ -63,11 +69,15 @@ pub enum Claim {
 }
 
 impl Live {
+    /// The token of a page on which this order can be tied to a messenger.
+    pub fn token_of(&self, invitation: &Invitation, until: Timestamp) -> Option<String> {
+        Some(self.keyed.as_ref()?.seal.token(PURPOSE, &serde_json::to_vec(invitation).ok()?, until))
+    }
+
     /// The address of a page on which this order can be tied to a messenger; `None`: the relay has no public address.
     pub fn invite(&self, invitation: &Invitation, until: Timestamp) -> Option<String> {
-        let keyed = self.keyed.as_ref()?;
-        let token = keyed.seal.token(PURPOSE, &serde_json::to_vec(invitation).ok()?, until);
-        Some(format!("{}/l/{token}", keyed.public_url.as_ref()?.trim_end_matches('/')))
+        let token = self.token_of(invitation, until)?;
+        Some(format!("{}/l/{token}", self.keyed.as_ref()?.public_url.as_ref()?.trim_end_matches('/')))
     }
 
     /// What the page of this token may tie, if it is genuine and not over.
@@ -93,7 +103,7 @@ pub fn ways(live: &Live, shop: &ShopId) -> Vec<Way> {
     let mut found: Vec<Way> = Vec::new();
     for account in channels.filter_map(|id| live.channels.get(id)).filter(|a| a.start.is_some()) {
         if !found.iter().any(|way| way.channel == account.id) {
-            found.push(Way { channel: account.id.clone(), kind: account.kind.name });
+            found.push(Way { channel: account.id.clone(), kind: account.kind.section() });
         }
     }
     found
@@ -120,6 +130,75 @@ pub async fn begin(app: &App, invitation: &Invitation, channel: &ChannelId) -> R
     let code = code(app, invitation, plus_secs(app.clock.now(), CODE_SECS)).await?;
     let says = (!start.contains("{code}")).then(|| code.clone());
     Ok(Some(Begun { url: start.replace("{code}", &code), says }))
+}
+
+/// What the page of an invitation shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkPage {
+    /// Language.
+    pub locale: &'static str,
+    /// The shop's name.
+    pub shop: Option<String>,
+    /// Messengers to choose from.
+    pub ways: Vec<Way>,
+    /// What choosing one needs.
+    pub token: String,
+}
+
+/// The page of this token; `None`: it is not genuine, or over.
+pub fn of_token(app: &App, token: &str, lang: Option<&str>) -> Option<LinkPage> {
+    let live = app.live();
+    let invitation = live.invitation_of(token, app.clock.now())?;
+    shown(&live, &invitation, token.to_string(), lang)
+}
+
+/// The page for somebody who shows an order's key; `None`: no such shop, or no key. Of the order nothing is asked.
+pub fn of_key(app: &App, shop: &str, order: &str, key: &str, lang: Option<&str>) -> Option<LinkPage> {
+    let live = app.live();
+    let known = order.len() <= LONGEST && key.len() <= LONGEST && !order.is_empty();
+    let shown_key = OrderKey::of(key).filter(|_| known)?;
+    let invitation = Invitation { shop: shop.into(), order: order.into(), shown: Some(shown_key) };
+    let token = live.token_of(&invitation, plus_secs(app.clock.now(), SHOWN_SECS))?;
+    shown(&live, &invitation, token, lang)
+}
+
+fn shown(live: &Live, invitation: &Invitation, token: String, lang: Option<&str>) -> Option<LinkPage> {
+    let shop = live.shops.get(&invitation.shop)?;
+    let wishes: Vec<&str> = lang.into_iter().chain([shop.rules.locale.as_str()]).collect();
+    let (locale, name) = (live.words.locale(&wishes), shop.rules.name.clone());
+    Some(LinkPage { locale, shop: name, ways: ways(live, &invitation.shop), token })
+}
+
+/// What became of a choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// The chat can be begun; the kind of its channel.
+    Begun(&'static str, Begun),
+    /// No such messenger.
+    Unknown,
+    /// Too many at once: codes lie in memory until they are over.
+    TooOften,
+    /// Redis could not take it.
+    Unavailable,
+}
+
+/// A messenger was chosen on the page of this token.
+pub async fn choose(app: &App, token: &str, channel: &str) -> Chosen {
+    let live = app.live();
+    let Some(invitation) = live.invitation_of(token, app.clock.now()) else { return Chosen::Unknown };
+    let channel = ChannelId::from(channel);
+    let Some(kind) = live.channels.get(&channel).map(|a| a.kind.section()) else { return Chosen::Unknown };
+    if app.codes.check().is_err() {
+        return Chosen::TooOften;
+    }
+    match begin(app, &invitation, &channel).await {
+        Ok(Some(begun)) => Chosen::Begun(kind, begun),
+        Ok(None) => Chosen::Unknown,
+        Err(error) => {
+            tracing::warn!(%error, "a code that ties a messenger to an order could not be made");
+            Chosen::Unavailable
+        }
+    }
 }
 
 /// A code for an invitation: whoever shows it first on a messenger is tied to the order.
@@ -169,7 +248,6 @@ pub async fn claim(
     let Some((invitation, _)) = leads.filter(|(_, until)| at < *until) else { return Ok(Claim::Unknown) };
     let live = app.live();
     let Some(shop) = live.shops.get(&invitation.shop) else { return Ok(Claim::Unknown) };
-    super::crash::point("after-redeem");
     let link =
         Link { at, channel: channel.clone(), address: person.clone(), on: true, shown: invitation.shown.clone() };
     let Some(order) = put(app, shop, &invitation.order, link.clone()).await? else { return Ok(Claim::Unknown) };
@@ -214,7 +292,6 @@ async fn put(app: &App, shop: &Shop, order: &OrderId, link: Link) -> Result<Opti
         return Ok(None);
     }
     let member = app.store.member(&Unit::order(&shop.rules.id, order.as_str()));
-    super::crash::point("after-link");
     app.store.wake(std::slice::from_ref(&member)).await?;
     app.nudge.notify_one();
     let record = app.store.read(&member).await?;

@@ -53,10 +53,12 @@ use crate::store::Store;
 pub use crate::store::error::StoreError;
 use crate::store::work::Settle;
 use crate::telemetry::Metrics;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use live::Live;
 use noted::Noted;
 use nudge::Nudge;
 use pressure::{Caller, Pressure, Shed};
+use std::num::NonZeroU32;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 use tokio::sync::Mutex;
@@ -107,8 +109,15 @@ pub struct App {
     pub looks: last_look::Looks,
     live: RwLock<Arc<Live>>,
     stripes: Vec<Mutex<()>>,
+    /// How fast codes that tie a messenger to an order are made.
+    codes: DefaultDirectRateLimiter,
     /// Something became due in this process: look now, do not wait for the next poll.
     pub nudge: Nudge,
+}
+
+fn per_second((each, burst): (u32, u32)) -> Quota {
+    let whole = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(whole(each)).allow_burst(whole(burst))
 }
 
 impl App {
@@ -138,6 +147,7 @@ impl App {
             noted: Noted::default(),
             looks: last_look::Looks::default(),
             live: RwLock::new(Arc::new(live)),
+            codes: RateLimiter::direct(per_second(link::CODES)),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             nudge: Nudge::default(),
         }

@@ -315,17 +315,7 @@ async fn say(
 ) -> Result<(), AcceptError> {
     let due = |hand: &InHand, no: u16| hand.item(no).is_some_and(|i| i.state.is_open() && i.not_before <= now);
     let Some((no, ask)) = talk.asked.iter().find(|(no, _)| due(hand, *no)) else { return Ok(()) };
-    let Some(form) = form(account, facts, now) else {
-        let watch = vec![(talk.channel.clone(), talk.person.clone())];
-        let until = hand.item(*no).map_or(now, |i| i.expires);
-        hand.wait(*no, until, Reason::WindowClosed, watch, now);
-        return Ok(());
-    };
-    if let Some((until, reason)) = account.paused(now).filter(|(until, _)| *until > now) {
-        let until = until.min(hand.item(*no).map_or(until, |i| i.expires));
-        hand.wait(*no, until, reason, Vec::new(), now);
-        return Ok(());
-    }
+    let Some(form) = allowed(hand, talk, account, facts, *no, now) else { return Ok(()) };
     batch::budget(app, account, 1, now).await;
     let permit = match account.take(now) {
         Ok(permit) => permit,
@@ -371,6 +361,33 @@ async fn say(
         }
     }
     Ok(())
+}
+
+/// The form in which an answer may go now; `None`: it waits, or ended.
+fn allowed(
+    hand: &mut InHand,
+    talk: &Talk,
+    account: &Account,
+    facts: &PersonFacts,
+    no: u16,
+    now: Timestamp,
+) -> Option<Form> {
+    if facts.barred.is_some() {
+        // The shop's people do not want to hear from them: nothing is answered either.
+        hand.end(no, State::Skipped, Reason::OperatorBlocked, None, now);
+        return None;
+    }
+    let expires = hand.item(no).map_or(now, |i| i.expires);
+    let Some(form) = form(account, facts, now) else {
+        let watch = vec![(talk.channel.clone(), talk.person.clone())];
+        hand.wait(no, expires, Reason::WindowClosed, watch, now);
+        return None;
+    };
+    if let Some((until, reason)) = account.paused(now).filter(|(until, _)| *until > now) {
+        hand.wait(no, until.min(expires), reason, Vec::new(), now);
+        return None;
+    }
+    Some(form)
 }
 
 /// In which form an answer may go: a token costs nothing, an open window lets words through; nothing else does. That

@@ -22,10 +22,11 @@ const LANGUAGES: [Language; 4] = [
 ];
 
 const STYLE: &str = include_str!("html/style.css");
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("layout", include_str!("html/layout.html")),
     ("order", include_str!("html/order.html")),
     ("track", include_str!("html/track.html")),
+    ("link", include_str!("html/link.html")),
     ("four", include_str!("html/four.html")),
 ];
 

@@ -1,13 +1,14 @@
 //! **pages** — floor 3: what customers see in a browser.
 //!
 //! Knows: an order's page for its customer with the switches on it (one-click unsubscribe included, RFC 8058), the form
-//! that leads to it, the page that says how an erasure stands; their words and looks, in four languages.
+//! that leads to it, the page that ties a messenger to an order, the one that says how an erasure stands; their words and looks, in four languages.
 //! Must not know: Redis, vendors, rules.
 //! May use: domain, flow
 //! How to add one: a page is a function here and a line in [`routes`], a template in `html/`, words in each file of
 //! `words/`; what it shows is composed in `flow`. GET changes nothing, whoever asks.
 
 mod erasure;
+mod link;
 mod looks;
 mod order;
 mod track;
@@ -31,6 +32,8 @@ pub type Place = Arc<dyn Fn(&HttpRequest) -> Option<IpAddr> + Send + Sync>;
 pub fn routes(config: &mut ServiceConfig) {
     config.service(web::resource("/p/erasure/{token}").route(web::get().to(erasure::show)));
     config.service(web::resource("/p/{token}").route(web::get().to(order::show)).route(web::post().to(order::press)));
+    config.service(web::resource("/l/{token}").route(web::get().to(link::show)).route(web::post().to(link::open)));
+    config.service(web::resource("/l/{shop}/{order}").route(web::get().to(link::by_key)));
     config.service(web::resource("/t/{shop}").route(web::get().to(track::show)).route(web::post().to(track::send)));
 }
 

@@ -226,12 +226,18 @@ impl ShopSettings {
         }
     }
 
+    /// Schemes that are trusted, and not read.
+    fn untrusted(&self) -> impl Iterator<Item = Mistake> {
+        let unread = self.identify_trusted.iter().enumerate().filter(|(_, s)| !self.identify.contains_key(*s));
+        unread.map(|(i, scheme)| {
+            let message = format!("{scheme:?} is no scheme that [shop.identify] names");
+            Mistake::new(format!("identify_trusted[{i}]"), message)
+        })
+    }
+
     fn mistakes(&self, milestones: &[&str], locales: &[&str]) -> Vec<Mistake> {
         let mut found = Vec::new();
-        for (i, scheme) in self.identify_trusted.iter().enumerate().filter(|(_, s)| !self.identify.contains_key(*s)) {
-            let message = format!("{scheme:?} is no scheme that [shop.identify] names");
-            found.push(Mistake::new(format!("identify_trusted[{i}]"), message));
-        }
+        found.extend(self.untrusted());
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if self.id.is_empty() || self.id.len() > 64 || !self.id.chars().all(plain) {
             found.push(Mistake::new("id", "write 1 to 64 letters, digits, - or _: it stands in the webhook's address"));

@@ -7,6 +7,7 @@ mod bad_input;
 mod browser;
 mod cluster;
 pub mod customer;
+mod link;
 mod outage;
 mod page;
 mod places;

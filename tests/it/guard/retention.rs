@@ -38,6 +38,8 @@ fn class(key: &str) -> Option<(&'static str, Kept)> {
         "run" => ("operator's run", Kept::Secs(90 * DAY)),
         "hold" => ("right to go on", Kept::Secs(600)),
         "rl" => ("pace", Kept::Secs(600)),
+        "tie" => ("orders of a person", Kept::Secs(400 * DAY)),
+        "invite" => ("code that ties a messenger", Kept::Secs(900)),
         "code" => ("one-time code", Kept::Secs(600)),
         "cnt" => ("uses of a form", Kept::Secs(900)),
         "odd" => ("unreadable", Kept::Secs(14 * DAY)),
