@@ -225,6 +225,8 @@ async fn people(w: &World, m: &Member, cluster: &Cluster) {
     assert!(facts.iter().all(|f| f.opted_out == Some(w.now)), "twenty people, wherever they lie");
     w.store.offer_code("ow-a", b"leads", w.after(3600)).await.unwrap();
     assert_eq!(w.store.redeem_code("ow-a", &line(), &ann).await.unwrap(), Redeemed::Theirs(b"leads".to_vec()));
+    w.store.put_code(&[b"a place"], "123456", 60_000).await.unwrap();
+    assert!(w.store.try_code(&[b"a place"], "123456", 5).await.unwrap());
     let tie = Tie { at: w.now, shop: "shop".into(), order: "1".into() };
     w.store.tie(&line(), &ann, &tie).await.unwrap();
     assert_eq!(w.store.ties(&line(), &ann).await.unwrap(), [tie]);
