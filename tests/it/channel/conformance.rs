@@ -68,7 +68,12 @@ fn the_example_opens_and_names_only_real_keys() {
         for line in kind.example.lines() {
             let Some((key, _)) = uncomment(uncomment(line)).split_once(" = ") else { continue };
             let key = key.trim();
-            assert!(["id", "kind"].contains(&key) || known.contains(key), "{}: {key} is no setting", kind.name);
+            // Those of every account, whatever its kind.
+            assert!(
+                ["id", "kind", "start_url"].contains(&key) || known.contains(key),
+                "{}: {key} is no setting",
+                kind.name
+            );
         }
     }
 }
