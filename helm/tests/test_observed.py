@@ -88,7 +88,9 @@ class Observed(unittest.TestCase):
             world.heal()
             until("it rests no more", lambda: "OrderwireChannelResting" not in prometheus.firing(), 120)
             until("what waited is told", lambda: len(world.sent()) == 18, 120)
-            self.assertEqual(set(world.sent().values()), {1}, "each once")
+            sent = world.sent()
+            self.assertEqual(sent.pop(person(2)), 2, "what they were told, and the answer to their STOP")
+            self.assertEqual(set(sent.values()), {1}, "each once")
 
             # Redis dies: what comes waits on disk.
             world.redis.end(signal.SIGKILL)

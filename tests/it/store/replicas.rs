@@ -162,6 +162,21 @@ impl Watched {
         }
     }
 
+    /// Every replica has all that the primary wrote. A sentinel chooses by what it heard last, which may be seconds
+    /// old: the replica that it takes must be one that had what was acknowledged (docs/redis.md).
+    fn caught_up(&self) {
+        let offset = |server: &Server| {
+            let info = server.info();
+            let line = info.lines().find_map(|l| l.strip_prefix("master_repl_offset:").map(str::to_string));
+            line.unwrap_or_default()
+        };
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.replicas.iter().any(|r| offset(r) != offset(&self.primary)) {
+            assert!(Instant::now() < end, "a replica stays behind");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn options(&self, service: &str) -> StoreOptions {
         options(format!("{}/{service}/0", self.url))
     }
@@ -206,6 +221,7 @@ async fn a_failover_is_followed_and_loses_nothing_acknowledged() {
     for i in &acknowledged {
         store.commit(&numbered(&store, *i), w.news(&Record::default(), *i, 3600)).await.unwrap();
     }
+    watched.caught_up();
     signal(watched.primary.redis.pid(), "KILL");
     let (taken, refused) = until_taken(&store, &w, 20).await;
     assert!(refused > 0, "there was an outage");
