@@ -233,11 +233,7 @@ impl Channel for Instagram {
 
 /// One text with its links as lines; what is cut, visibly, is the end of the words.
 fn words(message: &Message) -> Result<String, ShapeFault> {
-    let (title, body) = (text::one_line(&message.title), text::clean(&message.body));
-    let whole = [title, body].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n\n");
-    if whole.is_empty() {
-        return Err(ShapeFault::Unfit("the message has no words".into()));
-    }
+    let whole = text::whole(message)?;
     let mut tail = String::new();
     for button in message.buttons.iter().take(LINKS) {
         let label = text::cut(&text::one_line(&button.label), 100, str::len);

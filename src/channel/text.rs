@@ -3,7 +3,7 @@
 //! A buyer chooses names, notes and addresses, so every text is taken as hostile: no control characters, no
 //! characters that turn the reading direction of what follows, one normal form. Markup is each channel's own.
 
-use crate::domain::channel::{Action, Message};
+use crate::domain::channel::{Action, Message, ShapeFault};
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -89,6 +89,42 @@ pub(super) fn link(text: &str) -> Option<String> {
     let url = url::Url::parse(text.trim()).ok()?;
     let plain = url.username().is_empty() && url.password().is_none();
     (url.scheme() == "https" && url.has_host() && plain).then(|| url.to_string())
+}
+
+/// Title and body as one text, a blank line between them.
+///
+/// # Errors
+/// There are no words.
+pub(super) fn whole(message: &Message) -> Result<String, ShapeFault> {
+    let (title, body) = (one_line(&message.title), clean(&message.body));
+    let whole = [title, body].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n\n");
+    if whole.is_empty() { Err(ShapeFault::Unfit("the message has no words".into())) } else { Ok(whole) }
+}
+
+/// What a messenger that shows no buttons takes of them.
+pub(super) struct Links {
+    /// How many.
+    pub(super) most: usize,
+    /// Characters of a label.
+    pub(super) label: usize,
+    /// Bytes of an address.
+    pub(super) url: usize,
+}
+
+/// One text of at most `limit` characters with its links as lines; what is cut, visibly, is the end of the words.
+///
+/// # Errors
+/// There are no words.
+pub(super) fn with_links(message: &Message, links: &Links, limit: usize) -> Result<String, ShapeFault> {
+    let chars = |words: &str| words.chars().count();
+    let whole = whole(message)?;
+    let mut tail = String::new();
+    for button in message.buttons.iter().take(links.most) {
+        let label = cut(&one_line(&button.label), links.label, chars);
+        let Some(url) = link(&button.url).filter(|url| url.len() <= links.url && !label.is_empty()) else { continue };
+        tail.push_str(&format!("\n\n{label}: {url}"));
+    }
+    Ok(cut(&whole, limit - chars(&tail), chars) + &tail)
 }
 
 /// Characters of an answering button's label: LINE, Messenger and WhatsApp take twenty.

@@ -41,9 +41,8 @@ const API_URL: &str = "https://chatapi.viber.com";
 const TIMEOUT_SECS: u32 = 10;
 /// Keys of one keyboard that we use.
 const ANSWERS: usize = 4;
-/// Links written out under the words, and the longest of them.
-const LINKS: usize = 3;
-const URL: usize = 1000;
+/// Links written out under the words.
+const LINKS: text::Links = text::Links { most: 3, label: 60, url: 1000 };
 /// Tokens that may sign at once.
 const SECRETS: usize = 4;
 /// "100 messages an hour to one person who does not answer". Seconds.
@@ -200,7 +199,7 @@ impl Channel for Viber {
         if errand.form != Form::Free {
             return Err(ShapeFault::Unfit("Viber takes free words only".into()));
         }
-        let mut document = json!({ "receiver": to, "type": "text", "sender": self.sender, "text": words(message)? });
+        let mut document = json!({ "receiver": to, "type": "text", "sender": self.sender, "text": text::with_links(message, &LINKS, TEXT_LIMIT)? });
         let answers: Vec<Value> = text::actions(message, ANSWERS).into_iter().map(answer).collect();
         if !answers.is_empty() {
             document["keyboard"] = json!({ "Type": "keyboard", "DefaultHeight": false, "Buttons": answers });
@@ -273,22 +272,6 @@ fn length(words: &str) -> usize {
 /// A key that answers: its data comes back as if the subscriber had written it, and is not shown.
 fn answer((label, data): (String, &str)) -> Value {
     json!({ "Columns": 6, "Rows": 1, "ActionType": "reply", "ActionBody": data, "Text": label, "Silent": true })
-}
-
-/// One text with its links as lines; what is cut, visibly, is the end of the words.
-fn words(message: &Message) -> Result<String, ShapeFault> {
-    let (title, body) = (text::one_line(&message.title), text::clean(&message.body));
-    let whole = [title, body].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n\n");
-    if whole.is_empty() {
-        return Err(ShapeFault::Unfit("the message has no words".into()));
-    }
-    let mut tail = String::new();
-    for button in message.buttons.iter().take(LINKS) {
-        let label = text::cut(&text::one_line(&button.label), 60, length);
-        let Some(url) = text::link(&button.url).filter(|url| url.len() <= URL && !label.is_empty()) else { continue };
-        tail.push_str(&format!("\n\n{label}: {url}"));
-    }
-    Ok(text::cut(&whole, TEXT_LIMIT - length(&tail), length) + &tail)
 }
 
 /// What an answer means: the status in the body, and the HTTP status only where there is none.

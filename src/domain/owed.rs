@@ -144,6 +144,30 @@ const OWED_VERSION: u8 = 1;
 pub const OWED_BYTES: usize = 63;
 
 impl Owed {
+    /// What a unit that is no order owes: by no route, to be done between `not_before` and `expires`.
+    pub fn by_itself(no: u16, what: &str, subject: Digest8, at: Timestamp, times: (Timestamp, Timestamp)) -> Owed {
+        Owed {
+            no,
+            milestone: Tag::of(what),
+            subject,
+            route: Tag::NONE,
+            slot: Tag::NONE,
+            state: State::Open,
+            reason: None,
+            attempts: 0,
+            at,
+            not_before: times.0,
+            expires: times.1,
+            channel: Tag::NONE,
+            passed: 0,
+            first_attempt: None,
+            address: 0,
+            follows: 0,
+            within: 0,
+            forced: false,
+        }
+    }
+
     /// The item `no` that takes this one's place: to be told of the same, to nobody yet, as if nothing had happened.
     pub fn anew(&self, no: u16) -> Owed {
         Owed {

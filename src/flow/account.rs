@@ -6,6 +6,10 @@ use crate::domain::channel::Capabilities;
 use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::decision::Reason;
 use crate::domain::ids::{ChannelId, Tag};
+use crate::domain::order::Order;
+use crate::domain::person::Address;
+use crate::domain::shop::ShopRules;
+use crate::plan::addresses_for;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota as Pace, RateLimiter};
 use std::num::NonZeroU32;
@@ -106,6 +110,17 @@ impl Account {
     #[must_use]
     pub fn starting_at(self, start: Option<String>) -> Account {
         Account { start, ..self }
+    }
+
+    /// Addresses that the order itself carries for this account, in normal form.
+    pub fn carried(&self, order: &Order, rules: &ShopRules) -> Vec<Address> {
+        let raw = addresses_for(order, rules, self.caps.scheme);
+        raw.iter().filter_map(|raw| self.channel.address(raw)).collect()
+    }
+
+    /// Everybody whom the order names on this account: who tied a chat to it, then what it carries.
+    pub fn named(&self, order: &Order, rules: &ShopRules) -> Vec<Address> {
+        order.linked(&self.id).into_iter().chain(self.carried(order, rules)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -11,7 +11,7 @@ use crate::domain::ids::{ChannelId, OrderId, ShopId};
 use crate::domain::order::Order;
 use crate::domain::person::{Address, PersonFacts};
 use crate::milestone;
-use crate::plan::{addresses_for, reach};
+use crate::plan::reach;
 use crate::store::keys::Unit;
 use crate::words::{ChatText, ExtraLinks, Telling};
 use std::sync::Arc;
@@ -97,10 +97,7 @@ async fn theirs(app: &App, live: &Live, channel: &ChannelId, person: &Address) -
 
 /// The person is one of those whom the order is told to there: by a tie, or by what the order itself carries.
 fn is_told(live: &Live, channel: &ChannelId, person: &Address, t: &Theirs) -> bool {
-    let Some(account) = live.channels.get(channel) else { return false };
-    let carried = addresses_for(&t.order, &t.shop.rules, account.caps.scheme);
-    t.order.linked(channel).contains(person)
-        || carried.iter().any(|raw| account.channel.address(raw).as_ref() == Some(person))
+    live.channels.get(channel).is_some_and(|account| account.named(&t.order, &t.shop.rules).contains(person))
 }
 
 /// The answer.

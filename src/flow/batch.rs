@@ -12,7 +12,6 @@ use crate::domain::decision::{Decision, Go, Reason};
 use crate::domain::ids::ChannelId;
 use crate::domain::owed::State;
 use crate::domain::person::Address;
-use crate::plan::addresses_for;
 use crate::store::error::StoreError;
 use crate::store::order::Record;
 use crate::store::work::{BeginAsk, Begun, Leased, Settle};
@@ -215,9 +214,7 @@ fn candidates(order: &InHand) -> Vec<(ChannelId, Address)> {
 /// Everybody whom the order names on this channel, in normal form.
 pub(super) fn carried(order: &InHand, id: &ChannelId) -> Vec<(ChannelId, Address)> {
     let Some(account) = order.live.channels.get(id) else { return Vec::new() };
-    let raw = addresses_for(&order.order, &order.shop.rules, account.caps.scheme);
-    let tied = order.order.linked(id).into_iter().map(|address| (id.clone(), address));
-    tied.chain(raw.iter().filter_map(|raw| account.channel.address(raw)).map(|address| (id.clone(), address))).collect()
+    account.named(&order.order, &order.shop.rules).into_iter().map(|address| (id.clone(), address)).collect()
 }
 
 /// Asks the budget shared over pods for what this batch sends on each account in this second. What merely

@@ -11,7 +11,7 @@ use super::live::Shop;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
 use crate::domain::event::{About, JoinKey, OrderEvent};
-use crate::domain::ids::{Digest8, OrderId, Tag};
+use crate::domain::ids::{Digest8, OrderId};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::owed::{Owed, State};
 use crate::platform::{AskFault, Question};
@@ -111,26 +111,8 @@ fn wait_for(
     // Asked at once where the shop can be asked; otherwise it waits for the webhook that tells the order.
     let due = if shop.access.api.is_some() { now } else { plus_secs(now, WAIT_SECS) };
     let no = record.last_item + 1;
-    let item = Owed {
-        no,
-        milestone: Tag::of(WAITING),
-        subject: Digest8::of(&[waiting_id(&event.about).as_bytes()]),
-        route: Tag::NONE,
-        slot: Tag::NONE,
-        state: State::Open,
-        reason: None,
-        attempts: 0,
-        at: now,
-        not_before: due,
-        expires: plus_secs(now, WAIT_SECS),
-        channel: Tag::NONE,
-        passed: 0,
-        first_attempt: None,
-        address: 0,
-        follows: 0,
-        within: 0,
-        forced: false,
-    };
+    let subject = Digest8::of(&[waiting_id(&event.about).as_bytes()]);
+    let item = Owed::by_itself(no, WAITING, subject, now, (due, plus_secs(now, WAIT_SECS)));
     Ok(Commit {
         expected: record.revision,
         parked: record.parked,

@@ -18,14 +18,13 @@ use super::{App, answer};
 use crate::domain::channel::{Errand, Form, Reference, WindowRule};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::{Go, Reason};
-use crate::domain::ids::{ChannelId, Digest8, OrderId, ShopId, Tag};
+use crate::domain::ids::{ChannelId, Digest8, OrderId, ShopId};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::milestone::Purpose;
 use crate::domain::order::Order;
 use crate::domain::owed::{Owed, State};
 use crate::domain::person::{Address, PersonFacts};
 use crate::store::erase::Remains;
-use crate::store::error::ErrorKind;
 use crate::store::keys::{Member, Unit, UnitKind};
 use crate::store::operators::Changed;
 use crate::store::order::{Commit, Committed, Record};
@@ -126,11 +125,7 @@ pub async fn owe(
 pub async fn forget(app: &App, channel: &ChannelId, person: &Address) -> Result<(), AcceptError> {
     let member = unit(app, channel, person);
     for _ in 0..TRIES {
-        let record = match app.store.read(&member).await {
-            // What cannot be opened can be erased all the same.
-            Err(error) if error.kind == ErrorKind::Bug => app.store.read_closed(&member).await?,
-            read => read?,
-        };
+        let record = app.store.read_to_erase(&member).await?;
         let now = app.clock.now();
         if record.revision == 0 || app.store.erase(&member, &record, &[], now, Remains::Nothing).await? == Changed::Ok {
             return Ok(());
@@ -167,33 +162,10 @@ fn next(
         seen_until: plus_secs(now, SEEN_SECS),
         drop_seen: record.stale_seen(now),
         snapshot,
-        owed: vec![item(no, seen, at, now)],
+        owed: vec![Owed::by_itself(no, ANSWER, seen, at, (now, plus_secs(at, FRESH_SECS)))],
         due: Some(now),
         ledger: vec![LedgerEntry { at: now, what: Entry::Webhook { topic, happened: at } }],
     })
-}
-
-fn item(no: u16, subject: Digest8, at: Timestamp, now: Timestamp) -> Owed {
-    Owed {
-        no,
-        milestone: Tag::of(ANSWER),
-        subject,
-        route: Tag::NONE,
-        slot: Tag::NONE,
-        state: State::Open,
-        reason: None,
-        attempts: 0,
-        at,
-        not_before: now,
-        expires: plus_secs(at, FRESH_SECS),
-        channel: Tag::NONE,
-        passed: 0,
-        first_attempt: None,
-        address: 0,
-        follows: 0,
-        within: 0,
-        forced: false,
-    }
 }
 
 impl Ask {

@@ -1,7 +1,7 @@
 //! What is kept of an order: reading it, and the commit.
 
 use super::Store;
-use super::error::StoreError;
+use super::error::{ErrorKind, StoreError};
 use super::keys::{Member, Unit};
 use super::link::Repeat;
 use super::packed;
@@ -197,6 +197,17 @@ impl Store {
     pub async fn read_closed(&self, member: &Member) -> Result<Record, StoreError> {
         let ord = self.accept.one(Call::new("HGETALL").arg(self.keys.of(member, "ord"))).await?;
         self.record(member, ord, Value::Nil)
+    }
+
+    /// Reads an order that is to be erased: what cannot be opened can be erased all the same.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn read_to_erase(&self, member: &Member) -> Result<Record, StoreError> {
+        match self.read(member).await {
+            Err(error) if error.kind == ErrorKind::Bug => self.read_closed(member).await,
+            read => read,
+        }
     }
 
     /// Reads many orders in one flight, in the order asked.

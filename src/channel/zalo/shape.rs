@@ -11,9 +11,8 @@ const PARAM: usize = 200;
 const PARAM_MAX: usize = 400;
 /// Longest `tracking_id`.
 const TRACKING: usize = 48;
-/// Links written out under a text, and the longest of them in bytes.
-const LINKS: usize = 2;
-const URL: usize = 500;
+/// Links written out under a text.
+const LINKS: text::Links = text::Links { most: 2, label: 60, url: 500 };
 
 /// Whether the words' `[zalo]` section names a template.
 pub(super) fn names_template(section: &BTreeMap<String, Value>) -> bool {
@@ -35,18 +34,7 @@ fn template_id(section: &BTreeMap<String, Value>) -> Option<String> {
 /// # Errors
 /// No words.
 pub(super) fn free(user: &str, message: &Message) -> Result<Value, ShapeFault> {
-    let (title, body) = (text::one_line(&message.title), text::clean(&message.body));
-    let whole = [title, body].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n\n");
-    if whole.is_empty() {
-        return Err(ShapeFault::Unfit("the message has no words".into()));
-    }
-    let mut tail = String::new();
-    for button in message.buttons.iter().take(LINKS) {
-        let label = text::cut(&text::one_line(&button.label), 60, length);
-        let Some(url) = text::link(&button.url).filter(|url| url.len() <= URL && !label.is_empty()) else { continue };
-        tail.push_str(&format!("\n\n{label}: {url}"));
-    }
-    let words = text::cut(&whole, TEXT_LIMIT - length(&tail), length) + &tail;
+    let words = text::with_links(message, &LINKS, TEXT_LIMIT)?;
     Ok(json!({ "recipient": { "user_id": user }, "message": { "text": words } }))
 }
 

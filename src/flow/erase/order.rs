@@ -14,7 +14,6 @@ use crate::flow::kept::{AcceptError, is_waiting, read_order};
 use crate::flow::live::Shop;
 use crate::milestone;
 use crate::store::erase::Remains;
-use crate::store::error::ErrorKind;
 use crate::store::keys::{Member, Unit, UnitKind};
 use crate::store::operators::Changed;
 use crate::store::order::Record;
@@ -31,11 +30,7 @@ const RATHER_UNSURE: Reason = Reason::MaybeTold;
 /// again. Whoever sends one of its messages right now finds its lease gone, at `begin` or at `settle`.
 pub(super) async fn erase(app: &App, shop: &Shop, member: &Member, duty: &mut Duty) -> Result<(), AcceptError> {
     for _ in 0..TRIES {
-        let record = match app.store.read(member).await {
-            // What cannot be opened can be erased all the same.
-            Err(error) if error.kind == ErrorKind::Bug => app.store.read_closed(member).await?,
-            read => read?,
-        };
+        let record = app.store.read_to_erase(member).await?;
         if record.erased.is_some() {
             return Ok(());
         }

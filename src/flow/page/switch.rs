@@ -13,7 +13,6 @@ use crate::flow::App;
 use crate::flow::account::Account;
 use crate::flow::hear::{SwitchedOff, switch_off_at};
 use crate::flow::live::{Holder, Live};
-use crate::plan::addresses_for;
 use crate::store::error::StoreError;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -99,9 +98,9 @@ pub(in crate::flow) fn seats(live: &Live, holder: &Holder, known: Option<&Known>
             continue;
         }
         let own = (*id == holder.channel).then(|| holder.address.clone());
-        let carried = known.map(|k| addresses_for(&k.order, &k.shop.rules, account.caps.scheme)).unwrap_or_default();
+        let carried = known.map(|k| account.carried(&k.order, &k.shop.rules)).unwrap_or_default();
         let mut people: Vec<(Address, PersonFacts)> = Vec::new();
-        for address in own.into_iter().chain(carried.iter().filter_map(|raw| account.channel.address(raw))) {
+        for address in own.into_iter().chain(carried) {
             if !people.iter().any(|(known, _)| *known == address) {
                 people.push((address, PersonFacts::default()));
             }
