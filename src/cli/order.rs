@@ -30,6 +30,9 @@ pub struct ExplainArgs {
     /// Only this milestone.
     #[arg(long)]
     milestone: Option<String>,
+    /// Every rule that is asked about what is not told, with what it was given and what it says.
+    #[arg(long)]
+    rules: bool,
     /// One JSON value instead of lines for people.
     #[arg(long)]
     json: bool,
@@ -83,7 +86,23 @@ pub async fn explain(args: &ExplainArgs, config: Option<&Path>) -> anyhow::Resul
     }
     out::line(&out::bold(&format!("{} {} ({})", args.shop, text(&view, "name"), args.order)));
     explain_lines(&view).iter().for_each(|l| out::line(l));
+    if args.rules {
+        rules(&view);
+    }
     Ok(Status::Done)
+}
+
+/// Every rule about each item that is not told.
+fn rules(view: &Value) {
+    for item in items(view) {
+        let asked = item.get("rules").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if asked.is_empty() {
+            continue;
+        }
+        out::line(&format!("  item {}, {}: every rule, asked now", number(item, "item"), text(item, "milestone")));
+        let row = |r: &Value| [text(r, "rule"), text(r, "channel"), text(r, "given"), text(r, "verdict")];
+        out::table(["rule", "channel", "given", "says"], asked.iter().map(row).collect());
+    }
 }
 
 /// The explanation of an order, line by line.
@@ -112,6 +131,7 @@ pub fn explain_lines(view: &Value) -> Vec<String> {
         for because in item.get("because").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             lines.push(format!("      said: {because}"));
         }
+        lines.extend(unless(item));
         if let Some(remedy) = item.get("remedy").and_then(Value::as_str).filter(|r| !r.starts_with("Nothing")) {
             lines.push(format!("      to change it: {remedy}"));
         }
@@ -137,6 +157,14 @@ pub fn explain_lines(view: &Value) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The fewest changes that would let it go.
+fn unless(item: &Value) -> Option<String> {
+    let changes = item.get("unless").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let words: Vec<&str> = changes.iter().filter_map(|c| c.get("words")?.as_str()).collect();
+    let then = text(item, "then");
+    (!words.is_empty()).then(|| format!("      it {then} if {}", words.join(", and ")))
 }
 
 /// Attempts at an item, where they tell more than "sent at once".

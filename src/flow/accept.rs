@@ -17,7 +17,7 @@ use crate::domain::order::Order;
 use crate::domain::owed::Owed;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::milestone;
-use crate::plan::owe;
+use crate::plan::{owe, roused_by_news};
 use crate::spool::Door;
 use crate::store::keys::Unit;
 use crate::store::order::{Commit, Committed, Record};
@@ -317,6 +317,8 @@ fn next_state(
     let mut ledger =
         vec![LedgerEntry { at: now, what: Entry::Webhook { topic: event.topic.clone(), happened: event.at } }];
     ledger.extend(owing.ledger.into_iter().map(|what| LedgerEntry { at: now, what }));
+    let settle = shop.rules.settle.max(shop.rules.settle_untracked);
+    let roused = record.items.iter().any(|item| roused_by_news(item, settle, now)).then_some(now);
     Ok(Commit {
         expected: record.revision,
         parked: record.parked,
@@ -324,7 +326,7 @@ fn next_state(
         seen_until: plus_secs(now, SEEN_SECS),
         drop_seen: record.stale_seen(now),
         snapshot: write_order(&order)?,
-        due: owing.items.iter().map(|i: &Owed| i.not_before).min(),
+        due: owing.items.iter().map(|i: &Owed| i.not_before).chain(roused).min(),
         ledger,
         owed: owing.items,
     })

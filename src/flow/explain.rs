@@ -4,6 +4,7 @@ use super::App;
 use super::consent::desk::Standing;
 use super::inhand::InHand;
 use super::live::Live;
+use super::situation::{self, People};
 use super::wording::about;
 use crate::domain::clock::Timestamp;
 use crate::domain::consent::{ConsentRecord, Word};
@@ -11,8 +12,9 @@ use crate::domain::decision::{Decision, Reason};
 use crate::domain::ids::{ChannelId, ShopId, Tag};
 use crate::domain::ledger::{Entry, LedgerEntry};
 use crate::domain::order::Order;
-use crate::domain::owed::Owed;
+use crate::domain::owed::{Owed, State};
 use crate::milestone;
+use crate::plan::{Asked, Change, Situation, asked, decide, otherwise};
 use crate::store::keys::{Member, Unit};
 use crate::store::order::Record;
 use crate::store::work::Leased;
@@ -88,6 +90,25 @@ pub struct ItemView {
     /// The records of consent that forbid it, by channel.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<String>,
+    /// Of one that is not told: every rule with what it was given and what it says now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Asked>,
+    /// Of one that is not told: the fewest changes after which it would go; all of them are needed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unless: Vec<Unless>,
+    /// What is decided after them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub then: Option<String>,
+}
+
+/// A change that would let an item go.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unless {
+    /// As data.
+    #[serde(flatten)]
+    pub change: Change,
+    /// In words, as the end of "it would be told if …".
+    pub words: String,
 }
 
 /// What could not be shown.
@@ -130,15 +151,18 @@ pub async fn order(app: &App, shop: &str, id: &str) -> Result<OrderView, Fault> 
     };
     let ledger = app.store.ledger(&member).await?;
     let now = app.clock.now();
-    let (decisions, people) = match record.erased {
-        Some(_) => (Vec::new(), Vec::new()),
-        None => {
-            let hand = unheld(app, &member, &record, &order)?;
-            (decided(app, &hand, now).await?, standing(app, &hand, now).await?)
-        }
-    };
-    let mut items: Vec<ItemView> = record.items.iter().map(|i| view(app, &order, i, &ledger, &decisions)).collect();
-    items.iter_mut().for_each(|item| item.because = forbidding(item, &people));
+    let mut people = Vec::new();
+    let mut items: Vec<ItemView> = record.items.iter().map(|i| view(app, &order, i, &ledger)).collect();
+    if record.erased.is_none() {
+        let hand = unheld(app, &member, &record, &order)?;
+        // Also of those whom only ended items concern: what would let one of these go is asked as well.
+        let mut anew = unheld(app, &member, &record, &order)?;
+        anew.items.iter_mut().for_each(|item| item.state = State::Open);
+        let facts = facts(app, &anew).await?;
+        people = standing(app, &hand, now).await?;
+        situation::with(&hand, &facts, now, |s| today(s, &mut items));
+        items.iter_mut().for_each(|item| item.because = forbidding(item, &people));
+    }
     Ok(OrderView {
         shop: shop.rules.id.to_string(),
         id: id.into(),
@@ -170,14 +194,46 @@ pub async fn would(
     order: &Order,
     now: Timestamp,
 ) -> Result<Vec<(u16, Decision)>, Fault> {
-    decided(app, &unheld(app, member, record, order)?, now).await
+    let hand = unheld(app, member, record, order)?;
+    Ok(situation::decide(&hand, &facts(app, &hand).await?, now))
 }
 
-async fn decided(app: &App, hand: &InHand, now: Timestamp) -> Result<Vec<(u16, Decision)>, Fault> {
+async fn facts(app: &App, hand: &InHand) -> Result<People, Fault> {
     let (people, fault) = super::batch::facts(app, std::slice::from_ref(hand)).await;
     match fault {
         Some(error) => Err(error.into()),
-        None => Ok(super::situation::decide(hand, &people, now)),
+        None => Ok(people),
+    }
+}
+
+/// What the rules say of each item now, and of what is not told what would have to be otherwise.
+fn today(s: &Situation<'_>, items: &mut [ItemView]) {
+    let decisions = decide(s);
+    for item in items {
+        let decision = decisions.iter().find(|(no, _)| *no == item.item).map(|(_, d)| d);
+        if let Some(reason) = decision.and_then(reason_of) {
+            item.because_of(Some(reason));
+        }
+        item.now = decision.map(sentence);
+        let goes = matches!(decision, Some(Decision::Go(_))) || item.told_with.is_some();
+        let told = matches!(item.state.as_str(), "sent" | "delivered" | "read" | "superseded");
+        if goes || told {
+            continue;
+        }
+        item.rules = asked(s, item.item);
+        if let Some(found) = otherwise(s, item.item) {
+            let unless = |change: Change| Unless { words: change.to_string(), change };
+            item.unless = found.changes.into_iter().map(unless).collect();
+            item.then = Some(sentence(&Decision::Go(found.go)));
+        }
+    }
+}
+
+impl ItemView {
+    fn because_of(&mut self, reason: Option<Reason>) {
+        self.reason = reason.map(|r| r.as_str().into());
+        self.why = reason.map(|r| r.sentence().into());
+        self.remedy = reason.map(|r| r.remedy().into());
     }
 }
 
@@ -215,20 +271,13 @@ fn forbidding(item: &ItemView, people: &[Standing]) -> Vec<String> {
     people.iter().filter(|one| one.forbidden.is_some() || one.unreachable.is_some()).filter_map(last).collect()
 }
 
-fn view(app: &App, order: &Order, item: &Owed, ledger: &[LedgerEntry], decisions: &[(u16, Decision)]) -> ItemView {
+fn view(app: &App, order: &Order, item: &Owed, ledger: &[LedgerEntry]) -> ItemView {
     let live = app.live();
     let rules = live.shops.get(&order.shop).map(|s| s.rules.clone());
     let subject = rules.as_ref().and_then(|rules| about(order, rules, item)).map(|(_, r)| r.subject.label());
     let (known, route, slot) = owed_words(&live, item, ledger);
-    let decision = decisions.iter().find(|(no, _)| *no == item.no).map(|(_, d)| d);
-    let reason = match decision {
-        Some(Decision::Wait { reason, .. } | Decision::Park { reason, .. } | Decision::End { reason, .. }) => {
-            Some(*reason)
-        }
-        _ => item.reason,
-    };
     let channel = live.channel_by_tag(item.channel).map(|a| a.id.to_string());
-    ItemView {
+    let mut view = ItemView {
         item: item.no,
         milestone: milestone::by_tag(item.milestone).map_or(known, |m| m.id.into()),
         subject: subject.unwrap_or_default(),
@@ -241,12 +290,17 @@ fn view(app: &App, order: &Order, item: &Owed, ledger: &[LedgerEntry], decisions
         not_before: item.not_before,
         expires: item.expires,
         told_with: (item.within != 0).then_some(item.within),
-        reason: reason.map(|r| r.as_str().into()),
-        why: reason.map(|r| r.sentence().into()),
-        remedy: reason.map(|r| r.remedy().into()),
-        now: decision.map(sentence),
+        reason: None,
+        why: None,
+        remedy: None,
+        now: None,
         because: Vec::new(),
-    }
+        rules: Vec::new(),
+        unless: Vec::new(),
+        then: None,
+    };
+    view.because_of(item.reason);
+    view
 }
 
 /// Names of an item: the settings', else what the ledger kept when it was owed.

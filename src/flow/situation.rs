@@ -18,6 +18,11 @@ pub type People = HashMap<(ChannelId, Address), PersonFacts>;
 /// What is to be done about each open item of the order now. The same function at send, on retry, on replay
 /// and on a dry run.
 pub fn decide(hand: &InHand, people: &People, now: Timestamp) -> Vec<(u16, Decision)> {
+    with(hand, people, now, crate::plan::decide)
+}
+
+/// Asks anything of the order's situation now.
+pub fn with<T>(hand: &InHand, people: &People, now: Timestamp, ask: impl FnOnce(&Situation<'_>) -> T) -> T {
     let live = &hand.live;
     let channels = |id: &ChannelId| {
         live.channels.get(id).map(|account| ChannelView {
@@ -42,7 +47,7 @@ pub fn decide(hand: &InHand, people: &People, now: Timestamp) -> Vec<(u16, Decis
         account.channel.names_template(&live.words.section(milestone, locale, account.kind.section()))
     };
     let muted = |channel: &ChannelId| hand.muted.contains(&channel.tag());
-    crate::plan::decide(&Situation {
+    ask(&Situation {
         now,
         rules: &hand.shop.rules,
         order: &hand.order,

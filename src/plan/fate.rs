@@ -3,7 +3,7 @@
 use super::reach::{Reach, reach};
 use super::route::Route;
 use super::situation::Situation;
-use crate::domain::clock::Timestamp;
+use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::{Decision, Reason};
 use crate::domain::ids::{ChannelId, Digest8};
 use crate::domain::milestone::{Milestone, Purpose, Reached, Subject};
@@ -66,7 +66,7 @@ impl<'a> Desk<'a> {
     /// Something of a higher rank that happened at or after it was told; or what makes it pointless was; or,
     /// for mere progress, anything newer was: nothing older is told after something newer. A milestone of
     /// rank 0 stands beside the story and parcels have a story each.
-    fn superseded_by_told(&self, case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
+    pub(super) fn superseded_by_told(&self, case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
         let told = slot.iter().filter(|t| t.state.is_told() && t.no != case.item.no);
         let told = told.filter_map(|t| Some((t.no, self.reached.get(&t.subject)?)));
         let says_more = told.filter(|(_, t)| {
@@ -139,6 +139,14 @@ pub(super) fn waits_for_person(reason: Option<Reason>) -> bool {
     matches!(reason, Some(AddressUnlinked | ConsentMissing | NoAddress | WindowClosed))
 }
 
+/// News of the order may let an open item go that rests: it brings an address, the order itself, or another moment. What
+/// was not looked at yet is due in a moment anyway, unless it is foreseen for later than `settle` seconds from now.
+pub fn roused_by_news(item: &Owed, settle: i64, now: Timestamp) -> bool {
+    let rests = waits_for_person(item.reason) || matches!(item.reason, Some(Reason::OrderUnknown | Reason::NotDue));
+    let foreseen = item.attempts == 0 && item.not_before > plus_secs(now, settle);
+    item.state == State::Open && (rests || foreseen)
+}
+
 /// Something about the order came, the order itself not yet (or it was lost with an old store).
 fn unknown_order(item: &Owed, now: Timestamp) -> Decision {
     if item.expires <= now {
@@ -148,7 +156,7 @@ fn unknown_order(item: &Owed, now: Timestamp) -> Decision {
 }
 
 /// A replay of something that was told, or may have been.
-fn already_told(case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
+pub(super) fn already_told(case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
     let same = |o: &&&Owed| o.no != case.item.no && o.subject == case.item.subject && o.state.is_told();
     let told = slot.iter().find(same)?;
     (!case.item.forced).then_some(Decision::End {
@@ -160,7 +168,7 @@ fn already_told(case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
 
 /// Too late to be worth telling. The reason it waited for explains more than "too late", so that is given
 /// where there is one: an item that waited for the customer all its life ends as skipped for that.
-fn expired(s: &Situation<'_>, case: &Case<'_>) -> Option<Decision> {
+pub(super) fn expired(s: &Situation<'_>, case: &Case<'_>) -> Option<Decision> {
     if case.expires > s.now {
         return None;
     }
@@ -171,12 +179,12 @@ fn expired(s: &Situation<'_>, case: &Case<'_>) -> Option<Decision> {
     })
 }
 
-fn moved_on(s: &Situation<'_>, case: &Case<'_>) -> Option<Decision> {
+pub(super) fn moved_on(s: &Situation<'_>, case: &Case<'_>) -> Option<Decision> {
     (case.milestone.moot)(s.order, case.reached).then(|| skip(Reason::MovedOn))
 }
 
 /// It ends something that this slot never heard of.
-fn unheard_of(case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
+pub(super) fn unheard_of(case: &Case<'_>, slot: &[&Owed]) -> Option<Decision> {
     let wanted = case.reached.subject.digest(case.milestone.needs?);
     let heard =
         |o: &&&Owed| o.subject == wanted && (o.state.is_told() || matches!(o.state, State::Begun | State::Again));

@@ -10,11 +10,14 @@
 //! - `owe` (at a commit): reached and not told → items, one for each route and slot.
 //! - `decide` (before a send): each open item, by the rules of `fate` (does it still stand?), `queue` (whose turn
 //!   is it in the slot?), `walk` (which channel of the chain may and can?), `begun` (what may have been told).
+//! - `asked` and `otherwise` (for people): every rule with its verdict, and the fewest changes after which an item goes.
 //! - `retry`, `recipient`, `quiet`: policies that are plain arithmetic.
 
+mod asked;
 mod begun;
 mod decide;
 mod fate;
+mod otherwise;
 mod owe;
 mod queue;
 mod quiet;
@@ -25,8 +28,10 @@ mod route;
 mod situation;
 mod walk;
 
+pub use asked::{Asked, asked};
 pub use decide::decide;
-pub use fate::refresh;
+pub use fate::{refresh, roused_by_news};
+pub use otherwise::{Change, Otherwise, otherwise};
 pub use owe::{Owing, owe};
 pub use reach::{Reach, reach};
 pub use recipient::{addresses_for, addresses_of, e164, is_of};

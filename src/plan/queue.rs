@@ -106,7 +106,7 @@ fn wait(until: Timestamp, reason: Reason) -> Decision {
 /// Is it too early, and until when? A stored not-before binds where a verdict or a replay set it. Else it was
 /// the foreseen moment, which is computed anew, or the end of the settle time: further away than that it
 /// comes from a moment foreseen earlier that has moved since.
-fn gate(case: &Case<'_>, now: Timestamp, settle: i64) -> Option<(Timestamp, Reason)> {
+pub(super) fn gate(case: &Case<'_>, now: Timestamp, settle: i64) -> Option<(Timestamp, Reason)> {
     let item = case.item;
     let stored = Some(item.not_before).filter(|t| *t > now);
     if item.attempts > 0 {

@@ -192,7 +192,7 @@ fn person(s: &Situation<'_>, channel: &ChannelId, caps: &Capabilities) -> Result
 
 /// Addresses on the channel, each once, and whether the person came by connecting: by a link, or by an
 /// identity that only somebody who uses the messenger can have put into the cart.
-fn addresses(s: &Situation<'_>, channel: &ChannelId, caps: &Capabilities) -> Vec<(Address, bool)> {
+pub(super) fn addresses(s: &Situation<'_>, channel: &ChannelId, caps: &Capabilities) -> Vec<(Address, bool)> {
     let identity = s.order.head().is_some_and(|h| h.contact.identities.iter().any(|(scheme, _)| scheme == caps.scheme));
     // Whom a cart names and nobody linked is new.
     let identity = identity && s.rules.uses(channel) != ChannelUse::NoNewOptins;

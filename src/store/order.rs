@@ -68,7 +68,8 @@ pub struct Commit {
     pub snapshot: Vec<u8>,
     /// New items, numbered from `last_item + 1`.
     pub owed: Vec<Owed>,
-    /// When the first of the new items is due; `None`: nothing new is open.
+    /// When the order is to be looked at: the first of the new items is due, or news may let go what rests. `None`: nothing
+    /// is to be looked at sooner than it would be.
     pub due: Option<Timestamp>,
     /// What happened.
     pub ledger: Vec<LedgerEntry>,

@@ -1,6 +1,7 @@
 //! Routes → owed; owed + facts + now → decision.
 
 mod laws;
+mod otherwise;
 mod policy;
 mod reasons;
 mod scenes;

@@ -1,7 +1,8 @@
-//! Every reason is reached, and explained with it. The `match` of [`scene`] is the table: a reason without an arm
+//! Every reason is reached, and explained with it; and what `explain` says would change it does. The `match` of [`scene`] is the table: a reason without an arm
 //! does not compile.
 
 mod by_plan;
+mod otherwise;
 
 use crate::deliver::shops::{Tea, Webhook, Wood, shopify};
 use crate::deliver::world::{Setup, World};
@@ -130,9 +131,9 @@ async fn customer(wanted: Reason) -> (World, String) {
 async fn page(wanted: Reason) -> (World, String) {
     if wanted == Reason::TemplateMissing {
         const UNKNOWN: &str = "[messenger]\nutility_template = \"never_approved\"\nlanguage = \"zh_TW\"\n";
-        let w =
-            World::start(Setup { routes: PAGE, words: &[("zh-TW/order_placed.toml", UNKNOWN)], ..Setup::default() });
-        let w = w.await;
+        let words: &[(&str, &str)] = &[("zh-TW/order_placed.toml", UNKNOWN)];
+        let templates: &[(&str, &str)] = &[("order_update", "zh_TW")];
+        let w = World::start(Setup { routes: PAGE, words, templates, ..Setup::default() }).await;
         let found = told(&w, &tea(&w).messenger(LAN).webhook(w.now()), "order_placed").await;
         return (w, found);
     }
@@ -150,9 +151,9 @@ async fn page(wanted: Reason) -> (World, String) {
 }
 
 async fn account(wanted: Reason) -> (World, String) {
-    let quota = (wanted == Reason::QuotaSpent).then_some(0);
-    let w = World::start(Setup { routes: LINE, quota, ..Setup::default() }).await;
+    let w = world(LINE).await;
     match wanted {
+        Reason::QuotaSpent => w.mock.fault(Fault::new("line", FaultKind::Quota429)),
         Reason::RateLimited => w.mock.fault(Fault::new("line", FaultKind::Rate429)),
         Reason::ChannelPaused => {
             let until = plus_secs(w.now(), 3600);
@@ -428,11 +429,14 @@ async fn poison(w: &World) {
 }
 
 async fn all_of(quarter: usize) {
+    let mut wrong = Vec::new();
     for reason in Reason::ALL.iter().copied().filter(|r| *r as usize % 4 == quarter) {
         let (world, found) = scene(reason).await;
         assert_eq!(found, reason.as_str());
+        wrong.extend(otherwise::holds(&world, reason).await.err().map(|why| format!("{}: {why}", reason.as_str())));
         world.end().await;
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

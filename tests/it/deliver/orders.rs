@@ -7,6 +7,7 @@ use orderwire::domain::ids::{ChannelId, ShopId};
 use orderwire::domain::ledger::Entry;
 use orderwire::mock::Say;
 use orderwire::store::keys::Unit;
+use serde_json::json;
 
 const MAIL: &str = customers!(["*"] => ["mail"]);
 
@@ -16,6 +17,28 @@ async fn unowed(w: &World, shop: &str, id: u64, milestone: &str) -> Option<Strin
         Entry::Unowed { milestone: m, reason, .. } if m == milestone => Some(reason),
         _ => None,
     })
+}
+
+/// A payment service names its deadline minutes after the order, and it is sooner than the shop's own: the reminder
+/// goes before that one, though the order was to rest until the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moment_that_moves_forward_is_not_slept_through() {
+    let routes = customers!(["order_placed", "payment_expiring"] => ["mail"]);
+    let at = Some("2026-11-24T02:00:00Z");
+    let mut w = World::start(Setup { routes, shop: "payment_deadline = \"5d\"", at, ..Setup::default() }).await;
+    let mut order = Tea::unpaid(1, w.now());
+    assert_eq!(w.told(&order.webhook(w.now())).await.len(), 1, "placed");
+    assert_eq!(w.items("tea", 1, "payment_expiring").await[0].reason.as_deref(), Some("not_due"));
+    order.meta.push(("_ecpay_atm_vAccount", json!("9103522850")));
+    order.meta.push(("_ecpay_atm_ExpireDate", json!("2026/11/25")));
+    w.pass(120).await;
+    assert_eq!(w.told(&order.webhook(w.now())).await.len(), 0, "nothing is due");
+    // The 25th ends at 16:00 UTC; six hours before that is 32 h from the start.
+    assert_eq!(w.later(31 * 3600).await.len(), 0);
+    let news = w.later(2 * 3600).await;
+    assert_eq!(news.len(), 1, "{}", shown(&news));
+    assert!(news[0].text.contains("9103522850"), "{}", shown(&news));
+    w.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -213,13 +213,24 @@ impl World {
         self.tick().await;
     }
 
+    /// A file of words is written, and the relay reads them anew.
+    pub fn reword(&self, path: &str, text: &str) {
+        let file = self.dir.join("words").join(path);
+        std::fs::create_dir_all(file.parent().expect("a parent")).expect("a folder");
+        std::fs::write(file, text).expect("a file");
+        self.change("", "");
+    }
+
     /// The settings are changed: `was` becomes `is`, and the relay reads them anew.
     pub fn change(&self, was: &str, is: &str) {
         let file = self.dir.join("orderwire.toml");
         let text = std::fs::read_to_string(&file).expect("the settings");
         assert!(text.contains(was), "nothing to change");
         std::fs::write(&file, text.replace(was, is)).expect("a file");
-        let settings = boot::read(Some(&file), &BTreeMap::new()).unwrap_or_else(|p| panic!("{} mistakes", p.len()));
+        let settings = boot::read(Some(&file), &BTreeMap::new()).unwrap_or_else(|problems| {
+            let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}", all.join("\n"))
+        });
         self.relay.app.reload(settings.live);
     }
 

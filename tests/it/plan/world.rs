@@ -206,6 +206,11 @@ impl World {
     }
 
     pub fn decide(&self) -> Vec<(u16, Decision)> {
+        self.with(decide)
+    }
+
+    /// Asks anything of the situation.
+    pub fn with<T>(&self, ask: impl FnOnce(&Situation<'_>) -> T) -> T {
         let facts = |c: &ChannelId, a: &Address| {
             self.people.get(&(c.as_str().to_string(), a.value.clone())).cloned().unwrap_or_default()
         };
@@ -222,7 +227,7 @@ impl World {
             let scheme = self.accounts.get(c.as_str())?.caps.scheme;
             Some(Address::new(scheme, raw.to_lowercase()))
         };
-        decide(&Situation {
+        ask(&Situation {
             now: self.now,
             rules: &self.rules,
             order: &self.order,
