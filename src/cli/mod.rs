@@ -23,6 +23,7 @@ mod queue;
 mod rekey;
 mod replay;
 mod serve;
+mod simulate;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -73,6 +74,8 @@ enum Command {
     Order(order::Args),
     /// Say of an order what was told, what was not, why, and what would change it.
     Explain(order::ExplainArgs),
+    /// Say what a captured webhook would do to the orders as they are now. Nothing is written, nothing is sent.
+    Simulate(simulate::Args),
     /// Make owed again what was not delivered. Dry unless --execute.
     Replay(replay::Args),
     /// The queue: figures, dead messages, pause and resume channels.
@@ -141,6 +144,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Mock(args) => mock::run(&args).await,
             Command::Order(args) => order::run(&args, config).await,
             Command::Explain(args) => order::explain(&args, config).await,
+            Command::Simulate(args) => simulate::run(&args, config).await,
             Command::Replay(args) => replay::run(&args, config).await,
             Command::Queue(args) => queue::run(&args, config).await,
             Command::Channels(args) => channels::run(&args, config).await,

@@ -225,7 +225,12 @@ async fn take_events(
 /// The sender's own mark, and, where the body carries a signed time, the content itself: delivery ids are
 /// outside the signature and can be changed at will. An undated body (`{"id":25}` deleted, restored,
 /// deleted) can not be told from its replay, so there only the order's state decides.
-fn seen_digests(shop: &ShopId, (delivery, content): (&str, Digest8), index: usize, dated: bool) -> Vec<Digest8> {
+pub(super) fn seen_digests(
+    shop: &ShopId,
+    (delivery, content): (&str, Digest8),
+    index: usize,
+    dated: bool,
+) -> Vec<Digest8> {
     let index = (index as u64).to_be_bytes();
     let mut seen = vec![Digest8::of(&[b"delivery", shop.as_str().as_bytes(), delivery.as_bytes(), &index])];
     if dated {
@@ -294,7 +299,7 @@ async fn let_go(app: &App, shop: &Shop, event: &OrderEvent) -> Result<WebhookOut
 }
 
 /// The order as it is after the event, and all that must be written for it.
-fn next_state(
+pub(super) fn next_state(
     app: &App,
     shop: &Shop,
     id: &OrderId,

@@ -40,6 +40,7 @@ pub mod ring;
 pub mod send;
 pub mod sending;
 pub mod settle;
+pub mod simulate;
 pub mod situation;
 pub mod spooled;
 pub mod sweep;

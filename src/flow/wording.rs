@@ -3,7 +3,7 @@
 use super::account::Account;
 use super::inhand::InHand;
 use super::live::Holder;
-use crate::domain::channel::{Audience, Envelope, Errand, Reference, ShapeFault};
+use crate::domain::channel::{Audience, Envelope, Errand, Message, Reference, ShapeFault};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Go, Reason};
 use crate::domain::milestone::{Milestone, Purpose, Reached};
@@ -23,6 +23,8 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6f72_6465_7277_6972_8e5a_3c1d_9b40_2f7
 pub struct Worded {
     /// The vendor's shape.
     pub envelope: Envelope,
+    /// The words that were shaped; `None`: the shape was kept from an earlier try.
+    pub message: Option<Message>,
     /// Our reference of it.
     pub reference: String,
     /// Language of the words.
@@ -141,10 +143,12 @@ pub fn envelope(
     let address = go.address.as_ref();
     // Opaque: a keyed hash and a number; it says nothing about order or person.
     let reference = format!("{}.{lead}", hand.leased.member.as_str());
-    let worded =
-        |envelope| Worded { envelope, reference: reference.clone(), locale: locale.into(), purpose: milestone.purpose };
+    let worded = |envelope, message| {
+        let (reference, locale, purpose) = (reference.clone(), locale.into(), milestone.purpose);
+        Worded { envelope, message, reference, locale, purpose }
+    };
     if let Some(kept) = hand.kept_envelope(lead).filter(|k| k.channel == account.id) {
-        return Ok(worded(kept.clone()));
+        return Ok(worded(kept.clone(), None));
     }
     let page = address.and_then(|address| {
         let order = Some((hand.order.shop.clone(), hand.order.id.clone()));
@@ -182,5 +186,6 @@ pub fn envelope(
         quiet: milestone.purpose == Purpose::Status,
         now,
     };
-    Ok(worded(account.channel.shape(&message, &errand)?))
+    let envelope = account.channel.shape(&message, &errand)?;
+    Ok(worded(envelope, Some(message)))
 }

@@ -5,12 +5,15 @@ use super::auth::{Guard, Scope};
 use super::problem::Problem;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::Reason;
-use crate::flow::explain;
-use crate::flow::{queue, replay};
-use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
+use crate::domain::webhook::RawWebhook;
+use crate::flow::{explain, queue, replay, simulate};
+use actix_web::web::{self, Data, Json, JsonConfig, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::json;
+
+/// Longest captured webhook with its wrapping, bytes: a body of 8 MiB in base64.
+const CAPTURED: usize = 12 * 1024 * 1024;
 
 /// A body that is not what the call takes.
 pub fn bad_json(error: actix_web::error::JsonPayloadError, _: &HttpRequest) -> actix_web::Error {
@@ -31,6 +34,11 @@ pub async fn nothing_here() -> Result<HttpResponse, Problem> {
 pub fn routes(config: &mut ServiceConfig) {
     config
         .route("/api/v1/orders/{shop}/{order}", web::get().to(order))
+        .service(
+            web::resource("/api/v1/simulate")
+                .app_data(JsonConfig::default().limit(CAPTURED).error_handler(bad_json))
+                .route(web::post().to(simulating)),
+        )
         .route("/api/v1/replay", web::post().to(replaying))
         .route("/api/v1/queue", web::get().to(stats))
         .route("/api/v1/queue/dead", web::get().to(dead))
@@ -49,6 +57,24 @@ async fn order(
     guard.allow(&request, Scope::Read)?;
     let (shop, id) = path.into_inner();
     Ok(HttpResponse::Ok().json(explain::order(&status.app, &shop, &id).await?))
+}
+
+/// A captured webhook.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Captured {
+    shop: String,
+    webhook: RawWebhook,
+}
+
+async fn simulating(
+    request: HttpRequest,
+    ask: Json<Captured>,
+    status: Data<Status>,
+    guard: Data<Guard>,
+) -> Result<HttpResponse, Problem> {
+    guard.allow(&request, Scope::Read)?;
+    Ok(HttpResponse::Ok().json(simulate::run(&status.app, &ask.shop, &ask.webhook).await?))
 }
 
 async fn replaying(

@@ -93,6 +93,16 @@ async fn what_operators_ask_and_do() {
     assert!(text.code == 0 && text.out.contains("order_placed") && text.out.contains("line-main"), "{text:?}");
     let why = world.ask(&["explain", "woo", "502"]);
     assert!(why.out.contains("dead") && why.out.contains("why: ") && why.out.contains("to change it: "), "{why:?}");
+    assert!(why.out.contains("it would go by line-main if") && why.out.contains("orderwire replay"), "{why:?}");
+    let rules = world.ask(&["explain", "woo", "502", "--rules"]);
+    assert!(rules.out.contains("worth telling until") && rules.out.contains("account moves"), "{rules:?}");
+    let file = world.dir.write("hook.json", &woo_order(504, "processing", 5).to_string());
+    let file = file.to_str().unwrap();
+    let foreseen = world.ask(&["simulate", file, "--shop", "woo", "--topic", "order.created"]);
+    assert!(foreseen.code == 0 && foreseen.out.contains("(unsigned)"), "{foreseen:?}");
+    assert!(foreseen.out.contains("would go by line-main") && foreseen.out.contains("│ "), "{foreseen:?}");
+    assert_eq!(world.ask(&["order", "woo", "504"]).code, 1, "nothing was kept of it");
+    assert_eq!(world.ask(&["simulate", file, "--shop", "woo"]).code, 2, "a topic is needed");
     let one = world.json(&["explain", "woo", "502", "--milestone", "order_placed"]);
     assert_eq!(one["items"].as_array().unwrap().len(), 1);
 

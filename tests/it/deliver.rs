@@ -19,6 +19,7 @@ mod parked;
 mod quiet;
 mod receipts;
 mod retries;
+mod simulate;
 mod sms;
 mod staff;
 mod timers;

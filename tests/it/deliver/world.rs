@@ -259,7 +259,7 @@ impl World {
     }
 
     /// One command to the relay's Redis, as an operator with `redis-cli` would give it.
-    fn redis(&self, words: &[&str]) {
+    pub fn redis(&self, words: &[&str]) {
         let socket = self.dir.join("store/redis/redis.sock");
         let mut stream = std::os::unix::net::UnixStream::connect(socket).expect("Redis' socket");
         let mut command = format!("*{}\r\n", words.len());

@@ -16,6 +16,12 @@ const ROUTES: &[(&str, &str, &str, bool)] = &[
     ("GET", "/api/v1/queue", "", true),
     ("GET", "/api/v1/queue/dead", "", true),
     ("GET", "/api/v1/channels", "", true),
+    (
+        "POST",
+        "/api/v1/simulate",
+        r#"{"shop":"none","webhook":{"method":"POST","headers":[],"body":"","received_at":"2026-11-25T00:00:00Z"}}"#,
+        true,
+    ),
     ("POST", "/api/v1/replay", "{}", true),
     ("POST", "/api/v1/replay", r#"{"execute":true,"reason":"x"}"#, false),
     ("POST", "/api/v1/replay", r#"{"run":"r1"}"#, false),
