@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ impl Door {
         let mut token = token.map_err(|e| super::Misuse(format!("--token-file: {e}")))?;
         if base.is_none() || token.is_none() {
             let reach = boot::reach(config, &crate::config::environment()).map_err(super::check::as_error)?;
-            base = base.or(Some(format!("http://{}", reach.admin)));
+            base = base.or(Some(format!("http://{}", nearest(reach.admin))));
             token = token.or(reach.token);
         }
         let Some(token) = token.map(|t| t.trim().to_string()).filter(|t| !t.is_empty()) else {
@@ -47,6 +48,15 @@ impl Door {
         crate::channel::install_tls();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         Ok(Client { http, base: base.unwrap_or_default().trim_end_matches('/').into(), token })
+    }
+}
+
+/// Where a door that listens on every address is reached from beside it: `0.0.0.0` is no host that it answers to.
+fn nearest(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listen.port()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), listen.port()),
+        _ => listen,
     }
 }
 
@@ -99,7 +109,7 @@ pub async fn health(args: &HealthArgs, config: Option<&Path>) -> anyhow::Result<
         Some(url) => url.trim_end_matches('/').to_string(),
         None => format!(
             "http://{}",
-            boot::reach(config, &crate::config::environment()).map_err(super::check::as_error)?.admin
+            nearest(boot::reach(config, &crate::config::environment()).map_err(super::check::as_error)?.admin)
         ),
     };
     crate::channel::install_tls();
@@ -111,5 +121,22 @@ pub async fn health(args: &HealthArgs, config: Option<&Path>) -> anyhow::Result<
             Ok(if ready { Status::Done } else { Status::Failure })
         }
         Err(error) => bail!("the relay does not answer at {base} ({})", error.without_url()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_door_on_every_address_is_asked_on_this_machine() {
+        for (listen, asked) in [
+            ("0.0.0.0:9090", "127.0.0.1:9090"),
+            ("[::]:9090", "[::1]:9090"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("10.1.2.3:9090", "10.1.2.3:9090"),
+        ] {
+            assert_eq!(nearest(listen.parse().expect("an address")).to_string(), asked);
+        }
     }
 }
