@@ -23,6 +23,9 @@ pub struct Args {
     /// LINE: channel secret.
     #[arg(long, value_name = "SECRET", default_value = "line-channel-secret")]
     line_secret: String,
+    /// LINE: messages that the account may still send this month; left out: no limit.
+    #[arg(long, value_name = "MESSAGES")]
+    line_quota: Option<u64>,
     /// Messenger: id of the page.
     #[arg(long, value_name = "ID", default_value = "100000000000001")]
     page_id: String,
@@ -109,6 +112,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
         MockOptions { http: args.http, smtp: args.smtp, relay: args.relay.clone(), ..MockOptions::default() };
     options.line.token.clone_from(&args.line_token);
     options.line.channel_secret.clone_from(&args.line_secret);
+    options.line.quota = args.line_quota;
     options.messenger.page_id.clone_from(&args.page_id);
     options.messenger.access_token.clone_from(&args.page_token);
     options.messenger.app_secret.clone_from(&args.app_secret);
