@@ -1,7 +1,7 @@
 # The few commands of this project. `make demo` and `make test` set a fresh Debian machine up by themselves:
 # they need Rust (rustup.rs) and, where redis-server is missing, the rights to install a package.
 
-.PHONY: demo run test sdk browser chaos fuzz fuzz-kept lint deny sbom chart chart-files bench bench-size needs
+.PHONY: demo run test sdk browser chaos fuzz fuzz-kept lint deny sbom chart chart-files image-check upgrade bench bench-size needs
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -63,8 +63,14 @@ chart-files:         ## what of the chart follows from other files: schema, tabl
 	cargo build --quiet --locked
 	.ci/chart --write
 
+image-check: needs   ## the image's steps by hand, twice for the same bytes, and what came of them at work (root, minutes)
+	.ci/image
+
 bench: needs         ## speed, as ratios measured side by side (minutes)
 	benches/run.sh
+
+upgrade: needs       ## this version and the one of the commit FROM on one Redis, there and back under load
+	.ci/upgrade
 
 bench-size: needs    ## what a million waiting orders need and cost: the figures of docs/sizing.md (minutes, gigabytes)
 	benches/run.sh size

@@ -122,8 +122,8 @@ class House:
         for word in text.split('"'):
             if word.startswith(f"{self.root}/run/secrets/orderwire/"):
                 name = Path(word).name
-                given = (secrets or {}).get(name) or f"https://hooks.slack.com/services/{name}" if "webhook-url" in name else None
-                Path(word).write_text(given or self.secret(name))
+                usual = f"https://hooks.slack.com/services/{name}" if "webhook-url" in name else self.secret(name)
+                Path(word).write_text((secrets or {}).get(name, usual))
         for words in of_kind(docs, "ConfigMap", "-words"):
             (_, _, spec) = relays(docs)[0]
             volume = next(v for v in spec["volumes"] if v["name"] == "words")

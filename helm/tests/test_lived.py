@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 from charts import RELAY
-from world import Traffic, World, ask, person, post, until
+from world import World, ask, person, post, roll, until
 
 
 class Lived(unittest.TestCase):
@@ -41,27 +41,7 @@ class Lived(unittest.TestCase):
 
     def test_a_rolling_restart_loses_and_doubles_nothing(self):
         with World() as world:
-            webs, workers = [world.relay("-web").up() for _ in range(2)], [world.relay("-worker").up() for _ in range(2)]
-            traffic = Traffic([w.public for w in webs])
-            try:
-                for old, kind in [(webs[0], "-web"), (workers[0], "-worker"), (webs[1], "-web"), (workers[1], "-worker")]:
-                    before = traffic.taken()
-                    until("there is load", lambda: traffic.taken() > before + 25, 60)
-                    new = world.relay(kind).up()
-                    if kind == "-web":
-                        traffic.add(new.public)
-                        traffic.out(old.public)
-                    left = old.spec["terminationGracePeriodSeconds"] - old.container["lifecycle"]["preStop"]["sleep"]["seconds"]
-                    status, took = old.end(seconds=left)
-                    self.assertEqual(status, 0, old.log.read_text())
-                    self.assertLess(took, left)
-                before = traffic.taken()
-                until("there is load", lambda: traffic.taken() > before + 25, 60)
-            finally:
-                answers = traffic.end()
-            self.assertEqual(set(answers.values()), {200}, "every webhook was taken")
-            until("all are told", lambda: len(world.sent()) >= len(answers), 60)
-            self.assertEqual(world.sent(), {person(n): 1 for n in answers}, "each once")
+            roll(self, world)
 
 
 if __name__ == "__main__":

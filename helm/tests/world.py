@@ -91,7 +91,8 @@ class Relay(Process):
         text = text.replace('kind = "line"', f'kind = "line"\napi_url = "http://127.0.0.1:{world.mock_port}"')
         house.file.write_text(text)
         env = house.environment(self.container)
-        env["ORDERWIRE__STORE__URL"] = env["ORDERWIRE__STORE__URL"].replace("rel-orderwire-redis:6379", f"127.0.0.1:{world.redis_port}")
+        for written, place in world.places.items():
+            env["ORDERWIRE__STORE__URL"] = env["ORDERWIRE__STORE__URL"].replace(written, place)
         super().__init__([RELAY, "-c", house.file, *self.container["args"]], env, root / "log")
         self.file, self.env = house.file, env
 
@@ -111,17 +112,23 @@ class Relay(Process):
 class World:
     """All of it; ends what it started."""
 
-    def __init__(self, values=None):
+    def __init__(self, values=None, servers=None):
+        """`servers`: starts the Redis of the values, kept with this world, and gives its places by the names in the values;
+        left out: the chart's own small one."""
         self.docs = template(values or VALUES)
         assert isinstance(self.docs, list), self.docs
         self.folder = tempfile.TemporaryDirectory()
         self.root = Path(self.folder.name)
         self.redis_port, self.mock_port, self.smtp_port = free_port(), free_port(), free_port()
         self.processes = []
-        self.redis = self.start_redis()
+        if servers:
+            self.places = servers(self)
+        else:
+            self.places = {"rel-orderwire-redis:6379": f"127.0.0.1:{self.redis_port}"}
+            self.redis = self.start_redis()
         self.mock = self.keep(Process(
             [RELAY, "mock", "--http", f"127.0.0.1:{self.mock_port}", "--smtp", f"127.0.0.1:{self.smtp_port}",
-             "--line-token", House.secret("line-token"), "--line-secret", House.secret("line-secret")],
+             "--line-token", House.secret("line-token"), "--line-secret", House.secret("line-secret"), "--line-quota", "100000"],
             {"PATH": os.environ["PATH"]}, self.root / "mock.log"))
         until("the mock answers", lambda: ask(self.mock_port, "/sent")[0] == 200)
 
@@ -243,3 +250,28 @@ class Traffic:
         for thread in self.threads:
             thread.join()
         return self.answers
+
+
+def roll(case, world):
+    """Two web pods and two workers, replaced one after the other under load: nothing is lost or doubled."""
+    webs, workers = [world.relay("-web").up() for _ in range(2)], [world.relay("-worker").up() for _ in range(2)]
+    traffic = Traffic([w.public for w in webs])
+    try:
+        for old, kind in [(webs[0], "-web"), (workers[0], "-worker"), (webs[1], "-web"), (workers[1], "-worker")]:
+            before = traffic.taken()
+            until("there is load", lambda: traffic.taken() > before + 25, 60)
+            new = world.relay(kind).up()
+            if kind == "-web":
+                traffic.add(new.public)
+                traffic.out(old.public)
+            left = old.spec["terminationGracePeriodSeconds"] - old.container["lifecycle"]["preStop"]["sleep"]["seconds"]
+            status, took = old.end(seconds=left)
+            case.assertEqual(status, 0, old.log.read_text())
+            case.assertLess(took, left)
+        before = traffic.taken()
+        until("there is load", lambda: traffic.taken() > before + 25, 60)
+    finally:
+        answers = traffic.end()
+    case.assertEqual(set(answers.values()), {200}, "every webhook was taken")
+    until("all are told", lambda: len(world.sent()) >= len(answers), 60)
+    case.assertEqual(world.sent(), {person(n): 1 for n in answers}, "each once")

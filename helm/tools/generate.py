@@ -70,7 +70,8 @@ RULES = {
 PATTERNS = [
     (r"(web|worker)\.replicas$", COUNT),
     (r"\.(minReplicas|maxReplicas|threshold)$", COUNT),
-    (r"\.(pollingInterval|cooldownPeriod)$", SECONDS),
+    (r"\.pollingInterval$", SECONDS),
+    (r"\.scaleDownSeconds$", {"type": "integer", "minimum": 0, "maximum": 3600}),
     (r"\.targetCPU$", {"type": "integer", "minimum": 1, "maximum": 100}),
     (r"\.maxUnavailable$", {"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+%$"}),
     (r"\.resources$", {"type": "object", "additionalProperties": False, "properties": {
@@ -185,4 +186,5 @@ def main():
         print(f"wrote {name}")
 
 
-main()
+if __name__ == "__main__":
+    main()
