@@ -34,6 +34,7 @@ mod slow;
 mod storm;
 mod table;
 mod traffic;
+mod upgrade;
 mod watched;
 mod wire;
 mod workers;

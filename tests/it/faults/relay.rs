@@ -2,6 +2,7 @@
 
 use super::server::signal;
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ const START: Duration = Duration::from_secs(30);
 /// How the process is started.
 #[derive(Clone, Default)]
 pub struct Manner {
+    /// The relay's program; left out: this version's.
+    pub program: Option<PathBuf>,
     /// A program and its arguments before the relay's own: what it becomes.
     pub by: Vec<String>,
     /// Variables.
@@ -36,8 +39,8 @@ impl Relay {
     /// Starts the process; it is not up yet. Its log goes to `log`.
     pub fn spawn(config: &Path, role: &str, manner: &Manner, log: PathBuf) -> Relay {
         let file = std::fs::File::create(&log).unwrap();
-        let words = manner.by.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_orderwire")]);
-        let words: Vec<&str> = words.collect();
+        let own = manner.program.as_deref().unwrap_or(Path::new(env!("CARGO_BIN_EXE_orderwire")));
+        let words: Vec<&OsStr> = manner.by.iter().map(OsStr::new).chain([own.as_os_str()]).collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).arg("--config").arg(config).args(["serve", "--role", role]);
         command.env_remove("ORDERWIRE_CRASH");
