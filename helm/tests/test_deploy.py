@@ -10,7 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from charts import LOADER, RELAY, House
+from charts import LOADER, RELAY, House, readme_values
+from world import Process, ask, free_port, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = ROOT / "deploy"
@@ -114,6 +115,39 @@ class Docs(unittest.TestCase):
             if page.name not in {"sizing.md", "faults.md", "security.md"}:
                 for name in re.findall(r"orderwire_[a-z_]+", page.read_text()):
                     self.assertIn(name, known, page.name)
+
+    def test_the_secret_of_the_first_shop_has_every_key_that_its_values_name(self):
+        readme = (ROOT / "helm/orderwire/README.md").read_text()
+        named = set(re.findall(r"/run/secrets/orderwire/([a-z-]+)", str(readme_values())))
+        named |= {"encryption-key", "redis-password"}  # by the chart's own values
+        for page in (readme, (ROOT / "docs/install-kubernetes.md").read_text()):
+            made = set(re.findall(r"--from-literal=([a-z-]+)=", page.split("```")[1 if page is readme else 3]))
+            self.assertEqual(made, named)
+
+    def test_the_order_without_an_account_is_taken(self):
+        """The commands of docs/install-one-machine.md, against the settings on the same page."""
+        page = (ROOT / "docs/install-one-machine.md").read_text()
+        text = textwrap.dedent(re.search(r"^ *```toml\n(.*?)^ *```", page, re.S | re.M)[1])
+        script = re.search(r"### Without an account first.*?```sh\n(.*?)```", page, re.S)[1]
+        public, admin, mock = free_port(), free_port(), free_port()
+        with tempfile.TemporaryDirectory() as folder:
+            env = {"PATH": os.environ["PATH"], **{n: House.secret(n) for n in ("WOO_SECRET", "LINE_TOKEN", "LINE_SECRET")}}
+            file = Path(folder) / "orderwire.toml"
+            text = text.replace("/var/lib/orderwire", f"{folder}/data").replace("[server]", f'[server]\nlisten = "127.0.0.1:{public}"')
+            text = text.replace('kind = "line"', f'kind = "line"\napi_url = "http://127.0.0.1:{mock}"')
+            text = text.replace('locale = "zh-TW"', 'locale = "zh-TW"\nsettle = "1s"\nsettle_untracked = "1s"')
+            file.write_text(f'[admin]\nlisten = "127.0.0.1:{admin}"\n{text}')
+            relay = Process([RELAY, "-c", file, "serve"], env, Path(folder) / "log")
+            self.addCleanup(relay.end)
+            until("it is ready", lambda: ask(admin, "/readyz")[0] == 200, 60)
+            # The file of secrets is the environment here, and ports are this test's.
+            script = script.replace("set -a; . /etc/orderwire/secrets.env; set +a", "true").replace("127.0.0.1:8080", f"127.0.0.1:{public}")
+            script = script.replace("127.0.0.1:8090", f"127.0.0.1:{mock}").replace("orderwire mock", f"orderwire mock --http 127.0.0.1:{mock} --smtp 127.0.0.1:{free_port()}")
+            script = script.replace("curl -sS http://127.0.0.1:%d/sent" % mock, "for n in $(seq 300); do sent=$(curl -sS http://127.0.0.1:%d/sent); [ \"$sent\" != '[]' ] && break; sleep 0.1; done; echo \"$sent\"; kill %%1" % mock)
+            done = subprocess.run(["bash", "-euc", f'orderwire() {{ "{RELAY}" -c "{file}" "$@"; }}\nset -m\n{script}'], capture_output=True, text=True, env=env)
+            self.assertIn('{"ok":true,"result":"taken"}', done.stdout, done.stderr)
+            self.assertIn("order_placed", done.stdout)
+            self.assertIn("U0123456789abcdef0123456789abcdef", done.stdout.splitlines()[-1])
 
     def test_settings_in_the_docs_are_accepted(self):
         """Whole settings files stand in ```toml blocks that begin with [server]."""
