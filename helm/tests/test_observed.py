@@ -3,6 +3,7 @@ Redis fails and rest when it heals, and every query of the dashboard returns som
 
 Windows and waits of the rules are seconds here in place of minutes, or this would take hours."""
 
+import copy
 import json
 import os
 import re
@@ -55,7 +56,9 @@ def dashboard_queries():
 
 class Observed(unittest.TestCase):
     def test_alerts_fire_and_rest_and_the_dashboard_is_full(self):
-        values = {**VALUES, "spool": {"enabled": True}}
+        values = copy.deepcopy({**VALUES, "spool": {"enabled": True}})
+        # So that some messages are held back by their channel's pace.
+        values["settings"]["channel"][0]["per_second"] = 4
         with World(values) as world:
             web, worker = world.relay("-web").up(), world.relay("-worker").up()
             prometheus = world.keep(Prometheus(world, [web, worker]))
