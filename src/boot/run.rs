@@ -91,7 +91,7 @@ fn open(settings: Parts, role: Role, reload_from: Option<PathBuf>, app: Arc<App>
     let admin = TcpListener::bind(settings.admin.listen)
         .with_context(|| format!("[admin] listen = {}", settings.admin.listen))?;
     let admin_at = admin.local_addr()?;
-    let server = http::admin(Arc::clone(&status), guard(&settings)?, admin)?;
+    let server = http::admin(Arc::clone(&status), guard(&settings)?, settings.server.proxies(), admin)?;
     servers.push(server.handle());
     tasks.push(spawn_server(server));
     let mut public_at = None;

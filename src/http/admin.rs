@@ -1,8 +1,9 @@
 //! Health and metrics.
 
 use super::Status;
-use super::auth::Guard;
+use super::auth::{self, Guard};
 use super::problem::Problem;
+use super::source::Sources;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
@@ -77,8 +78,13 @@ async fn ready(request: HttpRequest, status: Data<Status>) -> HttpResponse {
     }))
 }
 
-async fn metrics(request: HttpRequest, status: Data<Status>, guard: Data<Guard>) -> Result<HttpResponse, Problem> {
-    guard.metrics(&request)?;
+async fn metrics(
+    request: HttpRequest,
+    status: Data<Status>,
+    guard: Data<Guard>,
+    sources: Data<Sources>,
+) -> Result<HttpResponse, Problem> {
+    guard.metrics(&request).map_err(|no| auth::stranger(no, &request, &status, &sources))?;
     Ok(HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(status.app.metrics.encode()))

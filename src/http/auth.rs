@@ -1,7 +1,13 @@
 //! Who may use the admin door: Host names on a list, bearer tokens with scopes.
+//!
+//! A right token is let in from anywhere and at any time; only then are wrong ones counted, by where they come from. So
+//! nobody is locked out for another, and behind a proxy that nobody named one count for all does no harm.
 
+use super::Status;
 use super::problem::Problem;
+use super::source::Sources;
 use crate::domain::settings::Mistake;
+use crate::telemetry::AuthFailure;
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use sha2::{Digest, Sha256};
@@ -9,6 +15,8 @@ use subtle::ConstantTimeEq;
 
 /// Characters of a token at least.
 const LEAST: usize = 32;
+/// What [`Sources`] knows this door by.
+const DOOR: &str = "admin";
 
 /// What a token allows.
 #[derive(
@@ -124,6 +132,30 @@ fn presented(request: &HttpRequest) -> Option<[u8; 32]> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| Sha256::digest(token.trim().as_bytes()).into())
+}
+
+/// The answer to somebody without a right token: counted, and after many wrong ones from one place "not so fast" (429,
+/// with the time to wait). Any other refusal is left as it is.
+pub fn stranger(problem: Problem, request: &HttpRequest, status: &Status, sources: &Sources) -> Problem {
+    if problem.status() != 401 {
+        return problem;
+    }
+    let count = |what| status.app.metrics.auth_failure(what);
+    if presented(request).is_none() {
+        count(AuthFailure::Missing);
+        return problem;
+    }
+    let (place, now) = (sources.nearest(request), status.app.clock.now());
+    if let Some(secs) = sources.shut(place, DOOR, now) {
+        count(AuthFailure::ShutOut);
+        let detail = "come back later; a right token is taken at any time";
+        return Problem::new(429, "too many wrong tokens", detail).after(secs);
+    }
+    count(AuthFailure::Wrong);
+    if let (Some(place), Some(secs)) = (place, sources.wrong(place, DOOR, now)) {
+        tracing::warn!(%place, secs, "too many wrong tokens at the admin door: its place is shut out for a while");
+    }
+    problem
 }
 
 /// What is wrong with `[admin]`.

@@ -27,6 +27,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, HttpServer, web};
 use auth::Guard;
 use body::Budget;
+use ipnet::IpNet;
 use settings::ServerSettings;
 use source::Sources;
 use std::net::{IpAddr, TcpListener};
@@ -102,17 +103,19 @@ pub fn public(
         .run())
 }
 
-/// The admin door: health, metrics, the operator's API. Never public.
+/// The admin door: health, metrics, the operator's API. Never public. `proxies` may say for whom they speak.
 ///
 /// # Errors
 /// The listener could not be used.
-pub fn admin(status: Arc<Status>, guard: Guard, listener: TcpListener) -> std::io::Result<Server> {
+pub fn admin(status: Arc<Status>, guard: Guard, proxies: Vec<IpNet>, listener: TcpListener) -> std::io::Result<Server> {
     let status = web::Data::from(status);
     let guard = web::Data::new(guard);
+    let sources = web::Data::new(Sources::new(proxies));
     let server = HttpServer::new(move || {
         actix_web::App::new()
             .app_data(status.clone())
             .app_data(guard.clone())
+            .app_data(sources.clone())
             .app_data(web::JsonConfig::default().limit(64 * 1024).error_handler(api::bad_json))
             .app_data(web::QueryConfig::default().error_handler(api::bad_query))
             .configure(admin::routes)
@@ -134,9 +137,11 @@ async fn keep(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let open = !request.path().starts_with("/api/");
     if !open && let Some(guard) = request.app_data::<web::Data<Guard>>() {
-        guard.known(request.request()).inspect_err(|problem| {
-            if let (401, Some(status)) = (problem.status(), request.app_data::<web::Data<Status>>()) {
-                status.app.metrics.auth_failure();
+        guard.known(request.request()).map_err(|no| {
+            let (status, sources) = (request.app_data::<web::Data<Status>>(), request.app_data::<web::Data<Sources>>());
+            match (status, sources) {
+                (Some(status), Some(sources)) => auth::stranger(no, request.request(), status, sources),
+                _ => no,
             }
         })?;
     }

@@ -13,12 +13,18 @@ pub struct Problem {
     status: u16,
     title: String,
     detail: String,
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     /// A problem with its remedy.
     pub fn new(status: u16, title: impl Into<String>, detail: impl Into<String>) -> Problem {
-        Problem { status, title: title.into(), detail: detail.into() }
+        Problem { status, title: title.into(), detail: detail.into(), retry_after: None }
+    }
+
+    /// The same, with how many seconds to wait before asking again.
+    pub fn after(self, secs: u64) -> Problem {
+        Problem { retry_after: Some(secs), ..self }
     }
 
     /// Its status.
@@ -42,6 +48,9 @@ impl ResponseError for Problem {
         let mut answer = HttpResponse::build(self.status_code());
         if self.status == 401 {
             answer.insert_header(("www-authenticate", "Bearer"));
+        }
+        if let Some(secs) = self.retry_after {
+            answer.insert_header(("retry-after", secs.to_string()));
         }
         answer.content_type("application/problem+json").body(
             json!({ "type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail })

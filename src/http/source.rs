@@ -1,8 +1,9 @@
-//! Where requests come from, and how often a place may show signatures that do not hold.
+//! Where requests come from, and how often a place may show signatures or tokens that do not hold.
 //!
 //! A place is shut out of one door only (a shop, a channel), and only where it is known: an address of the internet,
 //! or what a trusted proxy says. Behind a proxy that nobody named, everybody has the proxy's address, and a flood
-//! from one would shut out all.
+//! from one would shut out all. At the admin door ([`super::auth`]) whoever has the right token comes in from anywhere,
+//! so there the nearest address will do.
 
 use crate::domain::clock::{Timestamp, plus_secs};
 use actix_web::HttpRequest;
@@ -48,6 +49,11 @@ impl Sources {
         self.behind(peer, &said.collect::<Vec<_>>())
     }
 
+    /// The same, or else the address that it came from last, whatever that is (IPv6: its network).
+    pub fn nearest(&self, request: &HttpRequest) -> Option<IpAddr> {
+        self.of(request).or_else(|| request.peer_addr().map(|peer| network(peer.ip().to_canonical())))
+    }
+
     /// The last of the chain that is none of our proxies: what stands before it anybody can write.
     fn behind(&self, peer: IpAddr, forwarded: &[&str]) -> Option<IpAddr> {
         let ours = |at: &IpAddr| self.proxies.iter().any(|net| net.contains(at));
@@ -74,25 +80,27 @@ impl Sources {
         u64::try_from(until.as_second() - now.as_second()).ok().filter(|left| *left > 0)
     }
 
-    /// A signature did not hold.
-    pub fn wrong(&self, place: Option<IpAddr>, door: &str, now: Timestamp) {
-        let Some(place) = place else { return };
+    /// A signature or token did not hold. Gives for how many seconds that shut the place out.
+    pub fn wrong(&self, place: Option<IpAddr>, door: &str, now: Timestamp) -> Option<u64> {
+        let place = place?;
         let pair = (place, door.to_string());
         if self.wrong.len() >= REMEMBERED {
             self.wrong.retain_recent();
             if self.wrong.len() >= REMEMBERED {
-                return;
+                return None;
             }
         }
-        let Err(not_until) = self.wrong.check_key(&pair) else { return };
+        let not_until = self.wrong.check_key(&pair).err()?;
         let wait = not_until.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
         let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
         if shut.len() >= REMEMBERED {
             shut.retain(|_, until| *until > now);
         }
-        if shut.len() < REMEMBERED {
-            shut.insert(pair, plus_secs(now, i64::try_from(wait).unwrap_or(1)));
+        if shut.len() >= REMEMBERED {
+            return None;
         }
+        shut.insert(pair, plus_secs(now, i64::try_from(wait).unwrap_or(1)));
+        Some(wait)
     }
 }
 
@@ -152,17 +160,32 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let place = Some(at("203.0.113.7"));
         for _ in 0..BURST {
-            sources.wrong(place, "shop/a", now);
+            assert_eq!(sources.wrong(place, "shop/a", now), None);
             assert_eq!(sources.shut(place, "shop/a", now), None);
         }
-        sources.wrong(place, "shop/a", now);
+        let told = sources.wrong(place, "shop/a", now);
         let left = sources.shut(place, "shop/a", now).expect("shut out");
+        assert_eq!(told, Some(left));
         assert!((1..=3).contains(&left), "{left}");
         assert_eq!(sources.shut(place, "shop/b", now), None);
         assert_eq!(sources.shut(Some(at("203.0.113.8")), "shop/a", now), None);
         assert_eq!(sources.shut(place, "shop/a", plus_secs(now, 4)), None);
         // Where the place is not known nobody is shut out.
-        (0..2 * BURST).for_each(|_| sources.wrong(None, "shop/a", now));
+        (0..2 * BURST).for_each(|_| assert_eq!(sources.wrong(None, "shop/a", now), None));
         assert_eq!(sources.shut(None, "shop/a", now), None);
+    }
+
+    /// However many places try, what is remembered of them is bounded, and nobody new is shut out when it is full.
+    #[test]
+    fn places_without_end_are_not_remembered_without_end() {
+        let sources = Sources::new(Vec::new());
+        let now = Timestamp::UNIX_EPOCH;
+        for n in 0..u32::try_from(REMEMBERED).expect("fits") + 500 {
+            sources.wrong(Some(IpAddr::from(n.to_be_bytes())), "admin", now);
+        }
+        assert!(sources.wrong.len() <= REMEMBERED, "{}", sources.wrong.len());
+        let late = Some(at("203.0.113.7"));
+        (0..2 * BURST).for_each(|_| assert_eq!(sources.wrong(late, "admin", now), None));
+        assert_eq!(sources.shut(late, "admin", now), None);
     }
 }

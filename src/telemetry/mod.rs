@@ -13,4 +13,4 @@ mod words;
 
 pub use logs::{LogFormat, LogSettings, init};
 pub use metrics::Metrics;
-pub use words::{CallbackOutcome, Names, QueueState, ReloadResult, SpoolEnd, WebhookOutcome};
+pub use words::{AuthFailure, CallbackOutcome, Names, QueueState, ReloadResult, SpoolEnd, WebhookOutcome};

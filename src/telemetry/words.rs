@@ -210,6 +210,18 @@ words! {
 }
 
 words! {
+    /// Why a request at the admin door was not let in.
+    AuthFailure {
+        /// It carried no token.
+        Missing "missing";
+        /// Its token is none of ours.
+        Wrong "wrong";
+        /// The same, and its place had shown too many.
+        ShutOut "shut_out";
+    }
+}
+
+words! {
     /// What became of a record of the spool.
     SpoolEnd {
         /// The store has what it told.

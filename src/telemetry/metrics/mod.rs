@@ -5,7 +5,7 @@
 
 mod record;
 
-use super::words::{Names, ReloadResult, SpoolEnd, WebhookOutcome, Word};
+use super::words::{AuthFailure, Names, ReloadResult, SpoolEnd, WebhookOutcome, Word};
 use crate::domain::owed::State;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -102,7 +102,7 @@ pub struct Metrics {
     ring_reach: Level,
     ring_offered: Counts<1>,
     reloads: Counts<1>,
-    auth_failures: Counter,
+    auth_failures: Counts<1>,
 }
 
 impl Metrics {
@@ -159,7 +159,7 @@ impl Metrics {
             ring_reach: Level::default(),
             ring_offered: Family::default(),
             reloads: Family::default(),
-            auth_failures: Counter::default(),
+            auth_failures: Family::default(),
         };
         metrics.register_flow();
         metrics.register_ground();
@@ -229,7 +229,7 @@ impl Metrics {
         self.add_in(Unit::Seconds, "ring_reach", "How far back they reach", self.ring_reach.clone());
         self.add("ring_offered", "Requests offered again after a failover, by what they were", self.ring_offered.clone());
         self.add("reload", "Reloads of settings and templates, by how they ended", self.reloads.clone());
-        self.add("admin_auth_failures", "Requests at the admin door without a right token", self.auth_failures.clone());
+        self.add("admin_auth_failures", "Requests at the admin door without a right token: without any, with a wrong one, with one after many wrong ones from the same place", self.auth_failures.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         self.add("build", "What is running", build);
         let kinds: Family<Labels<2>, Gauge> = Family::default();
@@ -264,6 +264,9 @@ impl Metrics {
         }
         for reason in SHED {
             drop(self.shed.get_or_create(&[("reason", Word::Fixed(reason))]));
+        }
+        for what in AuthFailure::ALL {
+            drop(self.auth_failures.get_or_create(&[("token", Word::Fixed(what.as_str()))]));
         }
         for end in SpoolEnd::ALL {
             drop(self.spool_ended.get_or_create(&[("end", Word::Fixed(end.as_str()))]));
@@ -392,7 +395,7 @@ mod tests {
         metrics.ring_offered(1, 2);
         metrics.set_clock_skew(-0.1);
         metrics.reload(ReloadResult::Refused);
-        metrics.auth_failure();
+        metrics.auth_failure(AuthFailure::Wrong);
         let text = metrics.encode();
         assert!(text.ends_with("# EOF\n"));
         let mut blocks = std::collections::BTreeSet::new();

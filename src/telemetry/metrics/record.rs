@@ -4,7 +4,9 @@ use super::{Labels, Metrics, SECRETS};
 use crate::domain::decision::Reason;
 use crate::domain::owed::State;
 use crate::domain::verdict::Verdict;
-use crate::telemetry::words::{CallbackOutcome, QueueState, ReloadResult, SpoolEnd, UNKNOWN, WebhookOutcome, Word};
+use crate::telemetry::words::{
+    AuthFailure, CallbackOutcome, QueueState, ReloadResult, SpoolEnd, UNKNOWN, WebhookOutcome, Word,
+};
 
 impl Metrics {
     /// A request at a shop's hook.
@@ -214,8 +216,8 @@ impl Metrics {
     }
 
     /// A request at the admin door without a right token.
-    pub fn auth_failure(&self) {
-        self.auth_failures.inc();
+    pub fn auth_failure(&self, what: AuthFailure) {
+        self.auth_failures.get_or_create(&[("token", Word::Fixed(what.as_str()))]).inc();
     }
 
     fn channel(&self, id: &str) -> Labels<1> {

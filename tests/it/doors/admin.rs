@@ -5,7 +5,7 @@ use crate::support::provider::Provider;
 use crate::support::redis::shared;
 use crate::support::relay::{OPS, Plan, READER, Relay};
 use crate::support::until;
-use crate::support::wire::{Request, get};
+use crate::support::wire::{Answer, Request, get};
 use orderwire::boot::run::Role;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -54,10 +54,75 @@ async fn every_route_asks_for_its_scope() {
             assert_eq!(answer.header("www-authenticate").is_some(), answer.status == 401);
         }
     }
-    let failures = relay.metric("orderwire_admin_auth_failures_total").await;
-    assert_eq!(failures, 2.0 * ROUTES.len() as f64, "each is counted");
+    for token in ["missing", "wrong"] {
+        let failures = relay.metric(&format!("orderwire_admin_auth_failures_total{{token=\"{token}\"}}")).await;
+        assert_eq!(failures, ROUTES.len() as f64, "each {token} one is counted");
+    }
     let answer = ask("GET", "/api/v1/channels", "", Some(OPS)).send(relay.admin).await;
     assert_eq!(answer.status, 200, "many wrong tokens lock nobody out");
+}
+
+/// Tries wrong tokens from one place until it is told to wait; gives the answer that said so.
+async fn until_shut_out(relay: &Relay, place: Option<&str>) -> Answer {
+    for nth in 0..60 {
+        let mut wrong = ask("GET", "/api/v1/queue", "", Some(&format!("wrong-token-{nth}")));
+        if let Some(place) = place {
+            wrong = wrong.header("x-forwarded-for", place);
+        }
+        let answer = wrong.send(relay.admin).await;
+        match answer.status {
+            429 => return answer,
+            status => assert_eq!((status, answer.header("retry-after")), (401, None), "{nth}"),
+        }
+    }
+    panic!("sixty wrong tokens in a row were each looked at");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_tries_many_tokens_is_told_to_wait_and_nobody_is_locked_out() {
+    let relay = Relay::start(&Plan::on(shared()), Role::Web).await;
+    let answer = until_shut_out(&relay, None).await;
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert_eq!(answer.json()["title"], "too many wrong tokens");
+    assert!(answer.header("retry-after").is_some_and(|s| s.parse::<u64>().is_ok_and(|s| (1..=3).contains(&s))));
+    // What a client says of itself is believed of no stranger: it is the same place.
+    let dressed = ask("GET", "/api/v1/queue", "", Some("wrong")).header("x-forwarded-for", "198.51.100.9");
+    assert!(matches!(dressed.send(relay.admin).await.status, 429 | 401), "at most until it is forgiven");
+    // Whoever has a right token comes in from that very place, and its scope counts as ever.
+    for (token, method, want) in [(OPS, "POST", 200), (READER, "POST", 403), (READER, "GET", 200)] {
+        let (target, body) = match method {
+            "POST" => ("/api/v1/channels/line-main/pause", r#"{"secs":1}"#),
+            _ => ("/api/v1/queue", ""),
+        };
+        assert_eq!(ask(method, target, body, Some(token)).send(relay.admin).await.status, want, "{method}");
+    }
+    // Who shows none learns what is missing; probes and measures answer as ever.
+    assert_eq!(ask("GET", "/api/v1/queue", "", None).send(relay.admin).await.status, 401);
+    assert_eq!(get(relay.admin, "/livez").await.status, 200);
+    let told = relay.metric("orderwire_admin_auth_failures_total{token=\"shut_out\"}").await;
+    let wrong = relay.metric("orderwire_admin_auth_failures_total{token=\"wrong\"}").await;
+    assert!(told >= 1.0 && wrong >= 30.0, "{told} {wrong}");
+}
+
+/// Behind a proxy that the settings name, each place has its own count; so it is with the measures' token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_tokens_of_one_place_do_not_count_for_another() {
+    let mut plan = Plan::on(shared());
+    plan.server = "trusted_proxies = [\"127.0.0.1\"]".into();
+    plan.admin.push_str("\nmetrics_token = { value = \"canary-metrics-token\" }");
+    let relay = Relay::start(&plan, Role::Web).await;
+    until_shut_out(&relay, Some("203.0.113.7")).await;
+    let wrong = |path, place| ask("GET", path, "", Some("wrong")).header("x-forwarded-for", place);
+    for path in ["/api/v1/queue", "/metrics"] {
+        assert_eq!(wrong(path, "198.51.100.9").send(relay.admin).await.status, 401, "{path}");
+    }
+    let mut answers = Vec::new();
+    for path in ["/metrics", "/metrics", "/api/v1/queue"] {
+        answers.push(wrong(path, "203.0.113.7").send(relay.admin).await.status);
+    }
+    assert!(answers.contains(&429), "one count for both tokens: {answers:?}");
+    let right = ask("GET", "/metrics", "", Some("canary-metrics-token")).header("x-forwarded-for", "203.0.113.7");
+    assert_eq!(right.send(relay.admin).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
