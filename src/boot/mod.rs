@@ -53,11 +53,14 @@ pub struct WorkerSettings {
     /// How long an order is reserved to the worker that took it. At least three times the slowest channel's
     /// time-out and five seconds.
     pub lease: Span,
+    /// Messages that one person gets on one channel account within 24 hours, of all shops and orders together; what is
+    /// formal or needs the customer goes up to twice as many. More wait until one of them is a day old. 0: no limit.
+    pub person_a_day: u32,
 }
 
 impl Default for WorkerSettings {
     fn default() -> Self {
-        Self { lease: Span(120) }
+        Self { lease: Span(120), person_a_day: 30 }
     }
 }
 
@@ -464,6 +467,7 @@ pub async fn app(settings: &Parts, mut live: Live, clock: Arc<dyn Clock>, role: 
     let mut app = App::new(clock, store, metrics, live, worker_name(), lease_ms, asking);
     (app.spool, app.results) = (spool, results);
     app.ring = (role != Role::Worker && settings.store.level() == Durability::Replicated).then(Ring::default);
+    app.person_a_day = settings.worker.person_a_day;
     app.pressure = Pressure::new(settings.server.max_waiting);
     Ok(Arc::new(app))
 }

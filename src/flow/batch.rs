@@ -182,10 +182,12 @@ async fn people(app: &App, orders: &mut Vec<InHand>) -> (People, Vec<InHand>) {
 /// Decides and shapes.
 async fn decide_all(app: &App, orders: &mut [InHand], people: &People) {
     let now = app.clock.now();
-    let decided: Vec<_> = orders.iter().map(|o| super::situation::decide(o, people, now)).collect();
+    let mut decided: Vec<_> = orders.iter().map(|o| super::situation::decide(o, people, now)).collect();
+    let unread = super::daily::places(app, orders, &mut decided, now).await;
     refill(app, orders, &decided, now).await;
-    for (order, decisions) in orders.iter_mut().zip(decided) {
+    for ((order, decisions), unread) in orders.iter_mut().zip(decided).zip(unread) {
         follow(app, order, decisions, now).await;
+        unread.into_iter().for_each(|until| order.put_off(until));
         match watch(app, order, people).await {
             Ok(changed) => order.again_now |= changed,
             Err(error) => {

@@ -14,6 +14,7 @@ pub mod batch;
 pub mod chat;
 pub mod consent;
 pub mod crash;
+mod daily;
 pub mod deliver;
 pub mod drain;
 pub mod erase;
@@ -106,6 +107,8 @@ pub struct App {
     pub results: Option<Spool<Settle>>,
     /// Whose wish not to be written to waits on disk.
     pub noted: Noted,
+    /// Messages that one person gets on one account within a day; 0: as many as there are.
+    pub person_a_day: u32,
     /// What is asked right before messages go.
     pub looks: last_look::Looks,
     live: RwLock<Arc<Live>>,
@@ -146,6 +149,7 @@ impl App {
             pressure: Pressure::default(),
             results: None,
             noted: Noted::default(),
+            person_a_day: 0,
             looks: last_look::Looks::default(),
             live: RwLock::new(Arc::new(live)),
             codes: RateLimiter::direct(per_second(link::CODES)),

@@ -19,6 +19,7 @@ mod check;
 mod child;
 mod cluster;
 pub mod codes;
+pub mod day;
 pub mod duty;
 pub mod erase;
 pub mod error;

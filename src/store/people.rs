@@ -281,6 +281,7 @@ impl Store {
     pub async fn forget_person(&self, channel: &ChannelId, at: &Address) -> Result<bool, StoreError> {
         let hash = person(&self.seal, channel, at);
         let sent = self.work.one(Call::new("DEL").arg(self.keys.own("snt", &hash))).await?;
+        self.work.one(Call::new("DEL").arg(self.keys.own("day", &hash))).await?;
         let tied = self.forget_ties(channel, at).await?;
         for _ in 0..TRIES {
             let stored = self.stored(&hash).await?;

@@ -7,6 +7,7 @@ pub mod world;
 mod carts;
 mod chain;
 mod chats;
+mod daily;
 mod last_look;
 mod limits;
 mod line;

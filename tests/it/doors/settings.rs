@@ -50,7 +50,7 @@ const STAFF: &str = "[[channel]]\nid = \"slack-shop\"\nkind = \"slack\"\nwebhook
 /// What is changed of a file that is fine (`STAFF` stands for the above), and words of what is said about it.
 #[rustfmt::skip]
 static NONSENSE: &[(&str, &str, &str, &str)] = &[
-    ("a lease shorter than the sends it is for", "[log]", "[worker]\nlease = \"30s\"\n[log]", "worker.lease: is shorter than three times"),
+    ("a lease shorter than the sends it is for", "[worker]", "[worker]\nlease = \"30s\"", "worker.lease: is shorter than three times"),
     ("a customers' route to a staff channel", "[[route]]", "STAFFmilestones = [\"shipped\"]\naudience = \"customer\"\nchannels = [\"slack-shop\"]\n[[route]]", "route.r.channels"),
     ("a staff route to a customers' channel", "[[route]]", "STAFFmilestones = [\"shipped\"]\naudience = \"staff\"\nchannels = [\"line-main\"]\n[[route]]", "route.r.channels"),
     ("a route without channels", "[[route]]", "STAFFmilestones = [\"shipped\"]\naudience = \"staff\"\nchannels = []\n[[route]]", "route.r.channels"),

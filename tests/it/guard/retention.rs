@@ -40,6 +40,7 @@ fn class(key: &str) -> Option<(&'static str, Kept)> {
         "rl" => ("pace", Kept::Secs(600)),
         "tie" => ("orders of a person", Kept::Secs(400 * DAY)),
         "invite" => ("code that ties a messenger", Kept::Secs(900)),
+        "day" => ("messages of a person within a day", Kept::Secs(DAY)),
         "code" => ("one-time code", Kept::Secs(600)),
         "cnt" => ("uses of a form", Kept::Secs(900)),
         "odd" => ("unreadable", Kept::Secs(14 * DAY)),

@@ -124,6 +124,8 @@ prefix = "{prefix}"
 {store}
 [spool]
 {spool}
+[worker]
+person_a_day = 0
 
 {shops}
 {channels}
