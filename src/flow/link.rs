@@ -244,6 +244,7 @@ pub async fn claim(
         Redeemed::Used => return Ok(Claim::Used),
         Redeemed::Unknown => return Ok(Claim::Unknown),
     };
+    super::crash::point("after-redeem");
     let leads = serde_json::from_slice::<(Invitation, Timestamp)>(&leads).ok();
     let Some((invitation, _)) = leads.filter(|(_, until)| at < *until) else { return Ok(Claim::Unknown) };
     let live = app.live();
@@ -251,6 +252,7 @@ pub async fn claim(
     let link =
         Link { at, channel: channel.clone(), address: person.clone(), on: true, shown: invitation.shown.clone() };
     let Some(order) = put(app, shop, &invitation.order, link.clone()).await? else { return Ok(Claim::Unknown) };
+    super::crash::point("after-link");
     let tie = Tie { at, shop: invitation.shop.clone(), order: invitation.order.clone() };
     app.store.tie(channel, person, &tie).await?;
     Ok(if order.counts(&link) { Claim::Tied(invitation) } else { Claim::Noted(invitation) })

@@ -15,6 +15,7 @@ mod disk;
 mod doctored;
 mod kept;
 mod kills;
+mod linked;
 mod many;
 mod mutants;
 mod names;

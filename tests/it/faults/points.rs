@@ -81,7 +81,7 @@ async fn dying_over_what_waits_on_disk_loses_nothing_and_doubles_nothing() {
 }
 
 /// Waits until it has died by itself.
-async fn died(relay: &mut Relay, place: &str, up: &Result<(), String>) {
+pub async fn died(relay: &mut Relay, place: &str, up: &Result<(), String>) {
     let started = Instant::now();
     let status = loop {
         if let Some(status) = relay.ended() {
