@@ -1,8 +1,11 @@
 //! Redis killed in the middle of everything, Redis standing still, and answers of Redis that get lost.
 
-use super::traffic::Traffic;
+use super::checker::Post;
+use super::traffic::{Traffic, begin, post};
 use super::world::{Redis, World};
 use crate::support::redis::Reply;
+use orderwire::domain::clock::{Clock as _, SystemClock};
+use orderwire::mock::{Fault, FaultKind, Taken};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,13 +35,38 @@ async fn redis_standing_still_is_told_to_the_shop_in_time() {
     let mut relay = world.start("all").await;
     world.open_windows().await;
     let traffic = Traffic::start(&world.street, 2, Duration::from_millis(120), Duration::from_millis(400));
-    for rest in [3000, 1000, 10_000] {
+    let mut on_their_way = 0;
+    for rest in [3000, 1000, 30_000] {
         tokio::time::sleep(Duration::from_millis(1500)).await;
+        // Messages are on their way when it stops, and are told while it stands still: their results come later.
+        let slow = |lane| Fault::new(lane, FaultKind::SlowAnswer(600)).times(10);
+        ["line", "messenger"].into_iter().for_each(|lane| world.mock.fault(slow(lane)));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let before = world.street.posts.lock().unwrap().len();
+        let stood = SystemClock.now().as_millisecond();
         world.server().stop_for(Duration::from_millis(rest)).await;
+        let posts = world.street.posts.lock().unwrap()[before..].to_vec();
+        let without = posts.iter().filter(|p| p.without_redis()).count();
+        // A second is waited for; what takes longer is not.
+        assert!(without >= 5 || rest < 1500, "{rest} ms: only {without} of {} did without Redis", posts.len());
+        // Taken by the provider before, answered after.
+        let under_way = |t: &&Taken| (stood - 550..stood).contains(&t.at.as_millisecond());
+        on_their_way += world.mock.sent().iter().filter(under_way).count();
+        world.mock.clear_faults();
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(on_their_way > 2, "hardly anything was on its way when it stopped");
+    // Nobody took an order from who could not write down that it was told: all leases looked ended after 30 s.
+    let until = Instant::now() + Duration::from_secs(12);
+    while Instant::now() < until {
+        assert_eq!(world.measure("orderwire_redeliveries_total").await, 0.0, "a lease was taken from its holder");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
     traffic.end().await;
-    world.judge("Redis stopped for 3 s, 1 s, and longer than a lease", &mut relay).await;
+    for lane in ["line-main", "messenger-page", "mail"] {
+        let doubts = world.measure(&format!("orderwire_unsure_total{{channel=\"{lane}\"}}")).await;
+        assert_eq!(doubts, 0.0, "{lane}: a time-out of Redis was taken for one of the provider");
+    }
+    world.judge("Redis stopped for 3 s, 1 s and 30 s", &mut relay).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,9 +107,62 @@ async fn redis_reading_its_log_is_waited_for() {
     let posts = world.street.posts.lock().unwrap()[from..].to_vec();
     let without = posts.iter().filter(|p| p.without_redis()).count();
     assert!(took > Duration::from_secs(1) && without > 5, "it read for {took:?}, and {without} did without it");
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    takes_within_five_seconds(&world).await;
     traffic.end().await;
     world.judge(&format!("Redis reading its log for {took:?}"), &mut relay).await;
+}
+
+/// Waits until a shop's request is stored in Redis again, and not only on disk.
+async fn takes_within_five_seconds(world: &World) {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        let (place, order) = begin(&world.street);
+        post(&world.street, place, &order, 0).await;
+        let stored =
+            |p: &Post| p.answer.as_ref().is_some_and(|(status, word)| *status == 200 && !word.contains("spooled"));
+        if world.street.posts.lock().unwrap().iter().any(|p| p.order == place && stored(p)) {
+            return;
+        }
+        assert!(Instant::now() < until, "Redis is back, and nothing is taken");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The same where nothing can wait on disk: an honest 503 with a time to come back, at once, and by itself no longer
+/// when it has read all. The process lives and says that it is not ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_reading_its_log_without_a_spool_is_said_to_the_shops() {
+    let mut world = World::make("loading-bare", Redis::Own).await;
+    let folder = format!("dir = \"{}/spool\"", world.dir.display());
+    world.change("[spool]", &folder, "max_bytes = \"0\"");
+    let mut relay = world.start("all").await;
+    world.open_windows().await;
+    for _ in 0..150 {
+        let (place, order) = begin(&world.street);
+        assert!(post(&world.street, place, &order, 0).await);
+    }
+    world.server().will(vec!["--key-load-delay", "2500", "--loading-process-events-interval-bytes", "1024"]);
+    let (place, order) = begin(&world.street);
+    let from = world.street.posts.lock().unwrap().len();
+    world.server().kill_and_restart(Duration::ZERO).await;
+    let admin = relay.admin.unwrap();
+    let probe =
+        async |path: &str| world.street.http.get(format!("http://{admin}{path}")).send().await.unwrap().status();
+    let (mut asked, mut unready) = (0, 0);
+    while matches!(world.redis.as_ref().unwrap().ask(&["PING"]), Reply::Error(e) if e.starts_with("LOADING")) {
+        post(&world.street, place, &order, 0).await;
+        asked += 1;
+        assert_eq!(probe("/livez").await, 200, "a restart of the pod would not help");
+        unready += usize::from(probe("/readyz").await == 503);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let posts = world.street.posts.lock().unwrap()[from..].to_vec();
+    let refused = posts.iter().filter(|p| p.answer.as_ref().is_some_and(|(status, _)| *status == 503)).count();
+    assert!(asked > 1 && refused + 1 >= asked && unready + 1 >= asked, "{refused} and {unready} of {asked}");
+    assert!(posts.iter().all(|p| p.took < Duration::from_millis(4500)), "{posts:?}");
+    takes_within_five_seconds(&world).await;
+    while !post(&world.street, place, &order, 0).await {}
+    world.judge("Redis reading its log, and no spool", &mut relay).await;
 }
 
 /// Somebody sets Redis up anew while it runs, or empties it: the relay says so, and calls itself no longer ready.
