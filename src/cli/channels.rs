@@ -3,7 +3,7 @@
 use super::ask::Door;
 use super::{Status, out};
 use crate::channel::{ALL, Kind};
-use crate::domain::channel::{Audience, Capabilities, WindowRule};
+use crate::domain::channel::{Audience, Capabilities, Pace, WindowRule};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use serde_json::Value;
@@ -104,8 +104,16 @@ fn cells(row: &Row) -> [String; 12] {
         can.receipts.to_string(),
         can.opt_out.to_string(),
         can.binding.to_string(),
-        format!("{}/s", can.pace.per_second),
+        pace(can.pace),
     ]
+}
+
+/// Of the account, and between two messages to one person.
+fn pace(pace: Pace) -> String {
+    match pace.person_gap_secs {
+        gap if gap > 0.0 => format!("{}/s, {gap} s to one person", pace.per_second),
+        _ => format!("{}/s", pace.per_second),
+    }
 }
 
 /// Seconds as people say them.

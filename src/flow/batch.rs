@@ -6,6 +6,7 @@ use super::inhand::InHand;
 use super::kept::read_order;
 use super::sending::Sending;
 use super::situation::People;
+use super::spacing::{self, Held};
 use crate::domain::channel::Form;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::{Decision, Go, Reason};
@@ -183,10 +184,12 @@ async fn people(app: &App, orders: &mut Vec<InHand>) -> (People, Vec<InHand>) {
 async fn decide_all(app: &App, orders: &mut [InHand], people: &People) {
     let now = app.clock.now();
     let mut decided: Vec<_> = orders.iter().map(|o| super::situation::decide(o, people, now)).collect();
+    // Both are a message's own once taken, so that it matters little if the other says no.
     let unread = super::daily::places(app, orders, &mut decided, now).await;
-    refill(app, orders, &decided, now).await;
-    for ((order, decisions), unread) in orders.iter_mut().zip(decided).zip(unread) {
-        follow(app, order, decisions, now).await;
+    let held = spacing::turns(app, orders, &decided, now).await;
+    refill(app, orders, &decided, &held, now).await;
+    for (((order, decisions), unread), held) in orders.iter_mut().zip(decided).zip(unread).zip(held) {
+        follow(app, order, decisions, &held, now).await;
         unread.into_iter().for_each(|until| order.put_off(until));
         match watch(app, order, people).await {
             Ok(changed) => order.again_now |= changed,
@@ -221,10 +224,10 @@ pub(super) fn carried(order: &InHand, id: &ChannelId) -> Vec<(ChannelId, Address
 
 /// Asks the budget shared over pods for what this batch sends on each account in this second. What merely
 /// waits asks for nothing: a slice that is not used is lost to everybody.
-async fn refill(app: &App, orders: &[InHand], decided: &[Vec<(u16, Decision)>], now: Timestamp) {
+async fn refill(app: &App, orders: &[InHand], decided: &[Vec<(u16, Decision)>], held: &[Held], now: Timestamp) {
     let mut want: HashMap<ChannelId, (Arc<Account>, u32)> = HashMap::new();
-    for (order, decisions) in orders.iter().zip(decided) {
-        for (_, decision) in decisions {
+    for ((order, decisions), held) in orders.iter().zip(decided).zip(held) {
+        for (_, decision) in decisions.iter().filter(|(no, _)| !held.contains_key(no)) {
             let Decision::Go(go) = decision else { continue };
             if let Some(account) = order.live.channels.get(&go.channel) {
                 want.entry(go.channel.clone()).or_insert_with(|| (Arc::clone(account), 0)).1 += 1;
@@ -247,7 +250,7 @@ pub(super) async fn budget(app: &App, account: &Account, count: u32, now: Timest
 }
 
 /// Does as was decided about each item, and shapes what may go.
-async fn follow(app: &App, order: &mut InHand, decisions: Vec<(u16, Decision)>, now: Timestamp) {
+async fn follow(app: &App, order: &mut InHand, decisions: Vec<(u16, Decision)>, held: &Held, now: Timestamp) {
     for (no, decision) in decisions {
         match decision {
             Decision::End { state, reason, by } => order.end(no, state, reason, by, now),
@@ -265,20 +268,25 @@ async fn follow(app: &App, order: &mut InHand, decisions: Vec<(u16, Decision)>, 
                     order.watches.extend(people.into_iter().map(|(c, a)| (c, a, until)));
                 }
             }
-            Decision::Go(go) => shape(app, order, no, go, now).await,
+            Decision::Go(go) => match held.get(&no) {
+                Some(turn) => wait_for_slot(app, order, (no, &go), *turn, now),
+                None => shape(app, order, no, go, now).await,
+            },
         }
     }
+}
+
+fn wait_for_slot(app: &App, order: &mut InHand, (lead, go): (u16, &Go), slot: Timestamp, now: Timestamp) {
+    let held = slot.as_millisecond() - now.as_millisecond();
+    app.metrics.rate_limited(go.channel.as_str(), held as f64 / 1000.0);
+    order.wait_for_slot(lead, &go.joined, slot, now);
 }
 
 async fn shape(app: &App, order: &mut InHand, lead: u16, go: Go, now: Timestamp) {
     let Some(account) = order.live.channels.get(&go.channel).cloned() else { return };
     let permit = match account.take(now) {
         Ok(permit) => permit,
-        Err(slot) => {
-            let held = slot.as_millisecond() - now.as_millisecond();
-            app.metrics.rate_limited(account.id.as_str(), held as f64 / 1000.0);
-            return order.wait_for_slot(lead, &go.joined, slot, now);
-        }
+        Err(slot) => return wait_for_slot(app, order, (lead, &go), slot, now),
     };
     let mut token = None;
     if go.form == Form::Reply

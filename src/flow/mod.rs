@@ -43,6 +43,7 @@ pub mod sending;
 pub mod settle;
 pub mod simulate;
 pub mod situation;
+mod spacing;
 pub mod spooled;
 pub mod sweep;
 pub mod talk;

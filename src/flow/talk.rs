@@ -14,6 +14,7 @@ use super::kept::{AcceptError, TALKS};
 use super::live::{Live, Shop};
 use super::sending::Sending;
 use super::settle::Finished;
+use super::spacing;
 use super::{App, answer};
 use crate::domain::channel::{Errand, Form, Reference, WindowRule};
 use crate::domain::clock::{Timestamp, plus_secs};
@@ -296,6 +297,7 @@ async fn say(
             return Ok(());
         }
     };
+    spacing::answered(app, account, hand, (&talk.person, *no), now).await;
     let message = answer::words(app, (&talk.channel, &talk.person), ask, facts, &hand.shop).await?;
     let mut token = None;
     let mut form = form;

@@ -6,14 +6,34 @@
 
 use super::Store;
 use super::error::StoreError;
+use super::keys::{Member, person};
 use super::link::Repeat;
 use super::operators::partitions;
 use super::order::{hex_tag, tag};
-use super::script::{Call, PACE, PAUSE, STAND};
+use super::script::{Call, GAP, PACE, PAUSE, STAND};
 use super::value;
 use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::decision::Reason;
-use crate::domain::ids::Tag;
+use crate::domain::ids::{ChannelId, Tag};
+use crate::domain::person::Address;
+use std::time::Duration;
+
+/// A message that wants its turn with a person.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    /// On which account.
+    pub channel: &'a ChannelId,
+    /// To whom.
+    pub person: &'a Address,
+    /// Of which order.
+    pub member: &'a Member,
+    /// Its leading item: whoever had the turn for it has it still.
+    pub item: u16,
+    /// Between two messages to them.
+    pub gap: Duration,
+    /// It waits for nobody, and the next one waits for it: an answer.
+    pub at_once: bool,
+}
 
 impl Store {
     /// Stops a channel until then, in all partitions. A longer pause that is already in force stays.
@@ -105,5 +125,23 @@ impl Store {
         let mut answers = self.work.flight(&[call], Repeat::Never).await?;
         let granted = value::int(answers.pop().unwrap_or_default())?;
         Ok(u32::try_from(granted).unwrap_or(0))
+    }
+
+    /// Takes each message's turn with its person at `now`; `None` where it may go, else the moment of the next turn.
+    ///
+    /// # Errors
+    /// The store's; asked again, whoever had a turn has it still.
+    pub async fn turns(&self, turns: &[Turn<'_>], now: Timestamp) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let ask = |turn: &Turn<'_>| {
+            let call = Call::script(&GAP, &[self.keys.own("gap", &person(&self.seal, turn.channel, turn.person))]);
+            let ms = u64::try_from(turn.gap.as_millis()).unwrap_or(u64::MAX).clamp(1, 86_400_000);
+            call.arg(format!("{}#{}", turn.member.as_str(), turn.item))
+                .arg(now.as_millisecond())
+                .arg(ms)
+                .arg(u8::from(turn.at_once))
+        };
+        let calls: Vec<Call> = turns.iter().map(ask).collect();
+        let read = |answer| Ok(Some(value::int(answer)?).filter(|ms| *ms > 0).map(from_millis));
+        self.work.flight(&calls, Repeat::Once).await?.into_iter().map(read).collect()
     }
 }

@@ -9,7 +9,7 @@
 //! The unit of work is the order. All of its state lies in one partition (one hash tag, one slot), so each
 //! hand-over is one script. The scripts and who calls them:
 //! `commit` (accept) · `lease begin settle release extend tick wake` (workers) · `person strike` (callbacks) ·
-//! `note receipt append` (what became of messages) · `pause stand pace` (channel accounts) · `change mute claim` (operators) ·
+//! `note receipt append` (what became of messages) · `pause stand pace gap` (channel accounts) · `change mute claim` (operators) ·
 //! `offer redeem` (codes that tie a messenger to an order) · `odd purge` (unreadable webhooks) · `erase unknow duty` (people's data) · `reseal swap` (another key, and what channels keep) · `forget find take` (clean-up, look-ups) · `code` (one-time codes).
 #![expect(clippy::disallowed_types, reason = "this is the one room that speaks Redis")]
 

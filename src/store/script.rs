@@ -161,7 +161,7 @@ scripts! {
     TICK "tick", WAKE "wake", RECEIPT "receipt", CHANGE "change", MUTE "mute", PAUSE "pause", PACE "pace",
     PERSON "person", TAKE "take", NOTE "note", FIND "find", ODD "odd", FORGET "forget", CLAIM "claim",
     ERASE "erase", APPEND "append", UNKNOW "unknow", PURGE "purge", DUTY "duty",
-    RESEAL "reseal", SWAP "swap", STAND "stand", OFFER "offer", REDEEM "redeem", CODE "code", DAY "day",
+    GAP "gap", RESEAL "reseal", SWAP "swap", STAND "stand", OFFER "offer", REDEEM "redeem", CODE "code", DAY "day",
 }
 
 #[cfg(test)]

@@ -175,7 +175,7 @@ async fn account(wanted: Reason) -> (World, String) {
 async fn send(wanted: Reason) -> (World, String) {
     let w = match wanted {
         Reason::Refused => world(LINE).await,
-        Reason::MaybeTold => world(DESK).await.patient(),
+        Reason::MaybeTold => world(DESK).await,
         Reason::TooLong => too_long().await,
         Reason::AttemptsSpent => {
             World::start(Setup { routes: MAIL, channels: &[("mail", "per_second = 100")], ..Setup::default() }).await

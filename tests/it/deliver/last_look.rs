@@ -156,7 +156,7 @@ async fn say_no(w: &World, lane: usize, i: u64) -> Timestamp {
 async fn under_load_no_message_begins_long_after_its_no_on_any_channel() {
     let routes = customers!(["order_placed"] => ["line-main", "messenger-page", "whatsapp", "telegram", "viber", "instagram", "wechat-main", "mail"]);
     let channels = &[("whatsapp", "opt_in_at_checkout = true")];
-    let w = World::start(Setup { routes, channels, slow: true, ..Setup::default() }).await.patient();
+    let w = World::start(Setup { routes, channels, slow: true, ..Setup::default() }).await;
     for (lane, (_, name, _, id)) in LANES.iter().enumerate() {
         for i in 0..PEOPLE {
             if ["messenger", "whatsapp", "instagram", "wechat"].contains(name) {

@@ -6,7 +6,7 @@ use super::world::{Setup, World, customers, forms, shown};
 use orderwire::domain::clock::plus_secs;
 use orderwire::domain::decision::Reason;
 use orderwire::flow::queue;
-use orderwire::mock::{Fault, FaultKind};
+use orderwire::mock::{Fault, FaultKind, Say};
 use std::time::{Duration, Instant};
 
 const LINE_THEN_MAIL: &str = customers!(["order_placed", "payment_received"] => ["line-main", "mail"]);
@@ -140,7 +140,7 @@ channels = ["mail"]
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailbox_that_is_greylisted_rests_alone() {
-    let mut w = World::chain(customers!(["order_placed"] => ["mail"])).await.patient();
+    let mut w = World::chain(customers!(["order_placed"] => ["mail"])).await;
     let busy = || FaultKind::SmtpRcpt(450, "4.2.0 Greylisted, come back later".into());
     const BOXES: [&str; 6] = [
         "a@x.example.com",
@@ -242,5 +242,71 @@ channels = ["mail"]
     w.tick().await;
     w.rest().await;
     assert_eq!(forms(&w.news()), [("line", "push")]);
+    w.end().await;
+}
+
+/// Two orders of one customer at once: both arrive, and the second not before the messenger's distance is kept. Who
+/// waits holds no lease, spends no attempt and holds up nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_messages_to_one_person_keep_their_distance() {
+    const NUMBER: &str = "+886912345678";
+    let channels = &[("whatsapp", "opt_in_at_checkout = true")];
+    let routes = customers!(["order_placed"] => ["whatsapp"]);
+    let mut w = World::start(Setup { routes, channels, ..Setup::default() }).await;
+    for number in [NUMBER, "+886987654321"] {
+        w.say("whatsapp", number, Say::Text("你好".into())).await;
+    }
+    for (id, phone) in [(1, "0912-345-678"), (2, "0912-345-678"), (3, "0987-654-321")] {
+        w.post(&Tea::paid(id, w.now()).phone(phone).webhook(w.now())).await;
+    }
+    w.rest().await;
+    let mut news = w.news();
+    assert_eq!(channels_of(&news), [NUMBER, "+886987654321"], "{}", shown(&news));
+    let stats = queue::stats(&w.relay.app).await.expect("figures");
+    assert_eq!((stats.wait, stats.leased, stats.ready), (1, 0, 0));
+    let mut waiting = 0;
+    for id in [1, 2] {
+        let item = w.items("tea", id, "order_placed").await.remove(0);
+        waiting += u32::from((item.state.as_str(), item.attempts) == ("open", 0));
+    }
+    assert_eq!(waiting, 1);
+    news.extend(w.later(4).await);
+    assert_eq!(news.len(), 2, "too early: {}", shown(&news));
+    news.extend(w.later(2).await);
+    assert_eq!(news.len(), 3, "{}", shown(&news));
+    let times: Vec<i64> = news.iter().filter(|t| t.to == NUMBER).map(|t| t.at.as_millisecond()).collect();
+    assert!(times[1] - times[0] >= 6_000, "{times:?}");
+    assert!(w.mock.refused().is_empty(), "{:?}", w.mock.refused());
+    w.end().await;
+}
+
+fn channels_of(news: &[orderwire::mock::Taken]) -> Vec<&str> {
+    let mut to: Vec<&str> = news.iter().map(|t| t.to.as_str()).collect();
+    to.sort_unstable();
+    to
+}
+
+/// Where the provider itself says "too much for this person" (131056), every order of theirs waits, and nobody else's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_of_whom_the_provider_says_enough_rests_with_all_orders() {
+    const NUMBER: &str = "+886912345678";
+    let channels = &[("whatsapp", "opt_in_at_checkout = true")];
+    let routes = customers!(["order_placed"] => ["whatsapp"]);
+    let mut w = World::start(Setup { routes, channels, ..Setup::default() }).await;
+    w.say("whatsapp", NUMBER, Say::Text("你好".into())).await;
+    let body = serde_json::json!({ "error": { "message": "(#131056) Pair rate limit hit", "code": 131056 } });
+    w.mock.fault(Fault::new("whatsapp", FaultKind::Status(400, body.to_string())));
+    w.post(&Tea::paid(1, w.now()).phone("0912-345-678").webhook(w.now())).await;
+    w.rest().await;
+    w.leap(7).await;
+    assert_eq!(forms(&w.told(&Tea::paid(2, w.now()).phone("0912-345-678").webhook(w.now())).await), []);
+    for id in [1, 2] {
+        let item = w.items("tea", id, "order_placed").await.remove(0);
+        assert_eq!((item.attempts, item.reason.as_deref()), (0, Some("recipient_capped")), "{id}");
+    }
+    let mut news = w.later(16).await;
+    assert_eq!(news.len(), 1, "one, then the distance: {}", shown(&news));
+    news.extend(w.later(6).await);
+    assert_eq!(forms(&news), [("whatsapp", "text"); 2], "{}", shown(&news));
     w.end().await;
 }

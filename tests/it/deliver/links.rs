@@ -149,7 +149,7 @@ async fn who_is_forgotten_is_forgotten_in_the_chat_too() {
 
 /// A chat is tied on a channel by what people do there, and the answer has its two buttons.
 async fn tied(kind: &'static str, channel: &str, routes: &'static str, person: &str, how: fn(String) -> Say) {
-    let mut w = World::chain(routes).await.patient();
+    let mut w = World::chain(routes).await;
     w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
     w.news();
     let code = code(&w, 1, None).await;

@@ -23,8 +23,7 @@ async fn six_hours_without_any_channel_end_without_stale_words_and_without_a_rus
         at: Some("2026-11-25T01:00:00Z"),
         ..Setup::default()
     })
-    .await
-    .patient();
+    .await;
     w.mock.fault(Fault::new("line", FaultKind::Status(503, "down".into())).times(0));
     w.mock.fault(Fault::new("smtp", FaultKind::SmtpGreeting(421, "4.3.2 down".into())).times(0));
     let post = |webhook: Webhook| {

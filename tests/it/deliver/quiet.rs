@@ -20,8 +20,7 @@ async fn progress_waits_for_the_morning_where_the_customer_is() {
         at: Some("2026-11-26T15:00:00Z"),
         ..Setup::default()
     })
-    .await
-    .patient();
+    .await;
     let mut orders: Vec<Tea> = (1..=6).map(|id| Tea::paid(id, w.now())).collect();
     orders[5].country = "VN";
     for order in &mut orders {

@@ -19,7 +19,7 @@ const MAIL: &str = customers!(["order_placed", "payment_received", "shipped"] =>
 /// Slack knows no key: a 500 may have been shown. Progress is never repeated, a record once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_key_progress_is_never_repeated_and_a_record_once() {
-    let mut w = World::chain(STAFF).await.patient();
+    let mut w = World::chain(STAFF).await;
     let fault = || Fault::new("slack", FaultKind::Status(500, "server_error".into()));
     w.mock.fault(fault());
     let mut order = Tea::paid(1, w.now());
@@ -156,8 +156,7 @@ channels = ["desk"]
         channels: &[("line-main", "timeout = \"2s\""), ("desk", "timeout = \"2s\"")],
         ..super::world::Setup::default()
     })
-    .await
-    .patient();
+    .await;
     let odd = [
         FaultKind::WrongEncoding(Wrong::Gzip),
         FaultKind::WrongEncoding(Wrong::Utf8),

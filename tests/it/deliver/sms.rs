@@ -156,6 +156,7 @@ async fn whatsapp_takes_free_words_inside_the_window_and_a_template_outside() {
     assert_eq!(forms(&news), [("twilio", "content")], "{}", shown(&news));
     assert!(news[0].text.contains("F12345678901"), "{}", shown(&news));
     w.say("twilio", "whatsapp:+886912345678", Say::Text("你好".into())).await;
+    w.leap(6).await;
     let order = Tea::paid(2, w.now()).phone(MEI);
     let news = w.told(&order.webhook(w.now())).await;
     assert_eq!(forms(&news), [("twilio", "whatsapp")], "{}", shown(&news));

@@ -43,7 +43,7 @@ const ALL: [&str; 4] = ["discord", "google_chat", "teams", "webhook"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_place_is_told_once_and_a_program_knows_which_order_it_was() {
     let words = &[("zh-TW/shipped.toml", FIELDS)];
-    let mut w = World::start(Setup { routes: EVERYWHERE, words, ..Setup::default() }).await.patient();
+    let mut w = World::start(Setup { routes: EVERYWHERE, words, ..Setup::default() }).await;
     let mut order = Tea::paid(1, w.now());
     let placed = w.told(&order.webhook(w.now())).await;
     assert_eq!(channels(&placed), ALL, "{}", shown(&placed));
@@ -79,7 +79,7 @@ async fn every_place_is_told_once_and_a_program_knows_which_order_it_was() {
 /// Whoever remembers ids has one event, however often it was sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_is_asked_again_under_the_same_id() {
-    let mut w = World::chain(ERP).await.patient();
+    let mut w = World::chain(ERP).await;
     w.mock.fault(Fault::new("webhook", FaultKind::CutAfter));
     w.mock.fault(Fault::new("webhook", FaultKind::Status(503, "busy".into())));
     let first = w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
@@ -95,7 +95,7 @@ async fn a_lost_answer_is_asked_again_under_the_same_id() {
 
 /// Says nothing to a place that is gone until a person resumes it, and nothing is lost meanwhile.
 async fn gone(routes: &'static str, channel: &str, lane: &str, status: u16, body: &str) {
-    let mut w = World::chain(routes).await.patient();
+    let mut w = World::chain(routes).await;
     w.mock.fault(Fault::new(lane, FaultKind::Status(status, body.into())).times(0));
     assert_eq!(w.told(&Tea::paid(1, w.now()).webhook(w.now())).await.len(), 0);
     w.mock.clear_faults();

@@ -69,7 +69,7 @@ async fn a_tap_opens_a_minute_and_who_unfollows_is_told_elsewhere() {
 /// Only WeChat counts its five: its answer closes the window, and the template carries on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_count_is_used_up_the_window_is_closed() {
-    let mut w = world().await.patient();
+    let mut w = world().await;
     w.say("wechat", FOLLOWER, Say::Text("在嗎".into())).await;
     for id in 1..=5 {
         assert_eq!(forms(&w.told(&order(&w, id).webhook(w.now())).await), [("wechat", "text")], "{id}");

@@ -34,6 +34,7 @@ async fn without_a_yes_the_next_channel_is_taken() {
     // The word by which orders are switched on is a yes on record.
     w.say("whatsapp", NUMBER, Say::Text("開啟訂單通知".into())).await;
     assert_eq!(w.news().len(), 1, "it is answered");
+    w.leap(6).await;
     let order = Tea::paid(2, w.now()).phone(TYPED);
     let news = w.told(&order.webhook(w.now())).await;
     assert_eq!(forms(&news), [("whatsapp", "text")], "{}", shown(&news));
@@ -52,6 +53,7 @@ async fn outside_the_window_by_template_inside_in_free_words() {
     assert!(news[0].to == NUMBER && news[0].text.contains("F12345678901"), "{}", shown(&news));
     w.comes_to("tea", 1, "shipped", "delivered").await;
     w.say("whatsapp", NUMBER, Say::Text("你好".into())).await;
+    w.leap(6).await;
     let order = Tea::paid(2, w.now()).phone(TYPED);
     let news = w.told(&order.webhook(w.now())).await;
     assert_eq!(channels(&news), ["whatsapp"], "{}", shown(&news));

@@ -19,10 +19,9 @@ use std::time::{Duration, Instant};
 /// Everything has come to rest within.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What is due within this is waited for; later things wait for [`World::pass`]. Pace is measured by the machine's
-/// own clock, so its slots are waited for; where a budget is used up, as the fast tests do on an idle machine, the
-/// next is granted with the next second: those need [`World::patient`].
-const SOON_MS: i64 = 400;
-const PATIENT_MS: i64 = 1_200;
+/// own clock, so its slots are waited for: where a budget is used up, the next is granted with the next second, and
+/// the second message to a person goes a second after the first.
+const SOON_MS: i64 = 1_200;
 /// Between two looks at the queue.
 const LOOK: Duration = Duration::from_millis(8);
 
@@ -91,7 +90,6 @@ pub struct World {
     dir: PathBuf,
     http: reqwest::Client,
     shown: usize,
-    soon_ms: i64,
 }
 
 impl World {
@@ -128,7 +126,7 @@ impl World {
         let public = relay.public.expect("a public door");
         mock.set_relay(Some(format!("http://{public}")));
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let world = World { mock, relay, clock, dir, http, shown: 0, soon_ms: SOON_MS };
+        let world = World { mock, relay, clock, dir, http, shown: 0 };
         world.shift_redis();
         world
     }
@@ -169,14 +167,6 @@ impl World {
         self.news()
     }
 
-    /// Waits for the next second's budget too: for channels that send one message a second, and for tests that
-    /// send more in a moment than their channel's pace.
-    #[must_use]
-    pub fn patient(mut self) -> World {
-        self.soon_ms = PATIENT_MS;
-        self
-    }
-
     /// Waits until nothing is due any more.
     pub async fn rest(&self) {
         let started = Instant::now();
@@ -185,7 +175,7 @@ impl World {
         let mut calm = 0;
         loop {
             let stats = self.relay.app.store.stats().await.expect("figures");
-            let soon = self.now().as_millisecond() + self.soon_ms;
+            let soon = self.now().as_millisecond() + SOON_MS;
             let due = stats.oldest_due.is_some_and(|at| at.as_millisecond() < soon);
             calm = if stats.ready == 0 && stats.leased == 0 && !due { calm + 1 } else { 0 };
             if calm == 2 {

@@ -46,6 +46,42 @@ async fn a_pace_is_shared_out_and_never_exceeded() {
     }
 }
 
+/// The clock is the caller's: nobody waits for a test's six seconds.
+#[tokio::test]
+async fn one_message_at_a_time_to_one_person() {
+    use orderwire::domain::person::Address;
+    use orderwire::store::channels::Turn;
+    use std::time::Duration;
+    let mut w = World::new().await;
+    let (here, there) = (ChannelId::from("whatsapp"), ChannelId::from("telegram"));
+    let (mei, lan) = (Address::new("phone", "+886912345678"), Address::new("phone", "+84912345678"));
+    let (one, two) = (w.order("1"), w.order("2"));
+    let gap = Duration::from_secs(6);
+    let turn = Turn { channel: &here, person: &mei, member: &one, item: 1, gap, at_once: false };
+    let other = Turn { member: &two, ..turn };
+    let at = |ms: i64| from_millis(1_800_000_000_000 + ms);
+    // In one flight: the first of them goes, the others come back when it is six seconds old.
+    let asked =
+        [turn, other, Turn { item: 2, ..turn }, Turn { person: &lan, ..other }, Turn { channel: &there, ..other }];
+    let said = w.store.turns(&asked, at(0)).await.unwrap();
+    assert_eq!(said, [None, Some(at(6_000)), Some(at(6_000)), None, None]);
+    assert_eq!(w.store.turns(&[other], at(5_999)).await.unwrap(), [Some(at(6_000))]);
+    assert_eq!(w.store.turns(&[turn], at(5_999)).await.unwrap(), [None], "whoever had the turn has it still");
+    assert_eq!(w.store.turns(&[other], at(11_998)).await.unwrap(), [Some(at(11_999))], "and counts anew");
+    assert_eq!(w.store.turns(&[other], at(11_999)).await.unwrap(), [None]);
+    // An answer waits for nobody; what follows waits for it.
+    let answer = Turn { item: 9, at_once: true, ..turn };
+    assert_eq!(w.store.turns(&[answer, turn], at(12_000)).await.unwrap(), [None, Some(at(18_000))]);
+    // The clock is set back by an hour: nobody waits for an hour.
+    assert_eq!(w.store.turns(&[turn], at(-3_600_000)).await.unwrap(), [None]);
+    let left: Vec<String> = w.ask(&["KEYS", &format!("{}:{{gap:*", w.prefix)]);
+    assert_eq!(left.len(), 3, "{left:?}");
+    for key in left {
+        let ttl: i64 = w.ask(&["PTTL", &key]);
+        assert!((1..=7_000).contains(&ttl), "{key}: {ttl}");
+    }
+}
+
 #[tokio::test]
 async fn the_dead_are_paged_without_gaps_while_some_go() {
     let w = World::new().await;
