@@ -69,12 +69,14 @@ fn templates(live: &Live, account: &Account) -> (Vec<Wanted>, Vec<Finding>) {
             for milestone in milestone::ALL.iter().map(|m| m.id).filter(|m| route.tells(m)) {
                 for locale in LOCALES {
                     let place = format!("{milestone} in {locale}");
-                    match one(live, shop, account, milestone, locale) {
-                        Some(Ok(envelope)) => {
-                            wanted.entry((place, envelope.body.clone())).or_insert(envelope);
+                    for form in [Form::Template, Form::Grant] {
+                        match one(live, shop, account, (milestone, locale), form) {
+                            Some(Ok(envelope)) => {
+                                wanted.entry((place.clone(), envelope.body.clone())).or_insert(envelope);
+                            }
+                            Some(Err(fault)) => drop(unfit.insert((place.clone(), fault.to_string()))),
+                            None => {}
                         }
-                        Some(Err(fault)) => drop(unfit.insert((place, fault.to_string()))),
-                        None => {}
                     }
                 }
             }
@@ -92,11 +94,16 @@ fn one(
     live: &Live,
     shop: &Shop,
     account: &Account,
-    milestone: &'static str,
-    locale: &'static str,
+    (milestone, locale): (&'static str, &'static str),
+    form: Form,
 ) -> Option<Result<crate::domain::channel::Envelope, ShapeFault>> {
     let section = account.kind.section();
-    if !account.channel.names_template(&live.words.section(milestone, locale, section)) {
+    let named = live.words.section(milestone, locale, section);
+    let names = match form {
+        Form::Grant => account.channel.granted_template(&named).is_some(),
+        _ => account.channel.names_template(&named),
+    };
+    if !names {
         return None;
     }
     let mut order = sample::full(locale);
@@ -110,7 +117,7 @@ fn one(
     let address = address(account, shop.rules.country.as_deref())?;
     let errand = Errand {
         address: Some(&address),
-        form: Form::Template,
+        form,
         key: Uuid::nil(),
         thread: Uuid::nil(),
         reference: &Reference("00000000/00000000000000000000000000000000.1".into()),

@@ -132,6 +132,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         consent: ConsentRule::Connected,
         window: WindowRule::Seconds(messaging::WINDOW_SECS),
         template_outside_window: false,
+        grants: false,
         text_limit: TEXT_LIMIT,
         unit: Unit::Bytes,
         buttons: 2,

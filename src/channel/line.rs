@@ -125,6 +125,7 @@ fn capabilities(flex: bool, per_second: f64, timeout_secs: u32) -> Capabilities 
         consent: ConsentRule::Connected,
         window: WindowRule::None,
         template_outside_window: false,
+        grants: false,
         text_limit: shape::TEXT_UNITS,
         unit: Unit::Utf16,
         buttons: shape::BUTTONS,

@@ -101,6 +101,13 @@ pub trait Channel: Send + Sync {
         false
     }
 
+    /// The vendor's id of the template that the section names for a message that the person allowed by a tap
+    /// ([`crate::domain::channel::Form::Grant`]): their taps are counted by it.
+    fn granted_template(&self, section: &BTreeMap<String, Value>) -> Option<String> {
+        let _ = section;
+        None
+    }
+
     /// A raw address of its scheme in normal form; `None`: it cannot be one.
     fn address(&self, raw: &str) -> Option<Address>;
 

@@ -164,6 +164,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         consent: ConsentRule::WithOrder,
         window: WindowRule::None,
         template_outside_window: false,
+        grants: false,
         text_limit: TEXT,
         unit: Unit::Utf16,
         buttons: 0,

@@ -145,6 +145,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         consent: ConsentRule::Connected,
         window: WindowRule::None,
         template_outside_window: false,
+        grants: false,
         text_limit: TEXT_LIMIT,
         unit: Unit::Chars,
         buttons: 3,

@@ -129,6 +129,7 @@ fn capabilities(per_second: f64, timeout_secs: u32, opt_in_at_checkout: bool) ->
         consent: rules::consent(opt_in_at_checkout),
         window: WindowRule::Seconds(rules::WINDOW_SECS),
         template_outside_window: true,
+        grants: false,
         text_limit: twilio::TEXT,
         unit: Unit::Chars,
         buttons: rules::LINKS,
@@ -200,7 +201,11 @@ impl Channel for WhatsApp {
                 Err(_) => (Form::Free, Self::free(message)?),
             },
             Form::Free => (Form::Free, Self::free(message)?),
-            Form::Reply => return Err(ShapeFault::Unfit("WhatsApp has no reply tokens".into())),
+            Form::Reply | Form::Grant => {
+                return Err(ShapeFault::Unfit(
+                    "WhatsApp has neither reply tokens nor messages allowed by a tap".into(),
+                ));
+            }
         };
         let callback = self.twilio.status_callback(&errand.reference.0).map(|url| ("StatusCallback", url));
         let fields = std::iter::once(("To", format!("{PREFIX}{}", to.value)))

@@ -80,7 +80,8 @@ fn rows() -> Vec<Row> {
 fn row(kind: &Kind) -> Row {
     let can = (kind.capabilities)();
     let free = can.window != WindowRule::Seconds(0);
-    let forms = [("free", free), ("template", can.template_outside_window), ("reply", can.reply_token)];
+    let forms =
+        [("free", free), ("template", can.template_outside_window), ("grant", can.grants), ("reply", can.reply_token)];
     Row { kind: kind.name, forms: forms.into_iter().filter(|(_, is)| *is).map(|(word, _)| word).collect(), can }
 }
 

@@ -159,6 +159,8 @@ pub fn standing_lines(channels: Option<&Value>) -> Vec<String> {
         facts.extend(given("window_until").map(|at| format!("free words until {at}")));
         facts.extend(given("reply_until").map(|at| format!("a free answer until {at}")));
         facts.extend(given("capped_until").map(|at| format!("not before {at}")));
+        let grants = one.get("grants").and_then(Value::as_object).into_iter().flatten();
+        facts.extend(grants.map(|(template, left)| format!("{left} allowed by {template}")));
         lines.push(format!("  {}: {}", text(one, "channel"), facts.join("; ")));
         for record in one.get("records").and_then(Value::as_array).into_iter().flatten() {
             let shop = Some(text(record, "shop")).filter(|s| s != "–").map(|s| format!(" for {s}")).unwrap_or_default();

@@ -94,6 +94,7 @@ fn keys(options: &MockOptions) -> Vec<(&'static str, &'static str, String)> {
         ("WeChat", "token", options.wechat.token.clone()),
         ("WeChat", "encoding_aes_key", options.wechat.encoding_aes_key.clone()),
         ("WeChat", "the approved template_id", options.wechat.templates.join(", ")),
+        ("WeChat", "the approved subscription.template_id", options.wechat.subscriptions.join(", ")),
         ("Zalo", "app_id", options.zalo.app_id.clone()),
         ("Zalo", "app_secret", options.zalo.app_secret.clone()),
         ("Zalo", "oa_id", options.zalo.oa_id.clone()),

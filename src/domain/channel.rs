@@ -90,6 +90,8 @@ pub struct Capabilities {
     pub window: WindowRule,
     /// Outside the window an approved template may be sent.
     pub template_outside_window: bool,
+    /// A person may allow, by a tap, one message by a template they name ([`Form::Grant`]), window or not.
+    pub grants: bool,
     /// Longest free text, in `unit`.
     pub text_limit: usize,
     /// Unit of `text_limit`.
@@ -126,7 +128,7 @@ impl Capabilities {
     pub fn keyed(&self, form: Form) -> bool {
         self.retry_key_secs.is_some()
             && match form {
-                Form::Reply => false,
+                Form::Reply | Form::Grant => false,
                 Form::Template => true,
                 Form::Free => self.window == WindowRule::None,
             }
@@ -143,6 +145,8 @@ pub enum Form {
     Template,
     /// Free words on a reply token.
     Reply,
+    /// A template that the person allowed by a tap: each tap one message, used up by it.
+    Grant,
 }
 
 impl Form {
@@ -152,6 +156,7 @@ impl Form {
             Form::Free => "free",
             Form::Template => "template",
             Form::Reply => "reply",
+            Form::Grant => "grant",
         }
     }
 }

@@ -63,6 +63,9 @@ pub struct PersonFacts {
     /// Language the messenger told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// Messages that they allowed by a tap and that were not sent yet, by the template they named.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub grants: BTreeMap<String, usize>,
 }
 
 impl PersonFacts {
@@ -101,6 +104,18 @@ impl Unreachable {
     }
 }
 
+/// What became of the messages that a person allowed by a tap ([`super::channel::Form::Grant`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grant {
+    /// They allowed one more.
+    Given,
+    /// One was sent.
+    Used,
+    /// They take all of them back, or the provider says that none is left.
+    Gone,
+}
+
 /// A change of what is known of a person, dated: older news never overwrites newer.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PersonChange {
@@ -125,6 +140,9 @@ pub struct PersonChange {
     /// Language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// Of messages that the person allowed, by template.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub grants: BTreeMap<String, Grant>,
     /// What was said of consent, with its proof. Channels leave it empty: `flow::consent` writes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consent: Vec<ConsentRecord>,

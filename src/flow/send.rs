@@ -7,12 +7,13 @@ use super::last_look::{Held, Watch};
 use super::outcome::{self, Sent};
 use super::sending::Sending;
 use crate::channel::{LastLook, watched};
+use crate::domain::channel::Form;
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::ids::ChannelId;
 use crate::domain::ledger::Entry;
 use crate::domain::order::Order;
 use crate::domain::owed::Owed;
-use crate::domain::person::{Address, PersonChange};
+use crate::domain::person::{Address, Grant, PersonChange};
 use crate::domain::verdict::{Scope, Verdict};
 use crate::milestone;
 use crate::store::keys::Member;
@@ -116,6 +117,7 @@ async fn judged(
     let member = order.leased.member.clone();
     let ((), behind) = futures_util::future::join(learn(app, sending, &verdict, &member), behind).await;
     if matches!(verdict, Verdict::Accepted { .. }) {
+        use_up(app, order, sending, now).await;
         remember(app, order, sending, now).await;
     }
     if let Some(reason) = behind {
@@ -248,6 +250,21 @@ async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &Member)
             }
         }
         _ => {}
+    }
+}
+
+/// A message that the person allowed by a tap is used up by being taken. Dies before: one too many is counted, and the
+/// provider says so when it is tried.
+async fn use_up(app: &App, order: &InHand, sending: &Sending, now: Timestamp) {
+    let (Some(person), Form::Grant) = (&sending.go.address, sending.envelope.form) else { return };
+    let account = &sending.account;
+    let milestone = order.item(sending.lead).map_or("unknown", milestone_word);
+    let section = order.live.words.section(milestone, &sending.locale, account.kind.section());
+    let Some(template) = account.channel.granted_template(&section) else { return };
+    let change = PersonChange { grants: [(template, Grant::Used)].into(), ..PersonChange::default() };
+    let event = format!("used:{}:{}", sending.reference, order.item(sending.lead).map_or(0, |i| i.attempts));
+    if let Err(error) = app.store.apply(&account.id, person, &event, now, &change, false).await {
+        tracing::warn!(%error, "that an allowed message was used up could not be kept");
     }
 }
 

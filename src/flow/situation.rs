@@ -1,6 +1,7 @@
 //! situation: introduces the order in hand to `plan`: channels as they stand, people as they are known,
 //! conditions and templates as the words have them.
 
+use super::account::Account;
 use super::inhand::InHand;
 use crate::domain::channel::Audience;
 use crate::domain::clock::Timestamp;
@@ -40,11 +41,18 @@ pub fn with<T>(hand: &InHand, people: &People, now: Timestamp, ask: impl FnOnce(
         None => Ok(true),
         Some(condition) => condition.holds(&hand.order, &hand.shop.rules, milestone.id, &reached.subject),
     };
-    let templates = |channel: &ChannelId, milestone: &str| {
-        let Some(account) = live.channels.get(channel) else { return false };
+    let section = |account: &Account, milestone: &str| {
         let wishes = super::wording::wishes(&hand.order, &hand.shop.rules, Audience::Customer);
         let locale = live.words.locale(&wishes);
-        account.channel.names_template(&live.words.section(milestone, locale, account.kind.section()))
+        live.words.section(milestone, locale, account.kind.section())
+    };
+    let templates = |channel: &ChannelId, milestone: &str| {
+        let account = live.channels.get(channel);
+        account.is_some_and(|account| account.channel.names_template(&section(account, milestone)))
+    };
+    let granted = |channel: &ChannelId, milestone: &str| {
+        let account = live.channels.get(channel)?;
+        account.channel.granted_template(&section(account, milestone))
     };
     let muted = |channel: &ChannelId| hand.muted.contains(&channel.tag());
     ask(&Situation {
@@ -59,6 +67,7 @@ pub fn with<T>(hand: &InHand, people: &People, now: Timestamp, ask: impl FnOnce(
         address: &address,
         condition: &condition,
         templates: &templates,
+        granted: &granted,
         linked: &|channel| hand.order.linked(channel),
         digest: &|address| live.digest(address),
         muted: &muted,

@@ -47,6 +47,8 @@ pub struct WeChatOptions {
     pub encoding_aes_key: String,
     /// Approved templates.
     pub templates: Vec<String>,
+    /// Approved templates of subscription notifications.
+    pub subscriptions: Vec<String>,
     /// What became of templates is told at once; without it only by [`FaultKind::LateReceipt`].
     pub receipts: bool,
 }
@@ -60,6 +62,7 @@ impl Default for WeChatOptions {
             token: "mockwechattoken".into(),
             encoding_aes_key: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG".into(),
             templates: vec!["TM00001".into()],
+            subscriptions: vec!["SN00001".into()],
             receipts: true,
         }
     }
@@ -75,6 +78,8 @@ struct Known {
     windows: HashMap<String, (Timestamp, u8)>,
     /// Who unfollowed.
     gone: HashSet<String>,
+    /// Messages that people allowed by a tap, by openid and template.
+    grants: HashMap<(String, String), u32>,
     /// Message ids by openid and `client_msg_id`.
     keys: HashMap<(String, String), (Timestamp, String)>,
 }
@@ -96,6 +101,10 @@ fn too_many(kind: &FaultKind, _to: &str) -> Reply {
 }
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
+    if request.path() == "/wxaapi/newtmpl/gettemplate" {
+        let reply = subscriptions(house, request);
+        return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
+    }
     let call = request.path().strip_prefix("/cgi-bin/")?;
     let body = serde_json::from_slice::<Value>(&request.body).unwrap_or(Value::Null);
     if call == "stable_token" {
@@ -109,6 +118,7 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
     let take = match call {
         "message/custom/send" => free,
         "message/template/send" => template,
+        "message/subscribe/bizsend" => notification,
         _ => return None,
     };
     let to = text(&body, "touser").to_string();
@@ -153,6 +163,18 @@ fn templates(house: &House, request: &Request) -> Reply {
     Reply::json(200, &json!({ "template_list": shown.collect::<Vec<_>>() }))
 }
 
+/// The templates of subscription notifications.
+fn subscriptions(house: &House, request: &Request) -> Reply {
+    if request.query("access_token") != Some(access_token(house)) {
+        return error(40_001, "invalid credential, access_token is invalid or not latest");
+    }
+    let shown = house.options.wechat.subscriptions.iter().map(|id| {
+        let content = house.shelf.of("wechat", id).body.unwrap_or_else(|| "{{thing1.DATA}}".into());
+        json!({ "priTmplId": id, "title": "Mock notification", "content": content, "example": "", "type": 2 })
+    });
+    Reply::json(200, &json!({ "errcode": 0, "errmsg": "ok", "data": shown.collect::<Vec<_>>() }))
+}
+
 fn admit(house: &House, request: &Request, body: &Value, to: &str) -> Result<(), Reply> {
     if request.query("access_token") != Some(access_token(house)) {
         return Err(error(40_001, "invalid credential, access_token is invalid or not latest"));
@@ -166,8 +188,10 @@ fn admit(house: &House, request: &Request, body: &Value, to: &str) -> Result<(),
     if to.is_empty() || house.people.unknown("wechat", to) {
         return Err(error(40_003, "invalid openid"));
     }
+    // Who allowed a notification gets it, following or not.
+    let allowed = request.path().ends_with("/bizsend");
     let gone = house.wechat.0.lock().is_ok_and(|known| known.gone.contains(to));
-    if gone { Err(error(43_004, "require subscribe")) } else { Ok(()) }
+    if gone && !allowed { Err(error(43_004, "require subscribe")) } else { Ok(()) }
 }
 
 /// Free words: inside a window, while its count lasts.
@@ -198,6 +222,41 @@ fn template(house: &House, body: &Value, to: &str) -> Result<Taken, Reply> {
     if !house.options.wechat.templates.iter().any(|known| known == id) {
         return Err(error(40_037, "invalid template_id"));
     }
+    let mut lines = values(body, 20)?;
+    lines.extend(Some(text(body, "url").to_string()).filter(|u| !u.is_empty()));
+    let key = Some(text(body, "client_msg_id").to_string()).filter(|k| !k.is_empty());
+    let now = house.now();
+    let mut taken = Taken { form: "template", title: id.into(), text: lines.join("\n"), key, ..Taken::default() };
+    if let (Some(key), Ok(known)) = (&taken.key, house.wechat.0.lock())
+        && let Some((_, first)) = known.keys.get(&(to.to_string(), key.clone())).filter(|(until, _)| now < *until)
+    {
+        taken.duplicate = true;
+        taken.ids = vec![first.clone()];
+    }
+    Ok(taken)
+}
+
+/// A notification: one of those that the person allowed by a tap on this template.
+fn notification(house: &House, body: &Value, to: &str) -> Result<Taken, Reply> {
+    let id = text(body, "template_id");
+    if !house.options.wechat.subscriptions.iter().any(|known| known == id) {
+        return Err(error(40_037, "invalid template_id"));
+    }
+    if body.get("client_msg_id").is_some() || body.get("url").is_some() {
+        return Err(error(47_001, "data format error"));
+    }
+    let mut lines = values(body, 5)?;
+    lines.extend(Some(text(body, "page").to_string()).filter(|u| !u.is_empty()));
+    let Ok(mut known) = house.wechat.0.lock() else { return Err(error(-1, "system error")) };
+    match known.grants.get_mut(&(to.to_string(), id.to_string())) {
+        Some(left) if *left > 0 => *left -= 1,
+        _ => return Err(error(43_101, "user refuse to accept the msg")),
+    }
+    Ok(Taken { form: "subscription", title: id.into(), text: lines.join("\n"), ..Taken::default() })
+}
+
+/// The values of a template, each held against the type that its key begins with.
+fn values(body: &Value, most: usize) -> Result<Vec<String>, Reply> {
     let mut lines = Vec::new();
     for (name, value) in body["data"].as_object().into_iter().flatten() {
         let words = text(value, "value");
@@ -218,21 +277,17 @@ fn template(house: &House, body: &Value, to: &str) -> Result<Taken, Reply> {
     if lines.is_empty() {
         return Err(error(47_003, "argument invalid! data is empty"));
     }
-    lines.extend(Some(text(body, "url").to_string()).filter(|u| !u.is_empty()));
-    let key = Some(text(body, "client_msg_id").to_string()).filter(|k| !k.is_empty());
-    let now = house.now();
-    let mut taken = Taken { form: "template", title: id.into(), text: lines.join("\n"), key, ..Taken::default() };
-    if let (Some(key), Ok(known)) = (&taken.key, house.wechat.0.lock())
-        && let Some((_, first)) = known.keys.get(&(to.to_string(), key.clone())).filter(|(until, _)| now < *until)
-    {
-        taken.duplicate = true;
-        taken.ids = vec![first.clone()];
+    if lines.len() > most {
+        return Err(error(47_003, "argument invalid! too many keywords"));
     }
-    Ok(taken)
+    Ok(lines)
 }
 
 fn settle(house: &Arc<House>, mut taken: Taken, late: Option<u64>) -> Reply {
     taken.status = 200;
+    if taken.form == "subscription" {
+        return allowed(house, taken, late);
+    }
     if taken.form != "template" {
         house.book.take(taken);
         return error(0, "ok");
@@ -263,6 +318,42 @@ fn settle(house: &Arc<House>, mut taken: Taken, late: Option<u64>) -> Reply {
     house.book.take(taken);
     let id = id.parse::<u64>().unwrap_or_default();
     Reply::json(200, &json!({ "errcode": 0, "errmsg": "ok", "msgid": id }))
+}
+
+/// A notification is taken: the answer holds no id, the event does.
+fn allowed(house: &Arc<House>, taken: Taken, late: Option<u64>) -> Reply {
+    if (house.options.wechat.receipts || late.is_some()) && house.relay.knows(&house.options.wechat.id) {
+        let (house, to, template) = (house.clone(), taken.to.clone(), taken.title.clone());
+        let id = 1_700_827_132_819_554_304_u64 + taken.n;
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(late.unwrap_or_default())).await;
+            let fields = format!(
+                "<Event>subscribe_msg_sent_event</Event><SubscribeMsgSentEvent><List><TemplateId>{template}</TemplateId>\
+                 <MsgID>{id}</MsgID><ErrorCode>0</ErrorCode><ErrorStatus>success</ErrorStatus></List>\
+                 </SubscribeMsgSentEvent>"
+            );
+            if let Err(why) = push(&house, &to, "event", &fields).await {
+                tracing::debug!(%why, "the mock's callback was not heard");
+            }
+        });
+    }
+    house.book.take(taken);
+    error(0, "ok")
+}
+
+/// A tap on "allow" or, in WeChat's settings, on "refuse" of a notification's template.
+async fn tapped(house: &House, person: &str, template: &str, allows: bool) -> Result<u16, String> {
+    if let Ok(mut known) = house.wechat.0.lock() {
+        let left = known.grants.entry((person.to_string(), template.to_string())).or_default();
+        *left = if allows { *left + 1 } else { 0 };
+    }
+    let (event, status) = if allows { ("popup", "accept") } else { ("change", "reject") };
+    let scene = if allows { "<PopupScene>1</PopupScene>" } else { "" };
+    let fields = format!(
+        "<Event>subscribe_msg_{event}_event</Event><SubscribeMsgPopupEvent><List><TemplateId>{template}</TemplateId>\
+         <SubscribeStatusString>{status}</SubscribeStatusString>{scene}</List></SubscribeMsgPopupEvent>"
+    );
+    push(house, person, "event", &fields).await
 }
 
 /// A push, sealed and signed.
@@ -313,8 +404,13 @@ fn seal(own: &WeChatOptions, xml: &str) -> Option<String> {
     Some(STANDARD.encode(bytes))
 }
 
-/// A person's doing, played.
+/// A person's doing, played. `allow:TEMPLATE` and `refuse:TEMPLATE` are taps about a notification, not on the menu.
 pub(super) async fn say(house: &House, person: &str, what: &Say) -> Result<u16, String> {
+    if let Say::Postback(tap) = what
+        && let Some((word @ ("allow" | "refuse"), template)) = tap.split_once(':')
+    {
+        return tapped(house, person, template, word == "allow").await;
+    }
     let now = house.now();
     let cdata = |text: &str| format!("<![CDATA[{}]]>", text.replace("]]>", "]]]]><![CDATA[>"));
     let event = |event: &str, key: &str| format!("<Event>{event}</Event><EventKey>{}</EventKey>", cdata(key));

@@ -74,6 +74,6 @@ fn allowed(desk: &Desk<'_>, case: &Case<'_>, caps: &Capabilities) -> bool {
 fn unkeyed(case: &Case<'_>, caps: &Capabilities, form: Form) -> bool {
     case.milestone.purpose == Purpose::Status
         && caps.retry_key_secs.is_some()
-        && form == Form::Free
+        && matches!(form, Form::Free | Form::Grant)
         && !caps.keyed(form)
 }

@@ -226,7 +226,7 @@ fn caught_up(turns: &[Turn<'_>], i: usize) -> Option<u16> {
 /// A template says only what it was approved for, so nothing joins one. None jumps over an item of its story
 /// that must wait (another parcel that still settles): told first, it would supersede that.
 fn join(turns: &[Turn<'_>], i: usize, go: &Go) -> Vec<u16> {
-    if go.form == Form::Template {
+    if matches!(go.form, Form::Template | Form::Grant) {
         return Vec::new();
     }
     let mut with = Vec::new();

@@ -221,7 +221,7 @@ fn may_be_tried(s: &Situation<'_>, channel: &ChannelId, address: &Address) -> bo
 }
 
 /// Free words on a reply token cost nothing and need no quota, so they come first; free words while the window
-/// is open; a template where the words name one; nothing otherwise.
+/// is open; a template where the words name one; one that the person allowed, while that lasts; nothing otherwise.
 fn form(
     s: &Situation<'_>,
     case: &Case<'_>,
@@ -243,6 +243,11 @@ fn form(
     }
     if caps.template_outside_window && (s.templates)(channel, case.milestone.id) {
         return Ok(Form::Template);
+    }
+    // Last, because it is used up: what else is open to us stays open.
+    let granted = || (s.granted)(channel, case.milestone.id);
+    if caps.grants && granted().is_some_and(|template| facts.grants.get(&template).is_some_and(|left| *left > 0)) {
+        return Ok(Form::Grant);
     }
     Err(if secs > 0 {
         Block::person(Reason::WindowClosed, Some(address.clone()))

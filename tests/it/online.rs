@@ -217,6 +217,7 @@ async fn templates_must_exist_be_approved_and_have_our_parameters_and_category()
         ("messenger-page", "utility_template = \"order_shipped\"", "utility_template = \"order_sent\""),
         ("zalo-oa", "231540", "231541"),
         ("wechat-main", "TM00001", "TM00002"),
+        ("wechat-main", "SN00001", "SN00002"),
     ] {
         words(from, to);
         assert_eq!(one(&[]), (channel.to_string(), "does not exist there".to_string()));

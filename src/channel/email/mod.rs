@@ -219,6 +219,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         consent: ConsentRule::WithOrder,
         window: WindowRule::None,
         template_outside_window: false,
+        grants: false,
         text_limit: shape::TEXT_LIMIT,
         unit: Unit::Chars,
         buttons: 2,

@@ -177,7 +177,7 @@ pub(in crate::channel) fn request(message: &Message, errand: &Errand<'_>, cards:
             (None, Some(token))
         }
         // LINE approves no templates for messages to friends.
-        Form::Template => {
+        Form::Template | Form::Grant => {
             let (milestone, locale) = (message.milestone.clone(), message.locale.clone());
             return Err(ShapeFault::NoTemplate { milestone, locale });
         }

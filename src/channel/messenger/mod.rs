@@ -128,6 +128,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         consent: ConsentRule::Connected,
         window: WindowRule::Seconds(messaging::WINDOW_SECS),
         template_outside_window: true,
+        grants: false,
         text_limit: TEXT_LIMIT,
         unit: Unit::Chars,
         buttons: 3,
@@ -185,7 +186,11 @@ impl Channel for Messenger {
                 Err(_) => (Form::Free, shape::free(psid, message, errand)?),
             },
             Form::Free => (Form::Free, shape::free(psid, message, errand)?),
-            Form::Reply => return Err(ShapeFault::Unfit("Messenger has no reply tokens".into())),
+            Form::Reply | Form::Grant => {
+                return Err(ShapeFault::Unfit(
+                    "Messenger has neither reply tokens nor messages allowed by a tap".into(),
+                ));
+            }
         };
         Ok(Envelope { channel: self.id.clone(), form, body: document.to_string(), key: None, address: None })
     }

@@ -1,13 +1,16 @@
 //! What WeChat says of an account: the token, and its templates. The token call gives the token that is in use anyway;
 //! nothing else is asked for, and nothing is changed.
 //!
-//! Source: "Get the template list" of template messages (state of 2026-11-22). A template on the list is approved.
+//! Source: "Get the template list" of template messages (state of 2026-11-22) and "Get the private template list" of
+//! subscription notifications (read 2026-11-25). A template on a list is approved.
 
 use super::WeChat;
-use crate::channel::ask::{self, Finding, Held, Needs, Question};
+use crate::channel::ask::{self, Finding, Held, Needs, No, Question};
+use crate::domain::settings::Secret;
 use crate::domain::verdict::Verdict;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const ACCOUNT: &str = "account";
 
@@ -27,27 +30,60 @@ impl WeChat {
         if needs.is_empty() {
             return findings;
         }
-        let query: String = url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect();
-        let url = format!("{}/cgi-bin/template/get_all_private_template?access_token={query}", self.api_url);
-        let refused = |body: &Value| body.get("errcode").and_then(Value::as_i64).is_some_and(|code| code != 0);
-        match ask::document(&self.wire.get(&url, HeaderMap::new()).await, refused) {
-            Err(no) => findings.push(no.trouble("templates", "the account needs template messages switched on")),
-            Ok(list) => {
-                let all = list.get("template_list").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-                for (needs, places) in &needs {
-                    let found = all.iter().find(|t| ask::text(t, "/template_id") == needs.name);
-                    findings.push(ask::compare(needs, places, found.map(held).as_ref()));
-                }
+        let (taps, templates): (BTreeMap<_, _>, _) = needs.into_iter().partition(|(needs, _)| needs.language == TAPPED);
+        for (list, needs, remedy) in [
+            (&TEMPLATES, templates, "the account needs template messages switched on"),
+            (&SUBSCRIPTIONS, taps, "the account needs subscription notifications switched on"),
+        ] {
+            if needs.is_empty() {
+                continue;
+            }
+            match self.list(&token, list).await {
+                Err(no) => findings.push(no.trouble(list.what, remedy)),
+                Ok(all) => findings.extend(needs.iter().map(|(needs, places)| {
+                    let found = all.iter().find(|t| ask::text(t, list.id) == needs.name);
+                    ask::compare(needs, places, found.map(held).as_ref())
+                })),
             }
         }
         findings
     }
+
+    async fn list(&self, token: &Secret, list: &List) -> Result<Vec<Value>, No> {
+        let query: String = url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect();
+        let url = format!("{}/{}?access_token={query}", self.api_url, list.path);
+        let refused = |body: &Value| body.get("errcode").and_then(Value::as_i64).is_some_and(|code| code != 0);
+        let body = ask::document(&self.wire.get(&url, HeaderMap::new()).await, refused)?;
+        Ok(body.pointer(list.at).and_then(Value::as_array).cloned().unwrap_or_default())
+    }
 }
+
+/// A list of the account's templates.
+struct List {
+    what: &'static str,
+    path: &'static str,
+    at: &'static str,
+    id: &'static str,
+}
+
+const TEMPLATES: List = List {
+    what: "templates",
+    path: "cgi-bin/template/get_all_private_template",
+    at: "/template_list",
+    id: "/template_id",
+};
+const SUBSCRIPTIONS: List =
+    List { what: "subscription notifications", path: "wxaapi/newtmpl/gettemplate", at: "/data", id: "/priTmplId" };
+/// Stands in the place of a language, which neither of the two has: the person's tap lets it go.
+const TAPPED: &str = "by a tap";
 
 fn filled(document: &Value) -> Option<Needs> {
     let name = document.get("template_id")?.as_str()?.to_string();
     let slots = document.get("data")?.as_object()?.keys().cloned().collect();
-    Some(Needs { name, language: String::new(), slots })
+    // Only a template message is marked against repeats.
+    let tapped = document.get("client_msg_id").is_none();
+    let language = if tapped { TAPPED.to_string() } else { String::new() };
+    Some(Needs { name, language, slots })
 }
 
 /// `{{thing1.DATA}}` is the place of `thing1`.

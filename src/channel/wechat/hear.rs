@@ -5,15 +5,20 @@ use super::{WINDOW_SECS, address, push};
 use crate::channel::text;
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::ids::Digest8;
-use crate::domain::person::{Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal, Unreachable};
+use crate::domain::person::{
+    Address, Grant, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal, Unreachable,
+};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 
 /// A push older or newer than this, by its signed time, is a repeat of somebody's. Seconds.
 const FRESH_SECS: u64 = 300;
 /// A tap, a scan or a follow opens one minute; the rest of it is for us to get there. Seconds.
 const TAP_SECS: i64 = 50;
+/// Longest id of a template that is believed.
+const TEMPLATE: usize = 128;
 /// Longest word of the handshake.
 const ECHO: usize = 256;
 
@@ -70,7 +75,7 @@ fn envelope(body: &[u8]) -> Option<String> {
 pub(super) fn hear(raw: &RawWebhook, seal: &Seal) -> Heard {
     let mut heard = Heard { answer: Some("success".into()), ..Heard::default() };
     match read(raw, seal) {
-        Some(told) => heard.signals.extend(signal(&told, raw.received_at)),
+        Some(told) => heard.signals.extend(signals(&told, raw.received_at)),
         None => heard.unreadable = 1,
     }
     heard
@@ -95,45 +100,107 @@ fn word(told: &Value, key: &str) -> Option<String> {
     }
 }
 
-fn signal(told: &Value, received: Timestamp) -> Option<Signal> {
-    let from = word(told, "FromUserName")?;
-    let person = address(&from)?;
+fn signals(told: &Value, received: Timestamp) -> Vec<Signal> {
+    let Some(from) = word(told, "FromUserName") else { return Vec::new() };
+    let Some(person) = address(&from) else { return Vec::new() };
     let secs = word(told, "CreateTime").and_then(|t| t.parse::<i64>().ok());
     // Nothing happened later than we heard of it: a time in the future would hold the window open.
     let at = secs.map_or(received, |s| from_millis(s.saturating_mul(1000)).min(received));
     let made = word(told, "CreateTime").unwrap_or_default();
-    let kind = word(told, "MsgType")?;
+    let kind = word(told, "MsgType").unwrap_or_default();
     if kind != "event" {
         let mark = word(told, "MsgId").unwrap_or_else(|| format!("{from}:{made}"));
         let mut signal = Signal::new("message", Some(person), format!("message:{mark}"), at);
         signal.change = acted(Some(plus_secs(at, WINDOW_SECS)));
         signal.wakes = true;
         signal.text = word(told, "Content").filter(|_| kind == "text");
-        return Some(signal);
+        return vec![signal];
     }
-    let event = word(told, "Event")?;
+    let event = word(told, "Event").unwrap_or_default();
     let key = word(told, "EventKey");
     let dedupe = format!("{event}:{from}:{made}:{}", key.as_deref().unwrap_or_default());
     let minute = Some(plus_secs(at, TAP_SECS));
     let (what, window, payload) = match event.as_str() {
-        "TEMPLATESENDJOBFINISH" => return finished(told, person, at),
+        "TEMPLATESENDJOBFINISH" => return finished(told, person, at).into_iter().collect(),
+        "subscribe_msg_popup_event" | "subscribe_msg_change_event" => {
+            return taps(told, &event, person, at).into_iter().collect();
+        }
+        "subscribe_msg_sent_event" => return sent(told, &person, at),
         "unsubscribe" => {
             let mut signal = Signal::new("unsubscribe", Some(person), dedupe, at);
             signal.change.unreachable = Some(Some(Unreachable::Blocked));
-            return Some(signal);
+            return vec![signal];
         }
         "subscribe" => ("subscribe", minute, key.and_then(|k| k.strip_prefix("qrscene_").map(String::from))),
         "SCAN" => ("scan", minute, key),
         "CLICK" | "scancode_push" | "scancode_waitmsg" => ("click", minute, key),
         // A link of the menu opens no window, and its key is the link.
         "VIEW" => ("view", None, None),
-        _ => return None,
+        _ => return Vec::new(),
     };
     let mut signal = Signal::new(what, Some(person), dedupe, at);
     signal.change = acted(window);
     signal.wakes = true;
     signal.payload = payload;
+    vec![signal]
+}
+
+/// The parts of a push about subscription notifications. XML wraps them in an element named by the event (or by another
+/// one: WeChat's own page shows the popup's around a change); JSON has one as an object and several as a list.
+fn parts(told: &Value) -> Vec<&Value> {
+    const WRAPPED: [&str; 3] = ["SubscribeMsgPopupEvent", "SubscribeMsgChangeEvent", "SubscribeMsgSentEvent"];
+    let inside = WRAPPED.iter().find_map(|name| told.get(*name)).and_then(|w| w.get("List").or(Some(w)));
+    match inside.or_else(|| told.get("List")) {
+        Some(Value::Array(all)) => all.iter().collect(),
+        Some(one) => vec![one],
+        None => Vec::new(),
+    }
+}
+
+/// Taps on "allow", each one message more; and what a person switched off in WeChat's settings. A tap on "cancel" takes
+/// back nothing that was allowed before.
+fn taps(told: &Value, event: &str, person: Address, at: Timestamp) -> Option<Signal> {
+    let given = event == "subscribe_msg_popup_event";
+    let (wanted, grant) = if given { ("accept", Grant::Given) } else { ("reject", Grant::Gone) };
+    let of = |part: &Value| {
+        let template = word(part, "TemplateId").filter(|id| id.len() <= TEMPLATE)?;
+        (word(part, "SubscribeStatusString")? == wanted).then_some((template, grant))
+    };
+    let grants: BTreeMap<String, Grant> = parts(told).into_iter().filter_map(of).collect();
+    if grants.is_empty() {
+        return None;
+    }
+    let named: Vec<&str> = grants.keys().map(String::as_str).collect();
+    let made = word(told, "CreateTime").unwrap_or_default();
+    let dedupe = format!("{event}:{}:{made}:{}", person.value, named.join(","));
+    let mut signal = Signal::new(if given { "granted" } else { "refused" }, Some(person), dedupe, at);
+    if given {
+        signal.change = acted(None);
+        signal.wakes = true;
+    }
+    signal.change.grants = grants;
     Some(signal)
+}
+
+/// What became of subscription notifications, by an id that only some answers held.
+fn sent(told: &Value, person: &Address, at: Timestamp) -> Vec<Signal> {
+    let of = |part: &Value| {
+        let (id, code) = (word(part, "MsgID")?, word(part, "ErrorCode")?);
+        let delivered = code == "0";
+        let what = if delivered { "delivered" } else { "failed" };
+        let mut signal = Signal::new(what, Some(person.clone()), format!("{what}:{id}"), at);
+        let why = || text::one_line(&format!("{code} {}", word(part, "ErrorStatus").unwrap_or_default()));
+        let state = match delivered {
+            true => ReceiptState::Delivered,
+            false => ReceiptState::Undelivered(text::cut(why().trim_end(), 60, text::graphemes)),
+        };
+        signal.receipt = Some(Receipt { of: ReceiptOf::ProviderId(id), state });
+        if let Some(template) = word(part, "TemplateId").filter(|id| code == "43101" && id.len() <= TEMPLATE) {
+            signal.change.grants = [(template, Grant::Gone)].into();
+        }
+        Some(signal)
+    };
+    parts(told).into_iter().filter_map(of).collect()
 }
 
 /// Who acts follows the account and can be reached.
@@ -143,7 +210,7 @@ fn acted(window_until: Option<Timestamp>) -> PersonChange {
 
 /// What became of a template: `success`, `failed:user block`, `failed: system failed` and whatever else may follow the
 /// colon.
-fn finished(told: &Value, person: crate::domain::person::Address, at: Timestamp) -> Option<Signal> {
+fn finished(told: &Value, person: Address, at: Timestamp) -> Option<Signal> {
     let (id, status) = (word(told, "MsgID")?, word(told, "Status")?);
     let why = status.split_once(':').map_or(status.as_str(), |(_, why)| why).trim();
     let delivered = status == "success";

@@ -24,6 +24,12 @@ pub(super) fn worn(answer: &Answer) -> bool {
     matches!(code(&serde_json::from_slice(body).unwrap_or_default()), Some(40_001 | 40_014 | 42_001))
 }
 
+/// The person's taps are used up, or taken back.
+pub(super) fn taken_back(answer: &Answer) -> bool {
+    let Answer::Reply { body, .. } = answer else { return false };
+    code(&serde_json::from_slice(body).unwrap_or_default()) == Some(43_101)
+}
+
 fn code(document: &Value) -> Option<i64> {
     document.get("errcode").and_then(Value::as_i64)
 }
@@ -75,8 +81,10 @@ fn of_code(code: i64, ids: Vec<String>, detail: String, answer: &Answer) -> Verd
             let change = PersonChange { window_closed: true, ..PersonChange::default() };
             unreachable(Reason::WindowClosed, Scope::Recipient, change, detail)
         }
-        // The template is not ours, or not as the words fill it: the next channel carries it.
-        40_037 | 47_003 => unreachable(Reason::TemplateMissing, Scope::Template, PersonChange::default(), detail),
+        // The template is not ours, or not as the words fill it, or its page is none: the next channel carries it.
+        40_037 | 47_003 | 41_030 => {
+            unreachable(Reason::TemplateMissing, Scope::Template, PersonChange::default(), detail)
+        }
         // 47001, 45002, 45067, and what no page names: the message's fault, and nobody is suppressed for it.
         _ => Verdict::Refused { detail },
     }

@@ -1,8 +1,8 @@
 //! WeChat: an Official Account (service account) that writes to its followers.
 //!
 //! Vendor's documents (state of 2026-11-22): "Customer service messages" (windows of 2023-06-12), "Template messages"
-//! (rules of 2023-05-04), "Receive messages and events", "Message encryption", "Get stable access token", "Global
-//! return codes".
+//! (rules of 2023-05-04), "Receive messages and events", "Message encryption", "Get stable access token", "Subscription
+//! notifications", "Global return codes".
 //!
 //! Policy: free words for 48 hours and five messages after the customer wrote, for a minute and three messages after a
 //! tap, a scan or a follow; an approved template to any follower at any time, about the order and nothing else. The
@@ -11,6 +11,11 @@
 //! - Errors come inside HTTP 200; a template's fate comes later, by `TEMPLATESENDJOBFINISH`.
 //! - `client_msg_id` makes a repeated template one message for ten minutes. Free words know no such mark.
 //! - A template's values are short and typed: what is too long or of another kind refuses the whole message.
+//! - Outside the window, and where the words name no template, a subscription notification goes to whoever allowed one
+//!   by a tap (on the shop's page or in an article, beside a follow or without): each tap is one message. WeChat counts
+//!   too, and its count holds (43101).
+//! - The call that sends one answers no id, so what `subscribe_msg_sent_event` tells finds its message only where the
+//!   answer held one ("Send a subscription notification", read 2026-11-25).
 //! - A push must be answered within 5 s, or the customer reads that the account is out of order.
 
 mod ask;
@@ -28,7 +33,7 @@ use crate::domain::channel::{
 };
 use crate::domain::decision::Reason;
 use crate::domain::ids::ChannelId;
-use crate::domain::person::{Address, Heard};
+use crate::domain::person::{Address, Grant, Heard, PersonChange};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::{Answer, Scope, Verdict};
 use crate::domain::webhook::{Admission, RawWebhook};
@@ -142,6 +147,7 @@ fn capabilities(per_second: f64, timeout_secs: u32) -> Capabilities {
         consent: ConsentRule::Connected,
         window: WindowRule::Seconds(WINDOW_SECS),
         template_outside_window: true,
+        grants: true,
         text_limit: shape::TEXT_BYTES,
         unit: Unit::Bytes,
         buttons: shape::LINKS,
@@ -188,6 +194,10 @@ impl Channel for WeChat {
         shape::template_id(section).is_some()
     }
 
+    fn granted_template(&self, section: &BTreeMap<String, Value>) -> Option<String> {
+        shape::subscription_id(section).map(str::to_string)
+    }
+
     fn address(&self, raw: &str) -> Option<Address> {
         address(raw.trim())
     }
@@ -200,6 +210,7 @@ impl Channel for WeChat {
         let (body, key) = match errand.form {
             Form::Free => (shape::free(to, message)?, None),
             Form::Template => (shape::template(to, message, &errand.key)?, Some(errand.key)),
+            Form::Grant => (shape::notification(to, message)?, None),
             Form::Reply => return Err(ShapeFault::Unfit("WeChat has no reply tokens".into())),
         };
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body: body.to_string(), key, address: None })
@@ -235,11 +246,11 @@ impl WeChat {
             Err(verdict) => return verdict,
         };
         if !judge::worn(&answer) {
-            return judge::judge(&answer);
+            return judged(&answer, envelope);
         }
         self.tokens.forget(&token).await;
         match self.attempt(envelope, deadline).await {
-            Ok((answer, _)) => judge::judge(&answer),
+            Ok((answer, _)) => judged(&answer, envelope),
             Err(verdict) => verdict,
         }
     }
@@ -261,8 +272,27 @@ impl WeChat {
 
     /// Where a message of this form goes. The token is part of it: no error shows an address.
     fn url(&self, form: Form, token: &Secret) -> String {
-        let path = if form == Form::Template { "template/send" } else { "custom/send" };
+        let path = match form {
+            Form::Template => "template/send",
+            Form::Grant => "subscribe/bizsend",
+            Form::Free | Form::Reply => "custom/send",
+        };
         let token = url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect::<String>();
         format!("{}/cgi-bin/message/{path}?access_token={token}", self.api_url)
+    }
+}
+
+/// The verdict on one message. Where it was one that the person allowed and WeChat knows of no tap, ours are forgotten,
+/// and all is decided anew: a tap that comes later releases what waits.
+fn judged(answer: &Answer, envelope: &Envelope) -> Verdict {
+    let verdict = judge::judge(answer);
+    match verdict {
+        Verdict::Unreachable { scope, detail, .. } if envelope.form == Form::Grant && judge::taken_back(answer) => {
+            let document: Value = serde_json::from_str(&envelope.body).unwrap_or_default();
+            let template = document.get("template_id").and_then(Value::as_str).unwrap_or_default().to_string();
+            let change = PersonChange { grants: [(template, Grant::Gone)].into(), ..PersonChange::default() };
+            Verdict::Unreachable { reason: Reason::WindowClosed, scope, change, detail }
+        }
+        other => other,
     }
 }

@@ -1,4 +1,5 @@
-//! Words → WeChat's documents: a text inside the window, a template outside.
+//! Words → WeChat's documents: a text inside the window, a template outside, a subscription notification where the
+//! person allowed one ("Subscription notifications", state of 2026-11-22).
 //!
 //! A text knows one markup, `<a href="…">…</a>`, and no way to escape it: where what a buyer wrote would be a tag, the
 //! sign before it is written in its full-width form. Links are written out; WeChat makes them touchable itself.
@@ -20,6 +21,8 @@ const LABEL: usize = 60;
 const URL: usize = 440;
 /// Values of a template at most; the console allows fewer.
 const VALUES: usize = 20;
+/// Keywords of a subscription notification at most; the console asks for two.
+const KEYWORDS: usize = 5;
 /// A value of the old, untyped templates, in characters: WeChat shows less.
 const UNTYPED: usize = 200;
 
@@ -66,28 +69,65 @@ fn literal(words: &str) -> String {
 pub(super) fn template(to: &str, message: &Message, key: &Uuid) -> Result<Value, ShapeFault> {
     let none = || ShapeFault::NoTemplate { milestone: message.milestone.clone(), locale: message.locale.clone() };
     let id = template_id(&message.extra).ok_or_else(none)?;
-    let values = match message.extra.get("data") {
-        Some(Value::Object(table)) if (1..=VALUES).contains(&table.len()) => table,
-        _ => return Err(ShapeFault::Unfit(format!("[wechat] data must be a table of 1 to {VALUES} values"))),
-    };
-    let mut data = Map::new();
-    for (name, value) in values {
-        let words = match value {
-            Value::String(words) => text::one_line(words),
-            Value::Number(number) => number.to_string(),
-            _ => return Err(ShapeFault::Unfit(format!("[wechat] data.{name} must be a text"))),
-        };
-        let value = typed(name, &words).map_err(|wants| {
-            ShapeFault::Unfit(format!("[wechat] data.{name} takes {wants}; what the words say is something else"))
-        })?;
-        data.insert(name.clone(), json!({ "value": value }));
-    }
+    let data = values("data", message.extra.get("data"), VALUES)?;
     let mut document =
         json!({ "touser": to, "template_id": id, "client_msg_id": key.simple().to_string(), "data": data });
     if let Some(url) = link(message) {
         document["url"] = url.into();
     }
     Ok(document)
+}
+
+/// The table of the words' `subscription`, where it names a template.
+fn subscription(section: &BTreeMap<String, Value>) -> Option<(&str, &Map<String, Value>)> {
+    let table = section.get("subscription")?.as_object()?;
+    let id = table.get("template_id")?.as_str()?.trim();
+    (!id.is_empty()).then_some((id, table))
+}
+
+/// The template of subscription notifications that the words' `[wechat] subscription` names.
+pub(super) fn subscription_id(section: &BTreeMap<String, Value>) -> Option<&str> {
+    subscription(section).map(|(id, _)| id)
+}
+
+/// A subscription notification: for one tap of the person's on "allow".
+///
+/// # Errors
+/// As of [`template`].
+pub(super) fn notification(to: &str, message: &Message) -> Result<Value, ShapeFault> {
+    let none = || ShapeFault::NoTemplate { milestone: message.milestone.clone(), locale: message.locale.clone() };
+    let (id, table) = subscription(&message.extra).ok_or_else(none)?;
+    let data = values("subscription.data", table.get("data"), KEYWORDS)?;
+    let mut document = json!({ "touser": to, "template_id": id, "data": data });
+    let page = match table.get("page").and_then(Value::as_str) {
+        Some(own) => text::link(own),
+        None => message.buttons.iter().find_map(|b| text::link(&b.url)),
+    };
+    if let Some(page) = page.filter(|url| url.len() <= URL * 2) {
+        document["page"] = page.into();
+    }
+    Ok(document)
+}
+
+/// A template's values, each as its type takes it.
+fn values(place: &str, table: Option<&Value>, most: usize) -> Result<Map<String, Value>, ShapeFault> {
+    let table = match table {
+        Some(Value::Object(table)) if (1..=most).contains(&table.len()) => table,
+        _ => return Err(ShapeFault::Unfit(format!("[wechat] {place} must be a table of 1 to {most} values"))),
+    };
+    let mut data = Map::new();
+    for (name, value) in table {
+        let words = match value {
+            Value::String(words) => text::one_line(words),
+            Value::Number(number) => number.to_string(),
+            _ => return Err(ShapeFault::Unfit(format!("[wechat] {place}.{name} must be a text"))),
+        };
+        let value = typed(name, &words).map_err(|wants| {
+            ShapeFault::Unfit(format!("[wechat] {place}.{name} takes {wants}; what the words say is something else"))
+        })?;
+        data.insert(name.clone(), json!({ "value": value }));
+    }
+    Ok(data)
 }
 
 /// Where a touch leads: `url` of the section, else the first button; an empty `url` leads nowhere (accounts that are

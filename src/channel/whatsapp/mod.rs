@@ -156,6 +156,7 @@ fn capabilities(per_second: f64, timeout_secs: u32, opt_in_at_checkout: bool) ->
         consent: rules::consent(opt_in_at_checkout),
         window: WindowRule::Seconds(rules::WINDOW_SECS),
         template_outside_window: true,
+        grants: false,
         text_limit: TEXT_LIMIT,
         unit: Unit::Chars,
         buttons: 1,
@@ -226,7 +227,11 @@ impl Channel for WhatsApp {
                 Err(_) => (Form::Free, shape::free(message)?),
             },
             Form::Free => (Form::Free, shape::free(message)?),
-            Form::Reply => return Err(ShapeFault::Unfit("WhatsApp has no reply tokens".into())),
+            Form::Reply | Form::Grant => {
+                return Err(ShapeFault::Unfit(
+                    "WhatsApp has neither reply tokens nor messages allowed by a tap".into(),
+                ));
+            }
         };
         let body = shape::document(to, content, &errand.reference.0)?;
         Ok(Envelope { channel: self.id.clone(), form, body, key: None, address: None })

@@ -236,6 +236,7 @@ fn capabilities(to: To, transaction_templates: bool, per_second: f64, timeout_se
         // A phone number opens none: whoever acts is known by the user id alone.
         window: WindowRule::Seconds(if user { WINDOW_SECS } else { 0 }),
         template_outside_window: true,
+        grants: false,
         text_limit: TEXT_LIMIT,
         unit: Unit::Chars,
         buttons: 2,
@@ -312,7 +313,9 @@ impl Channel for Zalo {
             }
             (Form::Template, To::Phone) => shape::by_phone(&to.value, message, &errand.reference.0, self.development)?,
             (Form::Template, To::User) => shape::by_user(&to.value, message, self.development)?,
-            (Form::Reply, _) => return unfit("Zalo has no reply tokens"),
+            (Form::Reply | Form::Grant, _) => {
+                return unfit("Zalo has neither reply tokens nor messages allowed by a tap");
+            }
         };
         let body = document.to_string();
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body, key: None, address: None })

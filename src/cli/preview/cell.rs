@@ -58,11 +58,13 @@ pub fn of(
     rules: Option<&ShopRules>,
 ) -> Vec<Cell> {
     let Some(account) = live.channels.values().find(|a| a.id.as_str() == id) else { return Vec::new() };
-    let windows: &[(&str, Form)] = match account.caps.window {
-        WindowRule::None => &[("any", Form::Free)],
-        WindowRule::Seconds(0) => &[("closed", Form::Template)],
-        WindowRule::Seconds(_) => &[("open", Form::Free), ("closed", Form::Template)],
+    let mut windows: Vec<(&str, Form)> = match account.caps.window {
+        WindowRule::None => vec![("any", Form::Free)],
+        WindowRule::Seconds(0) => vec![("closed", Form::Template)],
+        WindowRule::Seconds(_) => vec![("open", Form::Free), ("closed", Form::Template)],
     };
+    let section = live.words.section(milestone, locale, account.kind.section());
+    windows.extend(account.channel.granted_template(&section).map(|_| ("allowed", Form::Grant)));
     windows.iter().map(|(window, form)| one(live, account, (milestone, locale), (window, *form), rules)).collect()
 }
 

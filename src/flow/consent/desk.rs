@@ -74,6 +74,9 @@ pub struct Standing {
     pub unreachable: Option<(Timestamp, String)>,
     /// No further message before.
     pub capped_until: Option<Timestamp>,
+    /// Messages that they allowed by a tap, by template.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub grants: std::collections::BTreeMap<String, usize>,
     /// What was said, the newest last.
     pub records: Vec<ConsentRecord>,
 }
@@ -92,6 +95,7 @@ impl Standing {
             reply_until: ahead(facts.reply_until),
             unreachable: facts.unreachable.map(|(at, why)| (at, why.reason().as_str().into())),
             capped_until: ahead(facts.capped_until),
+            grants: facts.grants,
             records,
         }
     }

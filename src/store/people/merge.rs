@@ -4,12 +4,54 @@
 use crate::domain::clock::Timestamp;
 use crate::domain::consent::{ConsentRecord, Word};
 use crate::domain::ids::{ChannelId, ShopId};
-use crate::domain::person::{Address, PersonChange, PersonFacts, Unreachable};
+use crate::domain::person::{Address, Grant, PersonChange, PersonFacts, Unreachable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Records kept of one person.
 const RECORDS: usize = 16;
+
+/// Messages allowed by a tap, and templates of such, that are kept of one person.
+const GRANTS: usize = 16;
+
+/// When a person allowed one more message by a template, when one was sent, and when they took all back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Taps {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    given: Vec<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    used: Vec<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone: Option<Timestamp>,
+}
+
+impl Taps {
+    fn take(&mut self, at: Timestamp, what: Grant) {
+        match what {
+            Grant::Given => self.given.push(at),
+            Grant::Used => self.used.push(at),
+            Grant::Gone => self.gone = self.gone.max(Some(at)),
+        }
+        let gone = self.gone;
+        for times in [&mut self.given, &mut self.used] {
+            times.retain(|t| Some(*t) > gone);
+            times.sort();
+            times.drain(..times.len().saturating_sub(GRANTS));
+        }
+    }
+
+    /// What was sent uses up what was allowed before it, and nothing that was allowed later.
+    fn left(&self) -> usize {
+        let given = self.given.iter().map(|at| (at, false));
+        let mut story: Vec<_> = given.chain(self.used.iter().map(|at| (at, true))).collect();
+        story.sort();
+        story.iter().fold(0_usize, |left, (_, used)| if *used { left.saturating_sub(1) } else { left + 1 })
+    }
+
+    fn last(&self) -> Option<Timestamp> {
+        self.given.iter().chain(&self.used).chain(&self.gone).max().copied()
+    }
+}
 
 /// The last no and the last yes of one kind.
 type NoYes = (Option<Timestamp>, Option<Timestamp>);
@@ -45,6 +87,9 @@ pub(super) struct Known {
     bar: Option<NoYes>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     bars: BTreeMap<ShopId, NoYes>,
+    /// Messages allowed by a tap, by template.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    grants: BTreeMap<String, Taps>,
     /// What was said, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) records: Vec<ConsentRecord>,
@@ -89,6 +134,13 @@ impl Known {
             && self.locale.as_ref().is_none_or(|(t, old)| (*t, old) < (at, locale))
         {
             self.locale = Some((at, locale.clone()));
+        }
+        for (template, what) in &change.grants {
+            self.grants.entry(template.clone()).or_default().take(at, *what);
+        }
+        while self.grants.len() > GRANTS {
+            let oldest = self.grants.iter().min_by_key(|(_, taps)| taps.last()).map(|(template, _)| template.clone());
+            oldest.map(|template| self.grants.remove(&template));
         }
     }
 
@@ -157,6 +209,7 @@ impl Known {
             reply_until,
             capped_until: self.capped.map(|(_, until)| until),
             locale: self.locale.as_ref().map(|(_, l)| l.clone()),
+            grants: self.grants.iter().map(|(t, taps)| (t.clone(), taps.left())).filter(|(_, n)| *n > 0).collect(),
         }
     }
 
@@ -287,6 +340,30 @@ mod tests {
         known.take(at(1), &out(false));
         let kept = serde_json::to_value(&known).unwrap();
         assert_eq!((&kept["new"]["a"][0], &kept["out"]), (&1.into(), &"2026-01-01T00:00:00Z".into()));
+    }
+
+    fn tap(what: Grant) -> PersonChange {
+        PersonChange { grants: [("T1".to_string(), what)].into(), ..PersonChange::default() }
+    }
+
+    #[test]
+    fn each_tap_is_one_message_whatever_arrives_last() {
+        let left = |f: PersonFacts| f.grants.get("T1").copied().unwrap_or(0);
+        assert_eq!(left(all_orders([(1, tap(Grant::Given)), (2, tap(Grant::Given)), (3, tap(Grant::Used))])), 1);
+        assert_eq!(left(all_orders([(1, tap(Grant::Given)), (2, tap(Grant::Gone)), (3, tap(Grant::Given))])), 1);
+        assert_eq!(left(all_orders([(1, tap(Grant::Given)), (1, tap(Grant::Gone)), (0, tap(Grant::Used))])), 0);
+        assert_eq!(left(all_orders([(1, tap(Grant::Used)), (2, tap(Grant::Given)), (0, tap(Grant::Used))])), 1);
+        let mut known = Known::default();
+        for i in 0..100 {
+            known.take(at(i), &tap(Grant::Given));
+            known.take(
+                at(i),
+                &PersonChange { grants: [(format!("X{i}"), Grant::Gone)].into(), ..PersonChange::default() },
+            );
+        }
+        assert_eq!((known.facts(None).grants.len(), known.grants.len()), (1, GRANTS), "bounded");
+        assert_eq!(known.grants["T1"].given.len(), GRANTS);
+        assert!(known.refusal().is_none(), "nothing of it outlives the person");
     }
 
     #[test]

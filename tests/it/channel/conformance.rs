@@ -149,7 +149,7 @@ fn hostile() -> Vec<Message> {
 #[test]
 fn a_hostile_message_fits_or_is_a_named_fault() {
     for (kind, channel) in ACCOUNTS.iter() {
-        for form in [Form::Free, Form::Reply, Form::Template] {
+        for form in [Form::Free, Form::Reply, Form::Template, Form::Grant] {
             for (i, words) in hostile().iter().enumerate() {
                 let parts = parts(&**channel, form);
                 let shaped = channel.shape(words, &parts.errand());

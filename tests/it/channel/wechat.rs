@@ -6,7 +6,7 @@ use super::stand_in::{Parts, at, message, open, outside, secret};
 use orderwire::channel::{Channel, find};
 use orderwire::domain::channel::{Envelope, Form, Message};
 use orderwire::domain::decision::Reason;
-use orderwire::domain::person::{Address, ReceiptOf, ReceiptState, Unreachable};
+use orderwire::domain::person::{Address, Grant, ReceiptOf, ReceiptState, Unreachable};
 use orderwire::domain::verdict::{Answer, Scope, Verdict};
 use orderwire::domain::webhook::{Admission, RawWebhook};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ fn every_documented_code_has_its_verdict() {
         let fits = matches!(judged(code), Verdict::Unreachable { reason: Reason::WindowClosed, change, .. } if change.window_closed);
         assert!(fits, "{code}: {:?}", judged(code));
     }
-    for code in [40_037, 47_003] {
+    for code in [40_037, 47_003, 41_030] {
         let fits = matches!(
             judged(code),
             Verdict::Unreachable { reason: Reason::TemplateMissing, scope: Scope::Template, .. }
@@ -284,4 +284,34 @@ fn published_pushes_are_heard_as_documented() {
         }
     }
     assert_eq!(finished, 3);
+}
+
+fn allowed(channel: &dyn Channel) -> Envelope {
+    let extra = json!({ "subscription": { "template_id": "SN00001", "data": { "thing1": "已发货" } } });
+    let words = Message { extra: serde_json::from_value(extra).unwrap(), ..message() };
+    assert_eq!(channel.granted_template(&words.extra).as_deref(), Some("SN00001"));
+    channel.shape(&words, &Parts::of(Form::Grant, channel.address(PERSON)).errand()).unwrap()
+}
+
+/// A notification has an address of its own and no mark; where WeChat knows of no tap, ours are forgotten and all is
+/// decided anew.
+#[tokio::test]
+async fn a_notification_that_nobody_allowed_takes_back_the_taps() {
+    let server = Server::start(|seen| match (is_token_call(seen), seen.line.contains("/subscribe/bizsend?")) {
+        (true, _) => token("t"),
+        (_, true) => answer_json(200, json!({ "errcode": 43101, "errmsg": "user refuse to accept the msg" })),
+        _ => answer_json(200, json!({ "errcode": 45002, "errmsg": "not asked for" })),
+    })
+    .await;
+    let channel = account(&server);
+    let envelope = allowed(&*channel);
+    assert_eq!((envelope.form, envelope.key), (Form::Grant, None));
+    assert!(!channel.capabilities().keyed(Form::Grant) && channel.capabilities().grants);
+    let verdict = channel.send(&envelope).await;
+    let Verdict::Unreachable { reason, scope, change, .. } = &verdict else { panic!("{verdict:?}") };
+    assert_eq!((*reason, *scope), (Reason::WindowClosed, Scope::Recipient));
+    assert_eq!(change.grants, [("SN00001".to_string(), Grant::Gone)].into());
+    let body: Value = serde_json::from_str(&server.seen().last().unwrap().body).unwrap();
+    assert_eq!(body["touser"], PERSON);
+    assert!(body.get("client_msg_id").is_none() && body.get("url").is_none(), "{body}");
 }

@@ -132,3 +132,68 @@ async fn a_template_whose_answer_was_lost_goes_again_under_its_mark() {
     assert_eq!(forms(&[waits, told].concat()).iter().filter(|f| f.0 == "wechat").count(), 1, "a minute later");
     w.end().await;
 }
+
+const ALLOWED: &str = r#"
+[wechat.subscription]
+template_id = "SN00001"
+data = { character_string1 = "{{ order.name }}", phrase2 = "已成立", thing3 = "{{ shop.name or '感謝您的訂購' }}" }
+"#;
+
+async fn asking() -> World {
+    let words = &[("zh-TW/order_placed.toml", ALLOWED), ("zh-TW/shipped.toml", SHIPPED)];
+    World::start(Setup { routes: THEN_MAIL, words, ..Setup::default() }).await
+}
+
+fn tap(word: &str) -> Say {
+    Say::Postback(format!("{word}:SN00001"))
+}
+
+/// Each tap on "allow" is one message: counted, used up, and gone when the customer takes it back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_customer_allowed_by_a_tap_is_sent_once_for_each() {
+    let mut w = asking().await;
+    assert_eq!(forms(&w.told(&order(&w, 1).webhook(w.now())).await), [("smtp", "mail")], "nothing is allowed");
+    w.say("wechat", FOLLOWER, tap("allow")).await;
+    w.say("wechat", FOLLOWER, Say::Text("你好".into())).await;
+    assert_eq!(forms(&w.told(&order(&w, 2).webhook(w.now())).await), [("wechat", "text")], "words cost no tap");
+    w.pass(48 * 3600).await;
+    let mut third = order(&w, 3);
+    let news = w.told(&third.webhook(w.now())).await;
+    assert_eq!(forms(&news), [("wechat", "subscription")], "{}", shown(&news));
+    assert!(news[0].text.contains("已成立") && news[0].to == FOLLOWER, "{}", shown(&news));
+    third.ship("SF3", w.now());
+    assert_eq!(
+        forms(&w.told(&third.webhook(w.now())).await),
+        [("wechat", "template")],
+        "a template where one is named"
+    );
+    assert_eq!(forms(&w.told(&order(&w, 4).webhook(w.now())).await), [("smtp", "mail")], "the tap is used up");
+    w.pass(2).await;
+    for _ in 0..2 {
+        w.say("wechat", FOLLOWER, tap("allow")).await;
+        w.pass(2).await;
+    }
+    assert_eq!(forms(&w.told(&order(&w, 5).webhook(w.now())).await), [("wechat", "subscription")]);
+    w.pass(2).await;
+    w.say("wechat", FOLLOWER, tap("refuse")).await;
+    assert_eq!(forms(&w.told(&order(&w, 6).webhook(w.now())).await), [("smtp", "mail")], "taken back");
+    assert_eq!(w.mock.refused().len(), 0, "{:?}", w.mock.refused());
+    w.end().await;
+}
+
+/// Only WeChat knows: a tap was taken back and nobody told us. Where nothing else can carry it, the next tap does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tap_that_wechat_does_not_know_of_waits_for_the_next() {
+    let words = &[("zh-TW/order_placed.toml", ALLOWED)];
+    let routes = customers!(["order_placed"] => ["wechat-main"]);
+    let mut w = World::start(Setup { routes, words, ..Setup::default() }).await;
+    w.say("wechat", FOLLOWER, tap("allow")).await;
+    let body = json!({ "errcode": 43101, "errmsg": "user refuse to accept the msg" }).to_string();
+    w.mock.fault(Fault::new("wechat", FaultKind::Status(200, body)));
+    assert_eq!(forms(&w.told(&order(&w, 1).webhook(w.now())).await), []);
+    assert_eq!(w.stands("tea", 1, "order_placed").await.1, "window_closed");
+    w.pass(5).await;
+    w.say("wechat", FOLLOWER, tap("allow")).await;
+    assert_eq!(forms(&w.news()), [("wechat", "subscription")]);
+    w.end().await;
+}

@@ -63,6 +63,7 @@ fn any_account(scheme: &'static str, consent: ConsentRule, rng: &mut StdRng) -> 
     account.caps.window =
         *[WindowRule::None, WindowRule::Seconds(DAY), WindowRule::Seconds(0)].choose(rng).expect("one");
     account.caps.template_outside_window = rng.random();
+    account.caps.grants = rng.random_ratio(1, 3);
     account.caps.reply_token = rng.random();
     account.caps.retry_key_secs = rng.random_ratio(1, 2).then_some(DAY);
     if rng.random_ratio(1, 4) {
@@ -112,12 +113,14 @@ fn people(w: &mut World, rng: &mut StdRng) {
         facts.window_until = rng.random::<bool>().then_some(moment);
         facts.reply_until = some(rng).then_some(moment);
         facts.capped_until = some(rng).then_some(moment);
+        facts.grants.extend(rng.random::<bool>().then(|| ("G1".to_string(), rng.random_range(0..2))));
         if some(rng) {
             w.muted.insert((*channel).to_string());
         }
         for milestone in milestone::ALL {
             if rng.random() {
                 w.templates.insert(((*channel).to_string(), milestone.id.to_string()));
+                w.templates.insert(((*channel).to_string(), format!("granted {}", milestone.id)));
             }
         }
     }
@@ -185,6 +188,11 @@ fn assert_lawful(sent: &Sent<'_>) {
         Form::Template => {
             assert!(w.templates.contains(&(go.channel.as_str().to_string(), milestone.id.to_string())));
             assert!(account.caps.template_outside_window && go.joined.is_empty());
+        }
+        Form::Grant => {
+            assert!(!open || account.caps.window == WindowRule::Seconds(0));
+            assert!(account.caps.grants && go.joined.is_empty());
+            assert!(facts.grants.get("G1").is_some_and(|left| *left > 0), "without a tap");
         }
         Form::Reply => assert!(account.caps.reply_token && facts.reply_until.is_some_and(|t| t > w.now)),
     }
@@ -286,8 +294,8 @@ proptest! {
 /// The situations must not be so bad that nothing ever goes, nor so good that nothing waits.
 #[test]
 fn the_invented_situations_are_of_all_kinds() {
-    let (mut go, mut wait, mut park, mut end, mut joined, mut forms) = (0, 0, 0, 0, 0, [0; 3]);
-    for seed in 0..3_000 {
+    let (mut go, mut wait, mut park, mut end, mut joined, mut forms) = (0, 0, 0, 0, 0, [0; 4]);
+    for seed in 0..4_000 {
         for (_, decision) in world(seed).decide() {
             match decision {
                 Decision::Go(g) => {

@@ -126,6 +126,27 @@ fn what_happens_together_is_told_together() {
     assert!(w.go("order_placed").joined.is_empty());
 }
 
+/// What is used up by being sent is the last way of a channel, and says one thing alone.
+#[test]
+fn what_a_person_allowed_by_a_tap_goes_where_nothing_else_may() {
+    let mut w = World::placed();
+    w.pass(5);
+    w.hear(paid());
+    w.pass(15);
+    w.mail().caps.window = WindowRule::Seconds(DAY);
+    w.mail().caps.grants = true;
+    w.mail().caps.template_outside_window = true;
+    w.templates.insert(("mail".into(), "granted order_placed".into()));
+    assert!(!matches!(w.about("order_placed"), Some(Decision::Go(_))), "no tap");
+    w.person("mail", "a@example.com").grants.insert("G1".into(), 1);
+    let go = w.go("order_placed");
+    assert_eq!((go.form, go.joined.len()), (Form::Grant, 0));
+    w.templates.insert(("mail".into(), "order_placed".into()));
+    assert_eq!(w.go("order_placed").form, Form::Template);
+    w.person("mail", "a@example.com").window_until = Some(plus_secs(w.now, 60));
+    assert_eq!(w.go("order_placed").form, Form::Free);
+}
+
 #[test]
 fn a_payment_dated_before_the_order_does_not_lead_it() {
     let mut w = World::placed();

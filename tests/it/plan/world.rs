@@ -241,6 +241,9 @@ impl World {
             digest: &digest,
             condition: &|_, _, _| self.condition.clone(),
             templates: &|c, m| self.templates.contains(&(c.as_str().to_string(), m.to_string())),
+            granted: &|c, m| {
+                self.templates.contains(&(c.as_str().to_string(), format!("granted {m}"))).then(|| "G1".into())
+            },
             muted: &|c| self.muted.contains(c.as_str()),
         })
     }

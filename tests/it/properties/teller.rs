@@ -22,6 +22,7 @@ pub fn plain_caps(scheme: &'static str) -> Capabilities {
         consent: ConsentRule::WithOrder,
         window: WindowRule::None,
         template_outside_window: false,
+        grants: false,
         text_limit: 1000,
         unit: Unit::Chars,
         buttons: 2,
@@ -140,6 +141,7 @@ impl Teller {
             digest: &|_| 7,
             condition: &|_, _, _| Ok(true),
             templates: &|_, _| false,
+            granted: &|_, _| None,
             muted: &|_| false,
         })
     }
