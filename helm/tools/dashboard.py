@@ -40,6 +40,8 @@ ROWS = [
             ('sum by (channel) (rate(orderwire_unsure_total{$s}[$__rate_interval]))', "{{channel}} unsure")], ""),
         ("Held back by pace, 99 %", "s", [('histogram_quantile(0.99, sum by (channel, le) (rate(orderwire_rate_limit_wait_seconds_bucket{$s}[$__rate_interval])))', "{{channel}}")], ""),
         ("Quota left", "none", [('min by (channel) (orderwire_quota_left{$s})', "{{channel}}")], ""),
+        ("Quota used", "percentunit", [('max by (channel) (orderwire_quota_used_ratio{$s})', "{{channel}}")], ""),
+        ("Templates stopped", "none", [('max by (channel) (orderwire_templates_stopped{$s})', "{{channel}}")], "By the provider: paused, rejected, of another category."),
     ]),
     ("Redis, spool and workers", [
         ("Time of a step, 99 %", "s", [('histogram_quantile(0.99, sum by (op, le) (rate(orderwire_redis_seconds_bucket{$s}[$__rate_interval])))', "{{op}}")], ""),

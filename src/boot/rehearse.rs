@@ -5,45 +5,15 @@
 use crate::config::Problem;
 use crate::domain::channel::{Audience, Errand, Form, Reference, ShapeFault, WindowRule};
 use crate::domain::ids::{ChannelId, ShopId};
-use crate::domain::person::Address;
 use crate::flow::account::Account;
 use crate::flow::live::Shop;
+use crate::flow::wanted::number;
 use crate::milestone;
 use crate::plan::Route;
 use crate::words::{LOCALES, Words, sample};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// Mobile numbers that look as real ones do, by country.
-const NUMBERS: &[(&str, &str)] = &[
-    ("TW", "+886912345678"),
-    ("CN", "+8613812345678"),
-    ("VN", "+84912345678"),
-    ("HK", "+85261234567"),
-    ("US", "+12025550123"),
-];
-
-/// A number of this country, else of one whose carriers ask for nothing.
-pub fn number(country: Option<&str>) -> &'static str {
-    let of = NUMBERS.iter().find(|(known, _)| Some(*known) == country);
-    of.or(NUMBERS.last()).map_or("", |(_, number)| number)
-}
-
-/// Other addresses to try on a channel: one of them has the form of its own.
-const ADDRESSES: &[&str] = &[
-    "customer@example.com",
-    "U0123456789abcdef0123456789abcdef",
-    "2468013579246801",
-    "oABCDEFGHIJKLMNOPQRSTUVWXYZ0",
-    "01234567890A+/abcdefgh==",
-];
-
-/// An address of the form that `account` takes: a number of this country, if it takes those; else of another.
-pub fn address(account: &Account, country: Option<&str>) -> Option<Address> {
-    let numbers = NUMBERS.iter().map(|(_, number)| number);
-    std::iter::once(&number(country)).chain(numbers).chain(ADDRESSES).find_map(|raw| account.channel.address(raw))
-}
 
 /// What was found.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::settings::Secret;
 use crate::flow::drain::Patience;
 use crate::flow::pressure::pulse;
-use crate::flow::{App, deliver, drain, erase, rekey, results, ring, sweep};
+use crate::flow::{App, deliver, drain, erase, polls, rekey, results, ring, sweep};
 use crate::http;
 use crate::http::Status;
 use crate::http::auth::{Guard, Scope, Token};
@@ -126,6 +126,7 @@ fn loops(app: &Arc<App>, role: Role, stop: &watch::Receiver<bool>) -> Vec<tokio:
     let mut tasks = vec![tokio::spawn(pulse::run(app(), stop()))];
     tasks.push(tokio::spawn(drain::run(app(), Patience::default(), stop())));
     tasks.push(tokio::spawn(ring::run(app(), stop())));
+    tasks.push(tokio::spawn(polls::run(app(), role != Role::Web, stop())));
     if role != Role::Web {
         tasks.push(tokio::spawn(results::run(app(), clear, stop())));
         tasks.push(tokio::spawn(behind(cleared.clone(), stop(), deliver::run(app(), stop()))));

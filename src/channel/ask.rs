@@ -36,23 +36,35 @@ pub struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// Where it is about a template that exists: whether that goes.
+    #[serde(skip)]
+    pub template: Option<Goes>,
+}
+
+/// Whether messages by a template go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goes {
+    /// Words that name it, as in [`Wanted::place`].
+    pub places: Vec<String>,
+    /// Why it does not: paused, rejected, of another category. `None`: it does.
+    pub stopped: Option<String>,
 }
 
 impl Finding {
     /// As it must be.
     pub fn fine(about: impl Into<String>, said: impl Into<String>) -> Finding {
-        Finding { about: about.into(), state: State::Fine, said: said.into(), remedy: None }
+        Finding { about: about.into(), state: State::Fine, said: said.into(), remedy: None, template: None }
     }
 
     /// Somebody must act.
     pub fn trouble(about: impl Into<String>, said: impl Into<String>, remedy: impl Into<String>) -> Finding {
         let (about, said, remedy) = (about.into(), said.into(), Some(remedy.into()));
-        Finding { about, state: State::Trouble, said, remedy }
+        Finding { about, state: State::Trouble, said, remedy, template: None }
     }
 
     /// Not asked, and why.
     pub fn not_asked(about: impl Into<String>, why: impl Into<String>) -> Finding {
-        Finding { about: about.into(), state: State::NotAsked, said: why.into(), remedy: None }
+        Finding { about: about.into(), state: State::NotAsked, said: why.into(), remedy: None, template: None }
     }
 }
 
@@ -243,6 +255,9 @@ pub(super) fn compare(needs: &Needs, places: &[&str], held: Option<&Held>) -> Fi
         said.push(format!("is of the category {}", scrub(category)));
         remedies.push("what is told about an order must be utility or transaction: ask for a review".to_string());
     }
+    // Another count of parameters is told, and stops nothing: the provider's own answer to a send says more.
+    let stopped = (!said.is_empty()).then(|| said.join("; "));
+    let goes = Some(Goes { places: places.iter().map(ToString::to_string).collect(), stopped });
     let missing: Vec<&str> = held.slots.difference(&needs.slots).map(String::as_str).collect();
     let known: BTreeSet<String> = held.slots.union(&held.optional).cloned().collect();
     let extra: Vec<&str> = needs.slots.difference(&known).map(String::as_str).collect();
@@ -257,12 +272,10 @@ pub(super) fn compare(needs: &Needs, places: &[&str], held: Option<&Held>) -> Fi
     }
     if said.is_empty() {
         let category = held.category.as_ref().map(|(c, _)| format!(", {}", scrub(c))).unwrap_or_default();
-        return Finding::fine(
-            needs.about(),
-            format!("{}{category}, {} parameters", scrub(&held.status), needs.slots.len()),
-        );
+        let said = format!("{}{category}, {} parameters", scrub(&held.status), needs.slots.len());
+        return Finding { template: goes, ..Finding::fine(needs.about(), said) };
     }
-    Finding::trouble(needs.about(), said.join("; "), remedies.join("; "))
+    Finding { template: goes, ..Finding::trouble(needs.about(), said.join("; "), remedies.join("; ")) }
 }
 
 /// What stands between double braces in a text, in order: `1`, `order_name`.

@@ -37,7 +37,7 @@ mod whatsapp_twilio;
 mod wire;
 mod zalo;
 
-pub use ask::{Finding, Question, State, Wanted};
+pub use ask::{Finding, Goes, Question, State, Wanted};
 pub use wire::{Guarded, LastLook, Lookup, install_tls, outgoing, watched};
 
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
@@ -169,7 +169,7 @@ pub trait Channel: Send + Sync {
     }
 }
 
-/// A vendor's monthly quota.
+/// A vendor's quota, of a month or a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Messages allowed; `None`: no limit.

@@ -12,6 +12,7 @@ use crate::domain::shop::ShopRules;
 use crate::plan::addresses_for;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota as Pace, RateLimiter};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -59,8 +60,10 @@ struct State {
     latency_ms: f64,
     /// Sends granted by the budget shared over pods, and the second they are for.
     slice: (i64, u32),
-    /// Share of the monthly quota used, 0 to 1.
+    /// Share of the quota used, 0 to 1.
     quota_used: Option<f64>,
+    /// Words whose template the provider stopped ([`super::wanted::place`]), and why.
+    stopped: BTreeMap<String, String>,
 }
 
 /// A permit to send once; gives its place back when dropped, panic or not.
@@ -147,6 +150,22 @@ impl Account {
         let share = limit.map(|limit| if limit == 0 { 1.0 } else { used as f64 / limit as f64 });
         self.lock().quota_used = share;
         share.is_some_and(|s| s >= 1.0)
+    }
+
+    /// Takes in which templates the provider stopped; gives those that it did not know of, and those that go again.
+    pub fn set_stopped(&self, stopped: &BTreeMap<String, String>) -> (Vec<(String, String)>, Vec<String>) {
+        let mut state = self.lock();
+        let fresh = stopped.iter().filter(|(place, _)| !state.stopped.contains_key(*place));
+        let fresh: Vec<_> = fresh.map(|(place, why)| (place.clone(), why.clone())).collect();
+        let back = state.stopped.keys().filter(|place| !stopped.contains_key(*place)).cloned().collect();
+        state.stopped.clone_from(stopped);
+        (fresh, back)
+    }
+
+    /// Whether the provider stopped the template that these words name.
+    pub fn stops(&self, milestone: &str, locale: &str) -> bool {
+        let state = self.lock();
+        !state.stopped.is_empty() && state.stopped.contains_key(&super::wanted::place(milestone, locale))
     }
 
     /// A place to send now, or the slot at which to come back. Waiting for pace happens before `begin`,

@@ -199,7 +199,8 @@ async fn stand(app: &App, account: &Account, said: &AccountSignal, at: Timestamp
         AccountSignal::Resumed => None,
         AccountSignal::Notice(what) => {
             tracing::error!(channel = %account.id, what, "the provider says this of the account: a person must look");
-            return Ok(());
+            // It may be about a template: what goes and what does not is asked, not guessed.
+            return app.store.poll_soon(&[account.tag]).await;
         }
     };
     if !app.store.stand(account.tag, at, still).await? {

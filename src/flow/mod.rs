@@ -31,6 +31,7 @@ pub mod nudge;
 mod offer;
 pub mod outcome;
 pub mod page;
+pub mod polls;
 pub mod pressure;
 pub mod qr;
 pub mod queue;
@@ -48,6 +49,7 @@ pub mod spooled;
 pub mod sweep;
 pub mod talk;
 pub mod track;
+pub mod wanted;
 pub mod wording;
 
 use crate::domain::clock::Clock;

@@ -41,10 +41,10 @@ pub fn with<T>(hand: &InHand, people: &People, now: Timestamp, ask: impl FnOnce(
         None => Ok(true),
         Some(condition) => condition.holds(&hand.order, &hand.shop.rules, milestone.id, &reached.subject),
     };
-    let section = |account: &Account, milestone: &str| {
-        let wishes = super::wording::wishes(&hand.order, &hand.shop.rules, Audience::Customer);
-        let locale = live.words.locale(&wishes);
-        live.words.section(milestone, locale, account.kind.section())
+    let locale = || live.words.locale(&super::wording::wishes(&hand.order, &hand.shop.rules, Audience::Customer));
+    let section = |account: &Account, milestone: &str| live.words.section(milestone, locale(), account.kind.section());
+    let stopped = |channel: &ChannelId, milestone: &str| {
+        live.channels.get(channel).is_some_and(|account| account.stops(milestone, locale()))
     };
     let templates = |channel: &ChannelId, milestone: &str| {
         let account = live.channels.get(channel);
@@ -67,6 +67,7 @@ pub fn with<T>(hand: &InHand, people: &People, now: Timestamp, ask: impl FnOnce(
         address: &address,
         condition: &condition,
         templates: &templates,
+        stopped: &stopped,
         granted: &granted,
         linked: &|channel| hand.order.linked(channel),
         digest: &|address| live.digest(address),

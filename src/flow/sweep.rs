@@ -1,10 +1,9 @@
 //! sweep: what must happen without a webhook: due waits, ended leases, woken orders a crash left asleep,
-//! pauses of other pods, quotas, the figures of the gauges.
+//! pauses of other pods, the figures of the gauges.
 //!
 //! Every sweep is safe to repeat and to run in every pod at once; there is no leader.
 
 use super::App;
-use crate::domain::clock::plus_secs;
 use crate::domain::decision::Reason;
 use crate::domain::ids::Tag;
 use crate::store::keys::PARTITIONS;
@@ -17,8 +16,6 @@ use tokio::sync::watch;
 const MOVES: usize = 1000;
 /// Calls for one partition in one round while there is more.
 const ROUNDS: usize = 20;
-/// Rounds between two looks at quotas (10 minutes at 0.7 s a round).
-const QUOTA_EVERY: u64 = 850;
 /// Rounds between two looks at the figures.
 const STATS_EVERY: u64 = 7;
 
@@ -33,9 +30,6 @@ pub async fn run(app: Arc<App>, works: bool, mut stop: watch::Receiver<bool>) {
         }
         if round.is_multiple_of(STATS_EVERY) {
             figures(&app).await;
-        }
-        if works && round.is_multiple_of(QUOTA_EVERY) {
-            quotas(&app).await;
         }
         round += 1;
         // 0.5 to 1 s, so that pods do not sweep in step.
@@ -112,24 +106,5 @@ async fn figures(app: &App) {
             app.metrics.set_parked("unknown", strangers.map(|(_, n)| n).sum());
         }
         Err(error) => tracing::warn!(%error, "the queue's figures could not be read"),
-    }
-}
-
-/// Asks providers what is left of their monthly quotas. The provider's own "limit reached" stays the truth;
-/// this only keeps the reserve for what is formal or needs the customer.
-async fn quotas(app: &App) {
-    for account in app.live().channels.values() {
-        let Some(asked) = account.channel.quota() else { continue };
-        let Some(quota) = asked.await else { continue };
-        if let Some(limit) = quota.limit {
-            app.metrics.set_quota_left(account.id.as_str(), limit.saturating_sub(quota.used));
-        }
-        if account.set_quota(quota.limit, quota.used) {
-            let until = plus_secs(app.clock.now(), 3600);
-            account.set_pause(Some((until, Reason::QuotaSpent)));
-            if let Err(error) = app.store.pause(account.tag, until, Reason::QuotaSpent).await {
-                tracing::warn!(%error, "a spent quota could not be shared with other pods");
-            }
-        }
     }
 }

@@ -186,6 +186,11 @@ impl Book {
         self.count.load(Ordering::Acquire)
     }
 
+    /// Messages that one provider took and the book still holds.
+    pub(super) fn count_of(&self, channel: &str) -> u64 {
+        self.sent().iter().filter(|taken| taken.channel == channel).count() as u64
+    }
+
     pub(super) fn clear(&self) {
         if let (Ok(mut taken), Ok(mut refused)) = (self.taken.lock(), self.refused.lock()) {
             taken.clear();

@@ -115,6 +115,17 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         let reply = templates(house, request);
         return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
     }
+    if call == "openapi/quota/get" {
+        let reply = match request.query("access_token") == Some(access_token(house)) {
+            true => {
+                let used = house.book.count_of("wechat");
+                let quota = json!({ "daily_limit": 100_000, "used": used, "remain": 100_000_u64.saturating_sub(used) });
+                Reply::json(200, &json!({ "errcode": 0, "errmsg": "ok", "quota": quota }))
+            }
+            false => error(40_001, "invalid credential, access_token is invalid or not latest"),
+        };
+        return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
+    }
     let take = match call {
         "message/custom/send" => free,
         "message/template/send" => template,

@@ -88,6 +88,11 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         "/message/template" | "/v3.0/oa/message/template" => "template",
         "/v3.0/oa/message/cs" => "cs",
         "/v2.0/oa/getoa" => return Some(asked(house, request, |own| json!({ "oa_id": own.oa_id, "name": "Mock OA" }))),
+        "/message/quota" => {
+            let sent = house.book.count_of("zalo").min(500);
+            let left = json!({ "dailyQuota": "500", "remainingQuota": (500 - sent).to_string() });
+            return Some(asked(house, request, |_| left));
+        }
         "/template/info/v2" => {
             let id = request.query("template_id").unwrap_or_default();
             let told = shown(house, &id);

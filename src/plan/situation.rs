@@ -44,6 +44,8 @@ pub struct Situation<'a> {
     pub condition: &'a dyn Fn(&Route, &Milestone, &Reached) -> Result<bool, String>,
     /// Whether the words name an approved template of this milestone for the channel.
     pub templates: &'a dyn Fn(&ChannelId, &str) -> bool,
+    /// The provider stopped that template (paused, rejected, of another category) until it says otherwise.
+    pub stopped: &'a dyn Fn(&ChannelId, &str) -> bool,
     /// The template that the words of this milestone name for a message that a person allowed by a tap.
     pub granted: &'a dyn Fn(&ChannelId, &str) -> Option<String>,
     /// The order is muted on the channel.

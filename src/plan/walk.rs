@@ -139,7 +139,7 @@ pub(super) fn look<'a>(
     Ok((Reachable { address: Some(address), form, capped_until: facts.capped_until }, view))
 }
 
-/// How often it is looked whether a shop goes on with a channel. Seconds.
+/// How often it is looked whether a shop goes on with a channel, or a provider with a template. Seconds.
 const LOOK_AGAIN: i64 = 300;
 
 /// Whether the shop lets the channel carry this order's messages now. The rest of the chain may; where there is none,
@@ -241,7 +241,9 @@ fn form(
     if secs > 0 && open(facts.window_until) {
         return Ok(Form::Free);
     }
-    if caps.template_outside_window && (s.templates)(channel, case.milestone.id) {
+    let named = caps.template_outside_window && (s.templates)(channel, case.milestone.id);
+    let stopped = named && (s.stopped)(channel, case.milestone.id);
+    if named && !stopped {
         return Ok(Form::Template);
     }
     // Last, because it is used up: what else is open to us stays open.
@@ -249,7 +251,11 @@ fn form(
     if caps.grants && granted().is_some_and(|template| facts.grants.get(&template).is_some_and(|left| *left > 0)) {
         return Ok(Form::Grant);
     }
-    Err(if secs > 0 {
+    Err(if stopped {
+        // It comes back by itself, and so does the item where no other channel carries it.
+        let until = Some(plus_secs(s.now, LOOK_AGAIN));
+        Block { reason: Reason::TemplateMissing, until, cure: Cure::Person(Some(address.clone())) }
+    } else if secs > 0 {
         Block::person(Reason::WindowClosed, Some(address.clone()))
     } else {
         // A window that never opens: only a template helps, and that is the shop's to name.

@@ -255,6 +255,16 @@ impl Keys {
         format!("{}:{{rewrite}}", self.prefix)
     }
 
+    /// string: a provider is being asked about this account, or was lately.
+    pub(super) fn poll(&self, channel: &str) -> String {
+        format!("{}:{{poll}}:next:{channel}", self.prefix)
+    }
+
+    /// hash: what providers said of their accounts, by channel.
+    pub(super) fn polled(&self) -> String {
+        format!("{}:{{poll}}:said", self.prefix)
+    }
+
     /// string: how far sealing anew is.
     pub(super) fn rekey(&self) -> String {
         format!("{}:{{rekey}}", self.prefix)

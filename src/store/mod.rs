@@ -34,6 +34,7 @@ pub mod order;
 mod packed;
 pub mod people;
 mod place;
+pub mod polls;
 pub mod primaries;
 pub mod rekey;
 mod result;

@@ -17,6 +17,7 @@ mod optout;
 mod orders;
 mod outage;
 mod parked;
+mod polls;
 mod quiet;
 mod receipts;
 mod retries;

@@ -38,7 +38,8 @@ fn exported() -> Exported {
     m.outcome("shipped", State::Skipped, Some(Reason::OptedOut));
     m.wait(Reason::QuietHours);
     m.rate_limited("line", 0.1);
-    m.set_quota_left("line", 1);
+    m.set_quota("line", 1, 0.5);
+    m.set_templates_stopped("line", 0);
     m.set_parked("line", 1);
     QueueState::ALL.iter().for_each(|s| m.set_queue(*s, 1));
     m.redis("commit", 0.1);

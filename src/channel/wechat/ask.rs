@@ -5,11 +5,12 @@
 //! subscription notifications (read 2026-11-25). A template on a list is approved.
 
 use super::WeChat;
+use crate::channel::Quota;
 use crate::channel::ask::{self, Finding, Held, Needs, No, Question};
 use crate::domain::settings::Secret;
 use crate::domain::verdict::Verdict;
 use reqwest::header::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 const ACCOUNT: &str = "account";
@@ -49,13 +50,29 @@ impl WeChat {
         findings
     }
 
+    /// Template messages of the day: the call that has a quota worth watching. "Query API call quota": a limit of 0 is
+    /// none that WeChat tells (read 2026-11-25).
+    pub(super) async fn left(&self) -> Option<Quota> {
+        let token = self.tokens.get(&self.wire).await.ok()?;
+        let query: String = url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect();
+        let url = format!("{}/cgi-bin/openapi/quota/get?access_token={query}", self.api_url);
+        let body = json!({ "cgi_path": "/cgi-bin/message/template/send" }).to_string();
+        let answer = self.wire.post_json(&url, HeaderMap::new(), body).await;
+        let quota = ask::document(&answer, refused).ok()?.get("quota")?.clone();
+        let number = |key: &str| quota.get(key).and_then(Value::as_u64);
+        Some(Quota { limit: number("daily_limit").filter(|limit| *limit > 0), used: number("used")? })
+    }
+
     async fn list(&self, token: &Secret, list: &List) -> Result<Vec<Value>, No> {
         let query: String = url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect();
         let url = format!("{}/{}?access_token={query}", self.api_url, list.path);
-        let refused = |body: &Value| body.get("errcode").and_then(Value::as_i64).is_some_and(|code| code != 0);
         let body = ask::document(&self.wire.get(&url, HeaderMap::new()).await, refused)?;
         Ok(body.pointer(list.at).and_then(Value::as_array).cloned().unwrap_or_default())
     }
+}
+
+fn refused(body: &Value) -> bool {
+    body.get("errcode").and_then(Value::as_i64).is_some_and(|code| code != 0)
 }
 
 /// A list of the account's templates.

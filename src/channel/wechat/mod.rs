@@ -27,7 +27,7 @@ mod shape;
 mod token;
 
 use super::wire::Wire;
-use super::{Channel, Finding, Kind, Opened, Question, account};
+use super::{Channel, Finding, Kind, Opened, Question, Quota, account};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -234,6 +234,10 @@ impl Channel for WeChat {
 
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
         Box::pin(self.look(question))
+    }
+
+    fn quota(&self) -> Option<BoxFuture<'_, Option<Quota>>> {
+        Some(Box::pin(self.left()))
     }
 }
 

@@ -1,9 +1,11 @@
 //! What Zalo says of an account: itself and its templates. Every call is a GET; no token is renewed for it, since a
 //! refresh token works once and is the relay's.
 //!
-//! Sources: "OA information" and "Template details" (a compilation of 2026-08-20; resellers' pages of the same answers).
+//! Sources: "OA information", "Template details" and "Quota" (a compilation of 2026-08-20; resellers' pages of the same
+//! answers, read 2026-11-25).
 
 use super::{Zalo, header};
+use crate::channel::Quota;
 use crate::channel::ask::{self, Finding, Held, Needs, Question};
 use crate::domain::settings::Secret;
 use crate::domain::verdict::Verdict;
@@ -37,6 +39,18 @@ impl Zalo {
             });
         }
         findings
+    }
+
+    /// Templates by telephone number of this day. Numbers come as texts or as numbers.
+    pub(super) async fn left(&self) -> Option<Quota> {
+        let token = self.tokens.get(None).await.ok()?;
+        let body = self.read(&format!("{}/message/quota", self.business), &token).await.ok()?;
+        let number = |at: &str| match body.pointer(at)? {
+            Value::String(text) => text.trim().parse::<u64>().ok(),
+            other => other.as_u64(),
+        };
+        let (limit, left) = (number("/data/dailyQuota")?, number("/data/remainingQuota")?);
+        Some(Quota { limit: Some(limit), used: limit.saturating_sub(left) })
     }
 
     fn account(&self, oa: &Value) -> Finding {

@@ -19,7 +19,7 @@ mod shape;
 mod token;
 
 use super::wire::Wire;
-use super::{Channel, Finding, Kind, Opened, Question, account, text};
+use super::{Channel, Finding, Kind, Opened, Question, Quota, account, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -339,6 +339,10 @@ impl Channel for Zalo {
 
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
         Box::pin(self.look(question))
+    }
+
+    fn quota(&self) -> Option<BoxFuture<'_, Option<Quota>>> {
+        (self.capabilities.scheme == PHONE).then(|| -> BoxFuture<'_, Option<Quota>> { Box::pin(self.left()) })
     }
 }
 

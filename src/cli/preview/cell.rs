@@ -1,12 +1,12 @@
 //! One message of a preview: a milestone in a language on an account, with its window open or closed.
 
-use crate::boot::rehearse;
 use crate::channel::Channel;
 use crate::domain::channel::{Capabilities, Envelope, Errand, Form, Message, Reference, ShapeFault, WindowRule};
 use crate::domain::person::Address;
 use crate::domain::shop::ShopRules;
 use crate::flow::account::Account;
 use crate::flow::live::Live;
+use crate::flow::wanted;
 use crate::words::sample;
 use serde::Serialize;
 use uuid::Uuid;
@@ -111,7 +111,7 @@ fn one(
         cell.notes.push("nothing may be sent here while the window is closed; the next channel is taken".into());
         return cell;
     }
-    let address = rehearse::address(account, speaks.and_then(|r| r.country.as_deref()));
+    let address = wanted::address(account, speaks.and_then(|r| r.country.as_deref()));
     cell.notes.push(length(&message, &account.caps));
     match shape(account.channel.as_ref(), &message, address.as_ref(), form, now) {
         Ok(envelope) => {

@@ -70,6 +70,8 @@ pub struct Metrics {
     provider: Times<1>,
     rate_limit_wait: Times<1>,
     quota_left: Levels<1>,
+    quota_used: Levels<1>,
+    templates_stopped: Levels<1>,
     breaker_open: Levels<1>,
     parked: Levels<1>,
     dead: Gauge,
@@ -127,6 +129,8 @@ impl Metrics {
             provider: Family::new_with_constructor(remote),
             rate_limit_wait: Family::new_with_constructor(way),
             quota_left: Family::default(),
+            quota_used: Family::default(),
+            templates_stopped: Family::default(),
             breaker_open: Family::default(),
             parked: Family::default(),
             dead: Gauge::default(),
@@ -193,6 +197,8 @@ impl Metrics {
         self.add_in(Unit::Seconds, "provider", "Time a provider took to answer a send", self.provider.clone());
         self.add_in(Unit::Seconds, "rate_limit_wait", "Time that a send was held back by a channel's pace", self.rate_limit_wait.clone());
         self.add("quota_left", "Messages left in a channel's quota, as the provider told last", self.quota_left.clone());
+        self.add("quota_used_ratio", "Used part of a channel's quota, where it has one, as the provider told last", self.quota_used.clone());
+        self.add("templates_stopped", "Words that name a template which the provider stopped: paused, rejected, of another category", self.templates_stopped.clone());
         self.add("breaker_open", "1 while a channel rests after failures", self.breaker_open.clone());
         self.add("parked_orders", "Orders that wait for a channel that stands still", self.parked.clone());
         self.add("dead_items", "Owed items that a person must look at", self.dead.clone());
@@ -371,7 +377,8 @@ mod tests {
         metrics.wait(Reason::QuietHours);
         metrics.retry("line-main");
         metrics.rate_limited("line-main", 0.2);
-        metrics.set_quota_left("line-main", 3);
+        metrics.set_quota("line-main", 3, 0.97);
+        metrics.set_templates_stopped("line-main", 1);
         metrics.set_breaker_open("line-main", true);
         metrics.set_parked("line-main", 2);
         metrics.set_queue(QueueState::Ready, 4);

@@ -82,9 +82,15 @@ impl Metrics {
         self.rate_limit_wait.get_or_create(&self.channel(channel)).observe(secs);
     }
 
-    /// Messages left in a channel's quota.
-    pub fn set_quota_left(&self, channel: &str, left: u64) {
+    /// Messages left in a channel's quota, and the used part of it.
+    pub fn set_quota(&self, channel: &str, left: u64, used: f64) {
         self.quota_left.get_or_create(&self.channel(channel)).set(left as f64);
+        self.quota_used.get_or_create(&self.channel(channel)).set(used);
+    }
+
+    /// Words whose template the provider stopped.
+    pub fn set_templates_stopped(&self, channel: &str, words: usize) {
+        self.templates_stopped.get_or_create(&self.channel(channel)).set(words as f64);
     }
 
     /// Whether a channel rests after failures.

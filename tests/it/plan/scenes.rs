@@ -147,6 +147,23 @@ fn what_a_person_allowed_by_a_tap_goes_where_nothing_else_may() {
     assert_eq!(w.go("order_placed").form, Form::Free);
 }
 
+/// A template that its provider paused is passed by, and where nobody else carries the message it waits for it.
+#[test]
+fn a_stopped_template_is_missing_until_it_is_back() {
+    let mut w = World::due();
+    w.mail().caps.window = WindowRule::Seconds(DAY);
+    w.mail().caps.template_outside_window = true;
+    w.templates.insert(("mail".into(), "order_placed".into()));
+    assert_eq!(w.go("order_placed").form, Form::Template);
+    w.templates.insert(("mail".into(), "stopped order_placed".into()));
+    let Some(Decision::Wait { until, reason, watch }) = w.about("order_placed") else {
+        panic!("{:?}", w.about("order_placed"))
+    };
+    assert_eq!((reason, until, watch.len()), (Reason::TemplateMissing, plus_secs(w.now, 300), 1));
+    w.person("mail", "a@example.com").window_until = Some(plus_secs(w.now, 60));
+    assert_eq!(w.go("order_placed").form, Form::Free, "free words need none");
+}
+
 #[test]
 fn a_payment_dated_before_the_order_does_not_lead_it() {
     let mut w = World::placed();

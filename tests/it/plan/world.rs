@@ -241,6 +241,7 @@ impl World {
             digest: &digest,
             condition: &|_, _, _| self.condition.clone(),
             templates: &|c, m| self.templates.contains(&(c.as_str().to_string(), m.to_string())),
+            stopped: &|c, m| self.templates.contains(&(c.as_str().to_string(), format!("stopped {m}"))),
             granted: &|c, m| {
                 self.templates.contains(&(c.as_str().to_string(), format!("granted {m}"))).then(|| "G1".into())
             },

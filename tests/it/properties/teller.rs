@@ -141,6 +141,7 @@ impl Teller {
             digest: &|_| 7,
             condition: &|_, _, _| Ok(true),
             templates: &|_, _| false,
+            stopped: &|_, _| false,
             granted: &|_, _| None,
             muted: &|_| false,
         })

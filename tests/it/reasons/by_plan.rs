@@ -96,6 +96,7 @@ async fn consent() -> (World, String) {
         digest: &|a| Tag::of(&a.value).0,
         condition: &|_, _, _| Ok(true),
         templates: &|_, _| false,
+        stopped: &|_, _| false,
         granted: &|_, _| None,
         muted: &|_| false,
     });
