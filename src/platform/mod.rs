@@ -6,6 +6,7 @@
 //! How to add one: `src/platform/acme.rs` (`admit`, `normalise`, `KIND`), then `mod acme;` and
 //! `&acme::KIND,` below, then `tests/golden/platform/acme/<case>/`.
 
+pub mod api;
 mod meta;
 pub mod settings;
 mod shopify;
@@ -15,11 +16,11 @@ use crate::domain::event::{JoinKey, OrderEvent, Told};
 use crate::domain::ids::{OrderId, ShopId};
 use crate::domain::settings::Secret;
 use crate::domain::webhook::{Admission, RawWebhook};
-use futures_util::future::BoxFuture;
+use api::{Answering, Changed, Finding, Inspection, Since, WriteBack, Writing};
 use std::collections::BTreeMap;
 
 /// A question under way; `None`: the shop knows no such thing.
-pub type Asking = BoxFuture<'static, Result<Option<OrderEvent>, AskFault>>;
+pub type Asking = Answering<Option<OrderEvent>>;
 
 /// A kind of shop system. Plain data and functions; the list is [`ALL`].
 pub struct Kind {
@@ -37,6 +38,14 @@ pub struct Kind {
     pub normalise: fn(&Shop, &RawWebhook) -> Told,
     /// Asks the shop for what a webhook only pointed at.
     pub ask: fn(&Shop, &reqwest::Client, Question) -> Asking,
+    /// Tells the shop's people what became of an order's messages.
+    pub write: fn(&Shop, &reqwest::Client, Writing) -> Answering<()>,
+    /// The ways in which it can be told.
+    pub writes: &'static [WriteBack],
+    /// A page of the orders that changed.
+    pub changed: fn(&Shop, &reqwest::Client, Since) -> Answering<Changed>,
+    /// Looks after the shop's side of the relay: subscriptions, rights, clocks.
+    pub inspect: fn(&Shop, &reqwest::Client, Inspection) -> Answering<Vec<Finding>>,
     /// Milestones of which the shop system itself mails the customer, unless the shop switched that off.
     pub mails_itself: &'static [&'static str],
 }
@@ -72,7 +81,24 @@ pub struct Api {
     pub secret: Secret,
     /// It lies on a network of our own.
     pub private: bool,
+    /// Whether and how the shop's people see what became of messages.
+    pub write_back: WriteBack,
+    /// How often it is asked what changed, seconds; `None`: never.
+    pub poll: Option<i64>,
+    /// A change is left to its webhook for so long, seconds.
+    pub grace: i64,
 }
+
+impl Api {
+    /// At this address with this secret; everything else as settings have it where they say nothing.
+    pub fn new(url: impl Into<String>, key: Option<Secret>, secret: Secret) -> Api {
+        let url = url.into();
+        Api { url, key, secret, private: false, write_back: WriteBack::Off, poll: None, grace: GRACE_SECS }
+    }
+}
+
+/// Left out in settings: Shopify's first repeats and a WordPress cron that runs every minute are over by then.
+const GRACE_SECS: i64 = 300;
 
 /// What is asked of a shop's API.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,6 @@
 //! `[[shop]]`: a shop's settings, and what the pure parts and its platform get of them.
 
+use super::api::WriteBack;
 use super::{ALL, Api, Kind, Shop, find};
 use crate::domain::outgoing;
 use crate::domain::settings::{Mistake, Secret, Span};
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Longest settle time, seconds: messages of progress go stale within a day.
 const SETTLE_MOST: i64 = 3600;
+/// Shortest time between two polls, seconds.
+const POLL_LEAST: i64 = 30;
 /// Secrets that may live at once.
 const SECRETS: usize = 4;
 
@@ -121,6 +124,16 @@ pub struct ApiSettings {
     /// The shop lies on a private network of your own: addresses that are not public, and any port, are allowed.
     #[serde(default)]
     pub private: bool,
+    /// Tells the shop's people what became of an order's messages: `note` (WooCommerce), `tag` or `metafield` (Shopify);
+    /// left out: `off`.
+    #[serde(default)]
+    pub write_back: WriteBack,
+    /// Asks so often what changed, and tells what a lost webhook would have told (`10m`); left out: never.
+    #[serde(default)]
+    pub poll: Option<Span>,
+    /// A change is left to its webhook for so long before it counts as lost; left out: `5m`.
+    #[serde(default)]
+    pub grace: Option<Span>,
 }
 
 /// Quiet hours.
@@ -189,12 +202,7 @@ impl ShopSettings {
             domain: self.domain.map(|d| d.to_ascii_lowercase()),
             statuses: self.statuses.into_iter().map(|(k, v)| (k.to_lowercase(), v)).collect(),
             identify: self.identify,
-            api: self.api.map(|a| Api {
-                url: a.url.trim_end_matches('/').into(),
-                key: a.key,
-                secret: a.secret,
-                private: a.private,
-            }),
+            api: self.api.map(ApiSettings::open),
             payment_deadline: rules.payment_deadline,
         };
         Ok(Opened { rules, kind, shop })
@@ -286,12 +294,36 @@ impl ShopSettings {
                 ));
             }
         }
-        if let Some(api) = &self.api {
-            let fault = match url::Url::parse(&api.url) {
-                Ok(url) => outgoing::fault(&url, api.private),
-                Err(_) => Some("is not an address; write https://host"),
-            };
-            found.extend(fault.map(|why| Mistake::new("api.url", why)));
+        found.extend(self.api.iter().flat_map(|api| api.mistakes(find(&self.platform))));
+        found
+    }
+}
+
+impl ApiSettings {
+    fn open(self) -> Api {
+        let url = self.url.trim_end_matches('/').to_string();
+        let plain = Api::new(url, self.key, self.secret);
+        let grace = self.grace.map_or(plain.grace, |s| s.0);
+        let poll = self.poll.map(|s| s.0);
+        Api { private: self.private, write_back: self.write_back, poll, grace, ..plain }
+    }
+
+    fn mistakes(&self, kind: Option<&Kind>) -> Vec<Mistake> {
+        let fault = match url::Url::parse(&self.url) {
+            Ok(url) => outgoing::fault(&url, self.private),
+            Err(_) => Some("is not an address; write https://host"),
+        };
+        let mut found: Vec<Mistake> = fault.map(|why| Mistake::new("api.url", why)).into_iter().collect();
+        if let Some(kind) = kind.filter(|k| self.write_back != WriteBack::Off && !k.writes.contains(&self.write_back)) {
+            let ways: Vec<&str> = kind.writes.iter().map(|w| w.as_str()).collect();
+            let what = format!("{} shops are written to by {}", kind.name, ways.join(" or "));
+            found.push(Mistake::new("api.write_back", what));
+        }
+        if self.poll.is_some_and(|s| s.0 < POLL_LEAST) {
+            found.push(Mistake::new(
+                "api.poll",
+                format!("is shorter than {POLL_LEAST}s: shops limit how often they are asked; write 10m"),
+            ));
         }
         found
     }

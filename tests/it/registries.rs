@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Files of a room that are no kinds: they help the kinds.
 const HELPERS: &[(&str, &[&str])] = &[
-    ("platform", &["meta", "settings"]),
+    ("platform", &["api", "meta", "settings"]),
     ("milestone", &["story"]),
     ("channel", &["account", "ask", "hook", "line_api", "meta", "sms", "text", "twilio", "whatsapp_rules", "wire"]),
 ];

@@ -9,15 +9,20 @@
 //!   order of arrival ends alike.
 //! - Parts: [`topics`] (which body stands under which topic), [`wire`] (Shopify's JSON), [`order`] (order
 //!   snapshots), [`parts`] (fulfilments, refunds, returns …), [`work`] (fulfilment orders and holds),
-//!   [`ask`] (GraphQL).
+//!   [`gql`] (GraphQL), [`ask`] [`changed`] [`write`] [`inspect`] (what is asked and said by it).
 
 mod ask;
+mod changed;
+mod gql;
+mod inspect;
 mod order;
 mod parts;
 mod topics;
 mod wire;
 mod work;
+mod write;
 
+use super::api::WriteBack;
 use super::{Kind, Shop};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::{About, JoinKey, OrderEvent, Patch, Told};
@@ -40,6 +45,10 @@ pub static KIND: Kind = Kind {
     admit,
     normalise,
     ask: ask::ask,
+    write: write::write,
+    writes: &[WriteBack::Tag, WriteBack::Metafield],
+    changed: changed::changed,
+    inspect: inspect::inspect,
     mails_itself: MAILS_ITSELF,
 };
 
@@ -85,12 +94,16 @@ locale = "en"
 # refunds/create, fulfillments/create, fulfillments/update, fulfillment_events/create,
 # fulfillment_holds/added, fulfillment_holds/released, fulfillment_orders/progress_reported,
 # fulfillment_orders/line_items_prepared_for_pickup, returns/request, returns/approve, returns/decline,
-# returns/cancel, returns/close, returns/reopen, reverse_deliveries/attach_deliverable
+# returns/cancel, returns/close, returns/reopen, reverse_deliveries/attach_deliverable, customers/merge
 
 [shop.api]                                      # holds, pickup and return labels carry no order id: they need it
 url = "https://demo-us.myshopify.com"
 secret = { env = "DEMO_SHOPIFY_TOKEN" }         # Admin API access token with read_orders, read_fulfillments,
                                                 # read_returns, read_merchant_managed_fulfillment_orders
+# write_back = "tag"                             # tags of the order (orderwire-sent, -delivered, -withheld, -failed), or
+#                                                # "metafield", with the whole story; write_orders besides
+# poll = "10m"                                   # asks so often what changed, and tells what lost webhooks would have told
+# grace = "5m"                                   # a change is left to its webhook for so long before it counts as lost
 
 [shop.identify]                                 # cart attributes that carry a messenger's address
 line = ["line_user_id"]

@@ -1,23 +1,26 @@
-//! The shop's REST API: the order as it is now.
+//! What the shop is asked: the order as it is now, and which orders changed.
 //!
-//! `GET <url>/wp-json/wc/v3/orders/<id>` with the consumer key and secret as basic authentication, which
-//! WooCommerce takes over TLS only (WooCommerce REST API documentation, read November 2026). The answer has
-//! the very shape of a webhook's body.
+//! `GET orders/<id>` and `GET orders` answer the very shape of a webhook's body.
 
-use super::body::{self, Body};
+use super::body::{self, Body, Loose};
+use super::rest::{call, not_json, order_path, refused};
 use super::snapshot::{Passed, Snapshot};
+use super::times::utc;
 use super::{AskFault, MAX_BODY, Question, Shop};
+use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::event::OrderEvent;
-use crate::domain::outgoing;
-use crate::platform::meta;
+use crate::platform::api::{Answering, Changed, Row, RowState, Since};
 use futures_util::future::BoxFuture;
-use reqwest::StatusCode;
-use std::time::Duration;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-/// Longest wait for an answer: shops on small hosts are slow, and nobody waits for this one.
-const TIMEOUT: Duration = Duration::from_secs(15);
 /// The topic noted for what was asked, not told.
 const TOPIC: &str = "rest.order";
+/// Orders of one page: some shops' orders are hundreds of kilobytes long.
+const PAGE: usize = 20;
+/// Longest page read.
+const MAX_PAGE: usize = 16 * 1024 * 1024;
 
 /// Asks the shop.
 pub(super) fn ask(
@@ -36,39 +39,10 @@ pub(super) fn ask(
                 ));
             }
         };
-        let request = request(&shop, &client, id.as_str())?;
-        let response = request.send().await.map_err(|e| AskFault::Later(cause(&e), None))?;
-        let (status, wait) = (response.status(), retry_after(&response));
-        let answer = read(response).await?;
-        if status.is_success() { order(&shop, &answer) } else { Err(fault(status, wait, &answer)) }
+        let path = order_path(id.as_str())?;
+        let answer = call(&shop, &client, (Method::GET, &path, None), MAX_BODY).await?;
+        order(&shop, &answer.body)
     })
-}
-
-fn refused<T>(why: impl Into<String>) -> Result<T, AskFault> {
-    Err(AskFault::Refused(why.into()))
-}
-
-/// The request; only an id of digits ever becomes part of an address.
-fn request(shop: &Shop, client: &reqwest::Client, id: &str) -> Result<reqwest::RequestBuilder, AskFault> {
-    let Some(api) = &shop.api else { return refused("[shop.api] is not configured") };
-    let Some(key) = &api.key else { return refused("[shop.api] has no key: set WooCommerce's consumer key") };
-    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
-        return refused("this is no WooCommerce order id: they are digits only");
-    }
-    let Ok(base) = url::Url::parse(&api.url) else {
-        return refused("[shop.api] url is not an address; write https://host");
-    };
-    if let Some(why) = outgoing::fault(&base, api.private) {
-        return refused(format!("[shop.api] url {why}"));
-    }
-    let address = format!("{}/wp-json/wc/v3/orders/{id}", base.as_str().trim_end_matches('/'));
-    Ok(client.get(address).basic_auth(key.expose(), Some(api.secret.expose())).timeout(TIMEOUT))
-}
-
-/// The answer, never more than a webhook could be.
-async fn read(response: reqwest::Response) -> Result<Vec<u8>, AskFault> {
-    let answer = meta::body_within(response, MAX_BODY).await.map_err(|e| AskFault::Later(cause(&e), None))?;
-    answer.ok_or_else(|| AskFault::Refused(format!("the answer is longer than {MAX_BODY} bytes")))
 }
 
 /// The order in the answer; `None`: it is none of our business (a cart, the bin).
@@ -79,42 +53,82 @@ fn order(shop: &Shop, answer: &[u8]) -> Result<Option<OrderEvent>, AskFault> {
             Err(Passed::NoInterest(_)) => Ok(None),
             Err(Passed::Unreadable(why)) => refused(why),
         },
-        // A maintenance page or a firewall's question, with status 200.
-        Err(_) => Err(AskFault::Later("the answer is not JSON".into(), None)),
+        Err(_) => Err(not_json()),
         Ok(_) => refused("the answer is no order: does [shop.api] url name this shop's home address?"),
     }
 }
 
-/// What a failed request means. The shop's own code is named, never its sentences.
-fn fault(status: StatusCode, wait: Option<u64>, answer: &[u8]) -> AskFault {
-    let code = match body::read(answer) {
-        Ok(Body::Fault(code)) => format!(" ({code})"),
-        _ => String::new(),
-    };
-    let said = format!("status {}{code}", status.as_u16());
-    if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
-        return AskFault::Later(said, wait);
-    }
-    AskFault::Refused(match status.as_u16() {
-        401 | 403 => format!("{said}: check [shop.api] key and secret, and that the key may read orders"),
-        404 => format!("{said}: no such order, or no REST API at [shop.api] url (permalinks must not be \"plain\")"),
-        300..=399 => format!("{said}: [shop.api] url must be the shop's final address, without a redirect"),
-        _ => said,
+/// A page of the orders that changed, by the time of their last change. `modified_after` leaves its own second out, and
+/// times are whole seconds; so each page begins one second before the last order of the page before, by time and not
+/// by number: pages counted by number would pass over orders while others change and move to the end. Only where
+/// nothing but one second stands on a page, its next is taken by number.
+pub(super) fn changed(shop: &Shop, client: &reqwest::Client, since: Since) -> Answering<Changed> {
+    let (shop, client) = (shop.clone(), client.clone());
+    Box::pin(async move {
+        let number = since.place.as_deref().and_then(|p| p.parse::<u32>().ok()).unwrap_or(1);
+        let after = plus_secs(since.from, -1).strftime("%Y-%m-%dT%H:%M:%S");
+        let path = format!(
+            "orders?modified_after={after}&dates_are_gmt=true&orderby=modified&order=asc&per_page={PAGE}&page={number}"
+        );
+        let answer = call(&shop, &client, (Method::GET, &path, None), MAX_PAGE).await?;
+        let list: Vec<&RawValue> = serde_json::from_slice(&answer.body).map_err(|_| not_json())?;
+        let rows: Vec<Row> = list.iter().filter_map(|raw| row(&shop, raw.get().as_bytes())).collect();
+        let next = if list.len() < PAGE { None } else { behind(&rows, &since, number) };
+        Ok(Changed { rows, next })
     })
 }
 
-/// Seconds asked for by the shop; a date is not honoured, the caller has its own pace.
-fn retry_after(response: &reqwest::Response) -> Option<u64> {
-    response.headers().get("retry-after")?.to_str().ok()?.trim().parse().ok()
+/// Where a full page is followed by the next.
+fn behind(rows: &[Row], since: &Since, number: u32) -> Option<Since> {
+    let last = rows.last()?.at;
+    let by_number = last <= since.from;
+    Some(match by_number {
+        true => Since { from: since.from, place: Some((number + 1).to_string()) },
+        false => Since { from: last, place: None },
+    })
 }
 
-/// Why nothing came back, without the address.
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        "no answer in time".into()
-    } else if error.is_connect() {
-        "no connection".into()
-    } else {
-        "the connection broke".into()
+/// What a list must say of an order at least.
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    id: Loose,
+    #[serde(default)]
+    date_modified_gmt: Loose,
+}
+
+fn row(shop: &Shop, raw: &[u8]) -> Option<Row> {
+    let listed: Listed = serde_json::from_slice(raw).ok()?;
+    let order = body::id(&listed.id)?.into();
+    let at: Timestamp = utc(listed.date_modified_gmt.text())?;
+    let now = match self::order(shop, raw) {
+        Ok(Some(event)) => RowState::Told(Box::new(event)),
+        Ok(None) | Err(_) => RowState::Nothing,
+    };
+    Some(Row { order, at, now })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_second(secs).expect("a time")
+    }
+
+    fn page(times: &[i64]) -> Vec<Row> {
+        let row = |(i, t): (usize, &i64)| Row { order: i.to_string().into(), at: at(*t), now: RowState::Nothing };
+        times.iter().enumerate().map(row).collect()
+    }
+
+    #[test]
+    fn pages_go_on_by_time_and_by_number_only_within_one_second() {
+        let since = Since { from: at(100), place: None };
+        let next = behind(&page(&[100, 104, 107]), &since, 1).expect("a next");
+        assert_eq!((next.from, next.place), (at(107), None));
+        let next = behind(&page(&[100, 100]), &since, 1).expect("a next");
+        assert_eq!((next.from, next.place.as_deref()), (at(100), Some("2")));
+        let next = behind(&page(&[100, 101]), &next, 2).expect("a next");
+        assert_eq!((next.from, next.place), (at(101), None));
     }
 }

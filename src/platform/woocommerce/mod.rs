@@ -14,13 +14,17 @@ mod body;
 mod carriers;
 mod door;
 mod head;
+mod inspect;
+mod note;
 mod parcels;
 mod pay;
+mod rest;
 mod snapshot;
 mod state;
 mod text;
 mod times;
 
+use super::api::WriteBack;
 use super::{AskFault, Kind, Question, Shop};
 use crate::domain::event::{Patch, Told};
 use crate::domain::webhook::RawWebhook;
@@ -40,6 +44,10 @@ pub static KIND: Kind = Kind {
     admit: door::admit,
     normalise,
     ask: ask::ask,
+    write: note::write,
+    writes: &[WriteBack::Note],
+    changed: ask::changed,
+    inspect: inspect::inspect,
     mails_itself: MAILS_ITSELF,
 };
 
@@ -78,11 +86,15 @@ payment_deadline = "60m"              # WooCommerce > Settings > Products > Inve
 # Webhooks to make: order.created, order.updated, order.deleted, order.restored and, for notes to the
 # customer, the action woocommerce_new_customer_note; all with the same secret.
 
-[shop.api]                            # optional: reads orders that a webhook only pointed at
+[shop.api]                            # optional: reads orders that a webhook only pointed at (docs/shop-api.md)
 url = "https://shop.example.com"      # where /wp-json/wc/v3 is found
 key = { env = "DEMO_WOO_KEY" }        # a REST API key that may read
 secret = { env = "DEMO_WOO_KEY_SECRET" }
 # private = true                       # the shop lies on a private network of yours
+# write_back = "note"                  # a private note of the order says what was sent, delivered or withheld: the key
+#                                      # must then be one that may write
+# poll = "10m"                         # asks so often what changed, and tells what lost webhooks would have told
+# grace = "5m"                         # a change is left to its webhook for so long before it counts as lost
 
 [shop.statuses]                       # what statuses mean at this shop, without "wc-"
 completed = "shipped"                 # shipped, delivered or picked_up; left out: completed

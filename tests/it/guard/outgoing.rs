@@ -268,12 +268,7 @@ async fn a_shop_that_answers_with_a_redirect_inwards_is_not_followed() {
     const TO: &str = "HTTP/1.1 307 X\r\nlocation: http://169.254.169.254/latest/meta-data/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     for kind in platform::ALL {
         let (port, seen) = service(TO).await;
-        let api = Api {
-            url: format!("http://127.0.0.1:{port}"),
-            key: Some(Secret::new("k")),
-            secret: Secret::new("s"),
-            private: false,
-        };
+        let api = Api::new(format!("http://127.0.0.1:{port}"), Some(Secret::new("k")), Secret::new("s"));
         let shop = platform::Shop {
             id: "s".into(),
             secrets: Vec::new(),

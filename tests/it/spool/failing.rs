@@ -36,6 +36,10 @@ static FALLS: platform::Kind = platform::Kind {
     admit: |shop, raw| (woo_kind().admit)(shop, raw),
     normalise: |_, _| panic!("over what it was given"),
     ask: |shop, client, question| (woo_kind().ask)(shop, client, question),
+    write: |_, _, _| Box::pin(async { Ok(()) }),
+    writes: &[],
+    changed: |_, _, _| Box::pin(async { Ok(platform::api::Changed::default()) }),
+    inspect: |_, _, _| Box::pin(async { Ok(Vec::new()) }),
     mails_itself: &[],
 };
 

@@ -18,7 +18,7 @@ fn client() -> reqwest::Client {
 }
 
 fn shop_at(url: String) -> Shop {
-    Shop { api: Some(Api { url, key: None, secret: Secret::new("shpat_0123456789"), private: false }), ..shop() }
+    Shop { api: Some(Api::new(url, None, Secret::new("shpat_0123456789"))), ..shop() }
 }
 
 /// Takes one request, gives `answer` to it and returns what the shop's API saw: head and body.

@@ -42,7 +42,7 @@ fn client() -> reqwest::Client {
 }
 
 fn shop_with_api(url: &str) -> Shop {
-    let api = Api { url: url.into(), key: Some(Secret::new("ck_1")), secret: Secret::new("cs_2"), private: false };
+    let api = Api::new(url, Some(Secret::new("ck_1")), Secret::new("cs_2"));
     Shop { api: Some(api), ..shop() }
 }
 
