@@ -99,6 +99,21 @@ impl Relay {
         Ok((status, answer.text().await.map_err(|e| e.to_string())?))
     }
 
+    /// A delivery to a path of the relay's; the status it was answered.
+    pub(super) async fn send(
+        &self,
+        path: &str,
+        headers: &[(&'static str, String)],
+        body: String,
+    ) -> Result<u16, String> {
+        let mut request = self.client.post(self.at(path)?).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let answer = request.send().await.map_err(|e| format!("the relay did not answer: {e}"))?;
+        Ok(answer.status().as_u16())
+    }
+
     fn at(&self, path: &str) -> Result<String, String> {
         let base = self.base.lock().ok().and_then(|base| base.clone());
         let base = base.ok_or("no relay is known; give its address at the start or with PUT /relay")?;

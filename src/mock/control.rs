@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::people::Become;
 use super::reply::Reply;
 use super::request::Request;
+use super::shop::{self, ShopKind};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -28,6 +29,10 @@ PUT    /templates/{CHANNEL}/{NAME}              {\"status\": \"PAUSED\", \"categ
 DELETE /templates                               all are approved again
 PUT    /relay                                   the relay's public address, as text; empty: none
 DELETE /line/tokens                             LINE's issued tokens are worth nothing any more
+PUT    /shops/{woocommerce|shopify}/orders      somebody saves this order (JSON of the shop's webhooks): its webhooks go
+                                                to the relay
+GET    /shops/{woocommerce|shopify}/orders/{id} the order, with what was written to it
+POST   /shops/lose/{N}                          of ten saves from now on the webhooks of N are lost
 ";
 
 /// Channels that know people.
@@ -105,6 +110,26 @@ pub(super) async fn answer(house: &Arc<House>, request: &Request) -> Reply {
         }
         ("DELETE", ["line", "tokens"]) => {
             house.line.expire_tokens();
+            done()
+        }
+        ("PUT" | "GET" | "POST", ["shops", ..]) => shops(house, request, &parts).await,
+        _ => no(404, "no such address; GET / lists what there is"),
+    }
+}
+
+/// What somebody does at a shop, and sees there.
+async fn shops(house: &Arc<House>, request: &Request, parts: &[&str]) -> Reply {
+    match (request.method(), parts) {
+        ("PUT", ["shops", kind, "orders"]) => match (ShopKind::named(kind), serde_json::from_slice(&request.body)) {
+            (Some(kind), Ok(order)) => Reply::json(200, &json!({ "relay": shop::save(house, kind, order).await })),
+            _ => no(400, "PUT /shops/{woocommerce|shopify}/orders with an order as JSON"),
+        },
+        ("GET", ["shops", kind, "orders", id]) => match (ShopKind::named(kind), id.parse()) {
+            (Some(kind), Ok(id)) => Reply::json(200, &shop::show(house, kind, id)),
+            _ => no(404, "no such order"),
+        },
+        ("POST", ["shops", "lose", of_ten]) => {
+            shop::lose(house, of_ten.parse().unwrap_or_default());
             done()
         }
         _ => no(404, "no such address; GET / lists what there is"),

@@ -26,6 +26,7 @@ mod people;
 mod reply;
 mod request;
 mod shelf;
+mod shop;
 mod slack;
 mod smtp;
 mod teams;
@@ -48,6 +49,7 @@ pub use messenger::MessengerOptions;
 pub use mitake::MitakeOptions;
 pub use people::Become;
 pub use shelf::Shelved;
+pub use shop::{ShopHook, ShopKind, ShopOptions};
 pub use slack::SlackOptions;
 pub use smtp::SmtpOptions;
 pub use teams::TeamsOptions;
@@ -91,6 +93,8 @@ const ALL: &[&Understudy] = &[
     &discord::UNDERSTUDY,
     &google_chat::UNDERSTUDY,
     &webhook::UNDERSTUDY,
+    &shop::woo::UNDERSTUDY,
+    &shop::shopify::UNDERSTUDY,
 ];
 /// Messages kept for people to look at.
 const KEEP: usize = 100_000;
@@ -133,6 +137,8 @@ pub struct MockOptions {
     pub twilio: TwilioOptions,
     /// Mitake's account.
     pub mitake: MitakeOptions,
+    /// The shops, by their own APIs.
+    pub shop: ShopOptions,
     /// The mail server.
     pub mail: SmtpOptions,
     /// Address of the relay's public door, for callbacks; `None`: nobody is called back.
@@ -164,6 +170,7 @@ impl Default for MockOptions {
             webhook: WebhookOptions::default(),
             twilio: TwilioOptions::default(),
             mitake: MitakeOptions::default(),
+            shop: ShopOptions::default(),
             mail: SmtpOptions::default(),
             relay: None,
             keep: KEEP,
@@ -192,6 +199,7 @@ struct House {
     wechat: wechat::Memory,
     mitake: mitake::Memory,
     zalo: zalo::Memory,
+    shop: shop::Memory,
     mail: smtp::Memory,
 }
 
@@ -235,6 +243,7 @@ impl Mock {
             wechat: wechat::Memory::default(),
             mitake: mitake::Memory::default(),
             zalo: zalo::Memory::default(),
+            shop: shop::Memory::default(),
             mail: smtp::Memory::default(),
             options,
         });
@@ -372,6 +381,50 @@ impl Mock {
     /// Tokens that LINE gave out by its token call are worth nothing any more.
     pub fn expire_line_tokens(&self) {
         self.house.line.expire_tokens();
+    }
+
+    /// Somebody saves an order at a shop: it is there for its API, and its webhooks go to the relay. Gives what the relay
+    /// answered each; none where they were lost.
+    pub async fn save_order(&self, shop: ShopKind, order: serde_json::Value) -> Vec<Result<u16, String>> {
+        shop::save(&self.house, shop, order).await
+    }
+
+    /// An order as the shop has it.
+    pub fn order(&self, shop: ShopKind, id: u64) -> Option<serde_json::Value> {
+        let inner = self.house.shop.open();
+        let orders = if shop == ShopKind::WooCommerce { &inner.woo } else { &inner.shopify };
+        orders.get(&id).cloned()
+    }
+
+    /// From now on the webhooks of so many saves of ten are lost, the same ones in every run.
+    pub fn lose_webhooks(&self, of_ten: u64) {
+        shop::lose(&self.house, of_ten);
+    }
+
+    /// Notes of a WooCommerce order, private ones included.
+    pub fn notes(&self, order: u64) -> Vec<serde_json::Value> {
+        self.house.shop.open().notes.get(&order).cloned().unwrap_or_default()
+    }
+
+    /// The metafield that the relay writes to a Shopify order.
+    pub fn metafield(&self, order: u64) -> Option<String> {
+        self.house.shop.open().metafields.get(&order).cloned()
+    }
+
+    /// Webhooks or subscriptions at a shop, by their numbers.
+    pub fn shop_hooks(&self, shop: ShopKind) -> Vec<ShopHook> {
+        let inner = self.house.shop.open();
+        let hooks = if shop == ShopKind::WooCommerce { &inner.hooks } else { &inner.subscriptions };
+        hooks.values().cloned().collect()
+    }
+
+    /// Somebody makes a webhook at a shop, or changes the one of this number (0: a new one). Gives its number.
+    pub fn put_shop_hook(&self, shop: ShopKind, hook: ShopHook) -> u64 {
+        let mut inner = self.house.shop.open();
+        let id = if hook.id == 0 { inner.number() } else { hook.id };
+        let hooks = if shop == ShopKind::WooCommerce { &mut inner.hooks } else { &mut inner.subscriptions };
+        hooks.insert(id, ShopHook { id, ..hook });
+        id
     }
 
     /// Closes the doors and every connection.

@@ -6,8 +6,8 @@ use orderwire::domain::clock::{Clock, SystemClock, Timestamp, from_millis};
 use orderwire::flow::explain::{self, ItemView, OrderView};
 use orderwire::flow::sweep;
 use orderwire::mock::{
-    InstagramOptions, LineOptions, MessengerOptions, Mock, MockOptions, Say, Taken, TelegramOptions, TwilioOptions,
-    ViberOptions, WhatsAppOptions, ZaloOptions,
+    InstagramOptions, LineOptions, MessengerOptions, Mock, MockOptions, Say, ShopOptions, Taken, TelegramOptions,
+    TwilioOptions, ViberOptions, WhatsAppOptions, ZaloOptions,
 };
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -58,6 +58,11 @@ pub(crate) use customers;
 pub struct Setup {
     /// Further keys of both shops.
     pub shop: &'static str,
+    /// Further keys of `tea` and of `wood`; `$HTTP` stands for the mock's address.
+    pub tea: &'static str,
+    pub wood: &'static str,
+    /// What the shops' own APIs are told, beside the shops' secrets.
+    pub shops: ShopOptions,
     /// `[[route]]` tables, and `[[channel]]` tables besides; `$HTTP` stands for the mock's address.
     pub routes: &'static str,
     /// Files of words: path below the words folder, and text.
@@ -129,6 +134,11 @@ impl World {
         let world = World { mock, relay, clock, dir, http, shown: 0 };
         world.shift_redis();
         world
+    }
+
+    /// The relay's own folder.
+    pub fn dir(&self) -> &std::path::Path {
+        &self.dir
     }
 
     /// What time it is.
@@ -366,6 +376,11 @@ fn providers(setup: &Setup, clock: &Shifted) -> MockOptions {
             templates: setup.whatsapp.iter().map(|(n, l, c)| ((*n).into(), (*l).into(), *c)).collect(),
             ..WhatsAppOptions::default()
         },
+        shop: ShopOptions {
+            client_secret: "shopify-test-secret-0123456789abcdef".into(),
+            domain: "wood.myshopify.com".into(),
+            ..setup.shops.clone()
+        },
         clock: Arc::new(clock.clone()),
         ..MockOptions::default()
     }
@@ -380,6 +395,8 @@ fn settings(setup: &Setup, mock: &Mock, dir: &str) -> String {
         include_str!("settings.toml"),
         dir = dir,
         shop = setup.shop,
+        tea = setup.tea.replace("$HTTP", &mock.http_url()),
+        wood = setup.wood.replace("$HTTP", &mock.http_url()),
         trusted = if setup.carts_untrusted { "" } else { TRUSTED },
         settle = if setup.slow { "20s" } else { "0s" },
         untracked = if setup.slow { "90s" } else { "0s" },
