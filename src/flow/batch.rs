@@ -36,6 +36,8 @@ pub enum Ready {
     Join(Box<(Leased, Record)>),
     /// Somebody is to be answered.
     Talk(Box<(Leased, Record)>),
+    /// Something is to be written to an order at its shop.
+    Note(Box<(Leased, Record)>),
     /// Begun: send, then settle.
     Send(Box<InHand>),
 }
@@ -99,6 +101,9 @@ async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Resu
     }
     if record.snapshot.as_deref().is_some_and(super::kept::is_talk) {
         return Err(Ready::Talk(Box::new((leased, record))));
+    }
+    if record.snapshot.as_deref().is_some_and(super::kept::is_note) {
+        return Err(Ready::Note(Box::new((leased, record))));
     }
     let now = app.clock.now();
     let order = match record.snapshot.as_deref().map(read_order) {

@@ -47,6 +47,14 @@ pub const WAITS: u8 = b'J';
 /// What is to be answered in a chat begins with this one.
 pub const TALKS: u8 = b'T';
 
+/// What is to be written to an order at its shop begins with this one.
+pub const NOTES: u8 = b'N';
+
+/// Whether a kept snapshot is of a unit of notes.
+pub fn is_note(snapshot: &[u8]) -> bool {
+    snapshot.first() == Some(&NOTES)
+}
+
 /// Whether a kept snapshot is of a unit of answers.
 pub fn is_talk(snapshot: &[u8]) -> bool {
     snapshot.first() == Some(&TALKS)

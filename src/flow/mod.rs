@@ -1,7 +1,8 @@
 //! **flow** — floor 2: the order of steps.
 //!
 //! Knows: `accept deliver hear sweep ring`, pacing, pressure, worker loops, what is done about people's data (`erase`),
-//! operators' questions (`replay explain`), the change of keys (`rekey`), what customers' pages show and do (`page track`).
+//! operators' questions (`replay explain`), the change of keys (`rekey`), what is asked of and said to shops' own APIs
+//! (`join reconcile writeback doctor`), what customers' pages show and do (`page track`).
 //! Must not know: Redis commands, vendor JSON, web types; it takes no decision about *meaning*.
 //! May use: domain, seal, platform, milestone, plan, words, channel, store, spool, telemetry
 //! How to add one: a step is one function that reads top to bottom; before it is written, its comment says
@@ -51,6 +52,7 @@ pub mod talk;
 pub mod track;
 pub mod wanted;
 pub mod wording;
+pub mod writeback;
 
 use crate::domain::clock::Clock;
 use crate::spool::Spool;

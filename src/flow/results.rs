@@ -140,7 +140,7 @@ async fn aside(results: &Spool<Settle>, place: Place, why: &str) {
 async fn write(app: &App, results: &Spool<Settle>, found: &[(Place, Settle)]) -> Result<BTreeSet<u8>, StoreError> {
     let (mut unanswered, mut written_down) = (BTreeSet::new(), 0_u64);
     let settles: Vec<Settle> = found.iter().map(|(_, settle)| settle.clone()).collect();
-    let answers = match app.timed("settle", app.store.settle_many(&settles)).await {
+    let answers = match app.timed("settle", super::settle::settle_many(app, &settles)).await {
         Err(error) if error.kind == ErrorKind::Bug => {
             if let [(place, _)] = found {
                 aside(results, *place, &error.to_string()).await;

@@ -118,7 +118,7 @@ async fn write(app: &App, settles: Vec<Settle>) -> Vec<Settle> {
         return settles;
     }
     super::crash::point("before-settle");
-    let (unanswered, error) = match app.timed("settle", app.store.settle_many(&settles)).await {
+    let (unanswered, error) = match app.timed("settle", settle_many(app, &settles)).await {
         Ok(answers) => {
             let mut unanswered = Vec::new();
             for (settle, answer) in settles.into_iter().zip(answers) {
@@ -140,6 +140,20 @@ async fn write(app: &App, settles: Vec<Settle>) -> Vec<Settle> {
     }
     tracing::error!(%error, orders = unanswered.len(), "results could not be written; trying again");
     unanswered
+}
+
+/// Writes where orders came to rest. What is to be told of it at their shops is owed before: who dies in between has
+/// owed a look at what has not changed, which does no harm. Where it cannot be owed, the settle counts as unanswered.
+pub(super) async fn settle_many(app: &App, settles: &[Settle]) -> Result<Vec<Settled>, StoreError> {
+    let not_owed = super::writeback::owe(app, settles).await;
+    if not_owed.is_empty() {
+        return app.store.settle_many(settles).await;
+    }
+    let rest: Vec<Settle> =
+        settles.iter().enumerate().filter(|(i, _)| !not_owed.contains(i)).map(|(_, s)| s.clone()).collect();
+    let mut answers = app.store.settle_many(&rest).await?.into_iter();
+    let mut next = || answers.next().unwrap_or(Settled::Unanswered);
+    Ok((0..settles.len()).map(|i| if not_owed.contains(&i) { Settled::Unanswered } else { next() }).collect())
 }
 
 /// What follows when Redis has answered a settle.

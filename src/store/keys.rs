@@ -22,6 +22,8 @@ pub enum UnitKind {
     Join,
     /// What is to be answered to a person on a channel account, whose id stands for the shop's.
     Talk,
+    /// What became of an order's messages, to be written to it at its shop.
+    Note,
 }
 
 /// What is worked on: all of its state lies in one partition and is leased as a whole.
@@ -59,6 +61,7 @@ impl Member {
             UnitKind::Order => b"order",
             UnitKind::Join => b"join",
             UnitKind::Talk => b"talk",
+            UnitKind::Note => b"note",
         };
         let hash = seal.hash16("unit", &[kind, unit.shop.as_str().as_bytes(), unit.id.as_bytes()]);
         let name = format!("{:08x}/{}", unit.shop.tag().0, hex::encode(hash));

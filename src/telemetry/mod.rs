@@ -13,4 +13,7 @@ mod words;
 
 pub use logs::{LogFormat, LogSettings, init};
 pub use metrics::Metrics;
-pub use words::{AuthFailure, CallbackOutcome, Names, QueueState, ReloadResult, SpoolEnd, WebhookOutcome};
+pub use words::{
+    AuthFailure, CallbackOutcome, Names, QueueState, ReconcileResult, ReloadResult, SpoolEnd, WebhookOutcome,
+    WriteBackOutcome,
+};

@@ -244,6 +244,30 @@ words! {
 }
 
 words! {
+    /// What came of writing to an order at its shop.
+    WriteBackOutcome {
+        /// It stands there.
+        Written "written";
+        /// The shop did not answer: tried again.
+        Later "later";
+        /// The shop would not: tried again in an hour.
+        Refused "refused";
+        /// A text for it failed.
+        Wordless "wordless";
+    }
+}
+
+words! {
+    /// What polling a shop found of a change.
+    ReconcileResult {
+        /// A webhook had told it.
+        Seen "seen";
+        /// None had: it was told by the poll.
+        Missed "missed";
+    }
+}
+
+words! {
     /// How a reload of settings ended.
     ReloadResult {
         /// New settings hold.

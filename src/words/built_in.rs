@@ -5,7 +5,7 @@
 pub(super) type Row = (&'static str, &'static str, &'static str);
 
 /// Names of the files that the milestones of a language share.
-pub(super) const SHARED: [&str; 3] = ["staff", "phrases", "chat"];
+pub(super) const SHARED: [&str; 4] = ["staff", "phrases", "chat", "note"];
 
 /// Makes the four rows of each name: a new milestone is one more word in the list below.
 macro_rules! built_in {
@@ -61,6 +61,7 @@ pub(super) const BUILT_IN: &[Row] = built_in! {
     "staff"
     "phrases"
     "chat"
+    "note"
 };
 
 /// The built-in file of this locale and name.

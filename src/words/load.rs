@@ -5,6 +5,7 @@ use super::chat::{self, ChatText};
 use super::env::{Absent, environment, explain, without_tag_lines};
 use super::facts::facts;
 use super::file::{RawPart, RawSection, RawSheet, Reader, nearest};
+use super::note::{self, NoteText};
 use super::sheet::{ButtonText, Part, Section, Sheet, Text, Tree};
 use super::value::{Use, names};
 use super::{Mistake, Shared, Words, built_in, locale, sample};
@@ -25,8 +26,8 @@ pub(super) fn load(dir: Option<&Path>, milestones: &[&str], sections: &[&str]) -
     }
     let mut mistakes = reader.mistakes;
     mistakes.append(&mut loader.mistakes);
-    let words =
-        Words { text: loader.text, url: loader.url, sheets: loader.sheets, shared: loader.shared, chat: loader.chat };
+    let Loader { text, url, sheets, shared, chat, note, .. } = loader;
+    let words = Words { text, url, sheets, shared, chat, note };
     // Proof needs words that compile: what else is wrong would only be said twice.
     if mistakes.is_empty() {
         mistakes = words.prove(|sheet| sheet.own);
@@ -99,6 +100,7 @@ struct Loader {
     sheets: HashMap<&'static str, BTreeMap<String, Sheet>>,
     shared: HashMap<&'static str, Shared>,
     chat: HashMap<&'static str, chat::Texts>,
+    note: HashMap<&'static str, note::Texts>,
     mistakes: Vec<Mistake>,
 }
 
@@ -121,6 +123,7 @@ impl Loader {
             sheets: HashMap::new(),
             shared: HashMap::new(),
             chat: HashMap::new(),
+            note: HashMap::new(),
             mistakes: Vec::new(),
         }
     }
@@ -135,6 +138,8 @@ impl Loader {
         self.shared.insert(language, Shared { phrases, staff });
         let chat = self.chat(language, files, reader);
         self.chat.insert(language, chat);
+        let note = self.note(language, files, reader);
+        self.note.insert(language, note);
         let mut sheets = BTreeMap::new();
         for milestone in milestones {
             let (raw, path, own) = self.sheet_of(language, milestone, files, reader);
@@ -181,28 +186,56 @@ impl Loader {
 
     /// What is answered in a chat: other names than those of an order's words.
     fn chat(&mut self, language: &'static str, files: &mut Files, reader: &mut Reader<'_>) -> chat::Texts {
+        let file = (language, "chat", &ChatText::ALL.map(ChatText::key)[..]);
+        let (raw, path) = self.short_texts(file, files, reader);
         let id = format!("{language}/chat.toml");
-        let mut raw = built_in::text(language, "chat").map(|t| reader.phrases(&id, t)).unwrap_or_default();
-        let mut path = id.clone();
-        if let Some(own) = files.remove(&(language, "chat".to_string())) {
-            let own_raw = reader.phrases(&own.path, &own.text);
-            let known = ChatText::ALL.map(ChatText::key);
-            for key in own_raw.keys().filter(|key| !known.contains(&key.as_str())) {
-                reader.unknown(&own.path, key, key, &known);
-            }
-            raw.extend(own_raw);
-            path = own.path;
+        let all = ChatText::ALL.map(|text| (text, text.key()));
+        self.short(Origin { id: &id, path: &path }, (&chat::NAMES, raw), &all, chat::prove)
+    }
+
+    /// What is written to an order at its shop.
+    fn note(&mut self, language: &'static str, files: &mut Files, reader: &mut Reader<'_>) -> note::Texts {
+        let file = (language, "note", &NoteText::ALL.map(NoteText::key)[..]);
+        let (raw, path) = self.short_texts(file, files, reader);
+        let id = format!("{language}/note.toml");
+        let all = NoteText::ALL.map(|text| (text, text.key()));
+        self.short(Origin { id: &id, path: &path }, (&note::NAMES, raw), &all, note::prove)
+    }
+
+    /// A file of single texts with the shop's own laid over it, and its path for errors.
+    fn short_texts(
+        &self,
+        (language, name, known): (&'static str, &str, &[&str]),
+        files: &mut Files,
+        reader: &mut Reader<'_>,
+    ) -> (BTreeMap<String, String>, String) {
+        let id = format!("{language}/{name}.toml");
+        let mut raw = built_in::text(language, name).map(|t| reader.phrases(&id, t)).unwrap_or_default();
+        let Some(own) = files.remove(&(language, name.to_string())) else { return (raw, id) };
+        let own_raw = reader.phrases(&own.path, &own.text);
+        for key in own_raw.keys().filter(|key| !known.contains(&key.as_str())) {
+            reader.unknown(&own.path, key, key, known);
         }
-        let origin = Origin { id: &id, path: &path };
-        let order_names = std::mem::replace(&mut self.known, chat::NAMES.map(String::from).to_vec());
-        let mut texts = chat::Texts::new();
-        for text in ChatText::ALL {
-            let source = raw.remove(text.key()).unwrap_or_default();
-            let Some(compiled) = self.compile(origin, text.key(), source) else { continue };
-            for problem in chat::prove(&self.text, &compiled) {
-                self.wrong(origin, text.key(), problem);
+        raw.extend(own_raw);
+        (raw, own.path)
+    }
+
+    /// Compiles single texts, which have names of their own, and proves them.
+    fn short<T: Ord + Copy>(
+        &mut self,
+        origin: Origin<'_>,
+        (names, mut raw): (&[&str], BTreeMap<String, String>),
+        all: &[(T, &'static str)],
+        prove: fn(&Environment<'static>, &Text) -> Vec<String>,
+    ) -> BTreeMap<T, Text> {
+        let order_names = std::mem::replace(&mut self.known, names.iter().map(ToString::to_string).collect());
+        let mut texts = BTreeMap::new();
+        for (text, key) in all {
+            let Some(compiled) = self.compile(origin, key, raw.remove(*key).unwrap_or_default()) else { continue };
+            for problem in prove(&self.text, &compiled) {
+                self.wrong(origin, key, problem);
             }
-            texts.insert(text, compiled);
+            texts.insert(*text, compiled);
         }
         self.known = order_names;
         texts

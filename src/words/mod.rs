@@ -46,6 +46,7 @@ mod lint;
 mod load;
 mod locale;
 mod money;
+pub mod note;
 mod prove;
 pub mod sample;
 mod sheet;
@@ -56,6 +57,7 @@ mod value;
 pub use chat::ChatText;
 pub use condition::Condition;
 pub use locale::ALL as LOCALES;
+use note::NoteText;
 pub use switch::{asks_for_orders, switch_word};
 
 use crate::domain::channel::{Audience, Button, Message};
@@ -157,6 +159,7 @@ pub struct Words {
     sheets: HashMap<&'static str, BTreeMap<String, Sheet>>,
     shared: HashMap<&'static str, Shared>,
     chat: HashMap<&'static str, chat::Texts>,
+    note: HashMap<&'static str, note::Texts>,
 }
 
 impl fmt::Debug for Words {
@@ -259,6 +262,16 @@ impl Words {
         let text = self.chat.get(language).and_then(|texts| texts.get(&what));
         let text = text.ok_or_else(|| WordsFault::NoWords(what.key().to_string()))?;
         Ok(clean::paragraphs(&say_in(&self.text, text, &chat::names(order, shop))?))
+    }
+
+    /// What is written to an order at its shop: one line. `names`: the milestone, the channel, why.
+    ///
+    /// # Errors
+    /// A text that fails on these very names.
+    pub fn note(&self, what: NoteText, locale: &str, names: (&str, &str, &str)) -> Result<String, WordsFault> {
+        let text = self.note.get(locale::best(&[locale])).and_then(|texts| texts.get(&what));
+        let text = text.ok_or_else(|| WordsFault::NoWords(what.key().to_string()))?;
+        Ok(clean::paragraphs(&say_in(&self.text, text, &note::names(names.0, names.1, names.2))?))
     }
 
     fn knows(&self, milestone: &str) -> bool {

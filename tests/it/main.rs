@@ -23,6 +23,7 @@ mod properties;
 mod reasons;
 mod registries;
 mod ship;
+mod shop_api;
 mod spool;
 mod store;
 mod support;

@@ -45,7 +45,7 @@ pub(super) async fn erase(app: &App, shop: &Shop, member: &Member, duty: &mut Du
         // What only a newer version reads is erased like all else; what it leads to is not found.
         let order = snapshot.and_then(|s| read_order(s).ok());
         if let Some(order) = &order {
-            around(app, shop, order, duty).await?;
+            around(app, shop, (member, order), duty).await?;
         }
         let items = ends(&record, Reason::Redacted);
         crate::flow::crash::point("before-erase");
@@ -69,7 +69,12 @@ async fn erased(
 }
 
 /// What leads to the order, waits for it, or is known of its people.
-async fn around(app: &App, shop: &Shop, order: &Order, duty: &mut Duty) -> Result<(), AcceptError> {
+async fn around(
+    app: &App,
+    shop: &Shop,
+    (member, order): (&Member, &Order),
+    duty: &mut Duty,
+) -> Result<(), AcceptError> {
     let joins = JoinKey::all_of(order);
     app.store.erase_joins(&shop.rules.id, &joins).await?;
     let waiting = joins.iter().map(|key| format!("{}:{}", key.kind, key.id));
@@ -82,6 +87,7 @@ async fn around(app: &App, shop: &Shop, order: &Order, duty: &mut Duty) -> Resul
             }
         }
     }
+    crate::flow::writeback::forget(app, shop, member).await?;
     for link in &order.links {
         app.store.untie(&link.channel, &link.address, &shop.rules.id, &order.id).await?;
     }

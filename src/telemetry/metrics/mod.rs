@@ -5,7 +5,7 @@
 
 mod record;
 
-use super::words::{AuthFailure, Names, ReloadResult, SpoolEnd, WebhookOutcome, Word};
+use super::words::{AuthFailure, Names, ReconcileResult, ReloadResult, SpoolEnd, WebhookOutcome, Word, WriteBackOutcome};
 use crate::domain::owed::State;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -103,6 +103,9 @@ pub struct Metrics {
     ring_bytes: Gauge,
     ring_reach: Level,
     ring_offered: Counts<1>,
+    write_back: Counts<2>,
+    reconcile: Counts<2>,
+    reconcile_last: Levels<1>,
     reloads: Counts<1>,
     auth_failures: Counts<1>,
 }
@@ -162,6 +165,9 @@ impl Metrics {
             ring_bytes: Gauge::default(),
             ring_reach: Level::default(),
             ring_offered: Family::default(),
+            write_back: Family::default(),
+            reconcile: Family::default(),
+            reconcile_last: Family::default(),
             reloads: Family::default(),
             auth_failures: Family::default(),
         };
@@ -234,6 +240,9 @@ impl Metrics {
         self.add("ring_bytes", "Bytes of them", self.ring_bytes.clone());
         self.add_in(Unit::Seconds, "ring_reach", "How far back they reach", self.ring_reach.clone());
         self.add("ring_offered", "Requests offered again after a failover, by what they were", self.ring_offered.clone());
+        self.add("write_back", "Writing to orders at their shops, by what came of it", self.write_back.clone());
+        self.add("reconcile_orders", "Changes of orders that a poll of the shop found, by whether a webhook had told them: what was missed is true webhook loss", self.reconcile.clone());
+        self.add_in(Unit::Seconds, "reconcile_last_timestamp", "When this process last asked a shop for all that changed, in Unix time", self.reconcile_last.clone());
         self.add("reload", "Reloads of settings and templates, by how they ended", self.reloads.clone());
         self.add("admin_auth_failures", "Requests at the admin door without a right token: without any, with a wrong one, with one after many wrong ones from the same place", self.auth_failures.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -252,6 +261,17 @@ impl Metrics {
                 let outcome = Word::Fixed(outcome.as_str());
                 let labels = [("shop", shop.clone()), ("platform", platform.clone()), ("outcome", outcome)];
                 drop(self.webhooks.get_or_create(&labels));
+            }
+        }
+        for (shop, _) in self.names.shops() {
+            for result in ReconcileResult::ALL {
+                drop(self.reconcile.get_or_create(&[("shop", shop.clone()), ("result", Word::Fixed(result.as_str()))]));
+            }
+            for outcome in WriteBackOutcome::ALL {
+                drop(
+                    self.write_back
+                        .get_or_create(&[("shop", shop.clone()), ("outcome", Word::Fixed(outcome.as_str()))]),
+                );
             }
         }
         for (channel, _) in self.names.channels() {
@@ -401,6 +421,9 @@ mod tests {
         metrics.set_ring(3, 4096, 12.5);
         metrics.ring_offered(1, 2);
         metrics.set_clock_skew(-0.1);
+        metrics.write_back("demo-tw", WriteBackOutcome::Written);
+        metrics.reconciled("demo-tw", ReconcileResult::Missed);
+        metrics.polled("demo-tw", 5.0);
         metrics.reload(ReloadResult::Refused);
         metrics.auth_failure(AuthFailure::Wrong);
         let text = metrics.encode();
@@ -420,6 +443,6 @@ mod tests {
             }
         }
         // Every field of the struct that is a measure has come out.
-        assert_eq!(blocks.len(), 51, "a measure did not come out: {blocks:#?}");
+        assert_eq!(blocks.len(), 54, "a measure did not come out: {blocks:#?}");
     }
 }

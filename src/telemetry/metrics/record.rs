@@ -5,7 +5,8 @@ use crate::domain::decision::Reason;
 use crate::domain::owed::State;
 use crate::domain::verdict::Verdict;
 use crate::telemetry::words::{
-    AuthFailure, CallbackOutcome, QueueState, ReloadResult, SpoolEnd, UNKNOWN, WebhookOutcome, Word,
+    AuthFailure, CallbackOutcome, QueueState, ReconcileResult, ReloadResult, SpoolEnd, UNKNOWN, WebhookOutcome, Word,
+    WriteBackOutcome,
 };
 
 impl Metrics {
@@ -14,6 +15,36 @@ impl Metrics {
         let (shop, platform) = self.names.shop(shop);
         let labels = [("shop", shop), ("platform", platform), ("outcome", Word::Fixed(outcome.as_str()))];
         self.webhooks.get_or_create(&labels).inc();
+    }
+
+    /// What came of writing to an order at its shop.
+    pub fn write_back(&self, shop: &str, outcome: WriteBackOutcome) {
+        let labels = [("shop", self.names.shop(shop).0), ("outcome", Word::Fixed(outcome.as_str()))];
+        self.write_back.get_or_create(&labels).inc();
+    }
+
+    /// A change that a poll of the shop found.
+    pub fn reconciled(&self, shop: &str, result: ReconcileResult) {
+        let labels = [("shop", self.names.shop(shop).0), ("result", Word::Fixed(result.as_str()))];
+        self.reconcile.get_or_create(&labels).inc();
+    }
+
+    /// A poll of a shop came to its end, at this Unix time.
+    pub fn polled(&self, shop: &str, at_secs: f64) {
+        self.reconcile_last.get_or_create(&[("shop", self.names.shop(shop).0)]).set(at_secs);
+    }
+
+    /// Genuine webhooks of a shop by the place of their secret, and those signed with none of them, since the start.
+    pub fn signatures(&self, shop: &str) -> (u64, u64) {
+        let (shop, platform) = self.names.shop(shop);
+        let taken = |secret: &&'static str| {
+            let labels = [("shop", shop.clone()), ("secret", Word::Fixed(secret))];
+            self.webhook_signatures.get_or_create(&labels).get()
+        };
+        let good = SECRETS.iter().map(taken).sum();
+        let bad = Word::Fixed(WebhookOutcome::BadSignature.as_str());
+        let labels = [("shop", shop.clone()), ("platform", platform), ("outcome", bad)];
+        (good, self.webhooks.get_or_create(&labels).get())
     }
 
     /// A genuine webhook: which of the shop's secrets verified, and when it came (Unix seconds).

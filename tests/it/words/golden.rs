@@ -51,7 +51,7 @@ fn files_and_list_agree() {
             .collect();
         files.sort();
         let mut listed: Vec<String> = built_in_milestones().into_iter().map(String::from).collect();
-        listed.extend(["chat", "phrases", "staff"].map(String::from));
+        listed.extend(["chat", "note", "phrases", "staff"].map(String::from));
         listed.sort();
         assert_eq!(files, listed, "config/templates/{locale} against the list in src/words/built_in.rs");
     }
