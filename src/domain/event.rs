@@ -77,6 +77,13 @@ pub enum Notice {
         /// Orders that the platform names.
         orders: Vec<OrderId>,
     },
+    /// Two of the shop's customers are one from now on.
+    Merged {
+        /// The platform's id of the customer who stays.
+        kept: String,
+        /// Of the one who is gone.
+        gone: String,
+    },
     /// The app was removed from the shop: nothing more is told.
     Left,
 }

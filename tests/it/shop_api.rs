@@ -1,5 +1,6 @@
 //! shop_api: what the relay asks and says at a shop's own API, against the understudies of both shops' APIs.
 
+mod merge;
 mod write_back;
 
 use crate::deliver::world::{Setup, World, customers};

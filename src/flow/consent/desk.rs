@@ -173,10 +173,18 @@ pub async fn set(app: &App, who: &Who, word: Word, proof: &str) -> Result<Vec<St
 pub async fn merge(app: &App, one: &Who, other: &Who) -> Result<usize, Trouble> {
     let mut places_of_both = places(app, one)?;
     places_of_both.extend(places(app, other)?);
-    let said = app.store.said(&places_of_both).await?;
+    Ok(merge_places(app, &places_of_both).await?)
+}
+
+/// The same of any number of addresses, on the channels that take them.
+///
+/// # Errors
+/// The store's; the same again says nothing twice.
+pub async fn merge_places(app: &App, all: &[(ChannelId, Address)]) -> Result<usize, StoreError> {
+    let said = app.store.said(all).await?;
     let mut added = 0;
-    for ((channel, address), own) in places_of_both.iter().zip(&said) {
-        let others = places_of_both.iter().zip(&said).filter(|((c, a), _)| c == channel && a != address);
+    for ((channel, address), own) in all.iter().zip(&said) {
+        let others = all.iter().zip(&said).filter(|((c, a), _)| c == channel && a != address);
         let wanted: Vec<ConsentRecord> = others.flat_map(|(_, said)| super::files::holding(said)).collect();
         for record in wanted.into_iter().filter(|r| matches!(r.word, Word::Off | Word::Block)) {
             let kept = |r: &ConsentRecord| r.word == record.word && r.shop == record.shop;

@@ -1,5 +1,5 @@
 //! erase: what is done about people's data: erasing a customer, an order, a whole shop; ending what a shop that
-//! left still owes; remembering that somebody asked for their data.
+//! left still owes; remembering that somebody asked for their data; two customers that are one.
 //!
 //! Whatever is asked is a *duty*: one record in Redis, durable before whoever asked is answered. It is worked off
 //! in the background, one page at a time, by one process of all; each page's work is safe to do twice, and then the
@@ -10,6 +10,7 @@
 mod late;
 mod look;
 mod marks;
+mod merge;
 mod order;
 mod page;
 mod person;
@@ -59,6 +60,8 @@ pub enum Kind {
     Silence,
     /// Somebody asked for their data: waits for an operator.
     HandOut,
+    /// Two customers are one: orders move to the one who stays, and what forbids either forbids both.
+    Merge,
 }
 
 /// How far it is.
@@ -108,6 +111,10 @@ pub struct Duty {
     /// Orders named; empty once it is done.
     #[serde(default)]
     pub orders: Vec<OrderId>,
+    /// Of a merge: the platform's id of the customer who stays; the person then is the one who is gone, with the
+    /// addresses of both as far as they are found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
     /// Keyed hashes of whom and what it is about, by which what comes late is known; kept when it is done.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub marks: BTreeSet<Digest8>,
@@ -133,6 +140,7 @@ impl Duty {
             asked,
             person: Contact::default(),
             orders: Vec::new(),
+            kept: None,
             marks: BTreeSet::new(),
             stage: Stage::default(),
             counts: Counts::default(),
@@ -149,14 +157,14 @@ impl Duty {
     fn first_stage(&self) -> Stage {
         match self.kind {
             Kind::Orders | Kind::Customer => Stage::Named(0),
-            Kind::Shop | Kind::Silence => Stage::Walk(String::new()),
+            Kind::Shop | Kind::Silence | Kind::Merge => Stage::Walk(String::new()),
             Kind::HandOut => Stage::Rest,
         }
     }
 
     /// What is remembered of it: nobody's name.
     fn remembered(&self, now: Timestamp) -> Duty {
-        Duty { person: Contact::default(), orders: Vec::new(), done: Some(now), ..self.clone() }
+        Duty { person: Contact::default(), orders: Vec::new(), kept: None, done: Some(now), ..self.clone() }
     }
 
     fn bytes(&self) -> Result<Vec<u8>, AcceptError> {
@@ -179,6 +187,10 @@ pub async fn asked_by_shop(app: &App, shop: &Arc<Shop>, notice: Notice, came: Ti
         Notice::EraseCustomer { person, orders } => new(Kind::Customer).about(person, orders),
         Notice::HandOut { person, orders } => new(Kind::HandOut).about(person, orders),
         Notice::EraseShop => new(Kind::Shop),
+        Notice::Merged { kept, gone } => {
+            let person = Contact { customer_id: Some(gone), ..Contact::default() };
+            Duty { kept: Some(kept), ..new(Kind::Merge).about(person, Vec::new()) }
+        }
         Notice::Left => new(Kind::Silence),
     };
     ask(app, duty).await.map(|_| ())
@@ -193,7 +205,7 @@ pub async fn ask(app: &App, mut duty: Duty) -> Result<String, AcceptError> {
     let person = serde_json::to_vec(&(duty.kind, &duty.person, &duty.orders));
     let person = person.map_err(|e| AcceptError::Unreadable(e.to_string()))?;
     let id = app.store.duty_id(&[duty.shop.as_str().as_bytes(), &person]);
-    if duty.kind != Kind::HandOut {
+    if !matches!(duty.kind, Kind::HandOut | Kind::Merge) {
         duty.marks.extend(marks::of_person(app, &duty.person));
         duty.marks.extend(duty.orders.iter().map(|id| marks::of_order(app, id.as_str())));
         // What lay on disk may come behind the same that was asked later.

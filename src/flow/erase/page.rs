@@ -1,6 +1,6 @@
 //! One page of a duty. Everything here is safe to do twice.
 
-use super::{Duty, Kind, Stage, order, person};
+use super::{Duty, Kind, Stage, merge, order, person};
 use crate::domain::ids::{ShopId, Tag};
 use crate::domain::shop::ShopRules;
 use crate::flow::App;
@@ -85,9 +85,13 @@ async fn unit(app: &App, shop: &Shop, duty: &mut Duty, member: &Member, record: 
     match duty.kind {
         Kind::Silence => order::silence(app, member, record, duty.asked, &mut duty.counts).await,
         Kind::Shop => order::erase(app, shop, member, duty).await,
-        Kind::Customer if order.is_some_and(|o| is_of(&o, &shop.rules, &duty.person)) => {
+        Kind::Customer if order.as_ref().is_some_and(|o| is_of(o, &shop.rules, &duty.person)) => {
             order::erase(app, shop, member, duty).await
         }
+        Kind::Merge => match order {
+            Some(order) => merge::order(app, shop, duty, member, order).await,
+            None => Ok(()),
+        },
         Kind::Customer | Kind::Orders | Kind::HandOut => Ok(()),
     }
 }
@@ -97,6 +101,9 @@ async fn unit(app: &App, shop: &Shop, duty: &mut Duty, member: &Member, record: 
 async fn rest(app: &App, shop: &Shop, duty: &mut Duty) -> Result<(), AcceptError> {
     if matches!(duty.kind, Kind::Silence | Kind::HandOut) {
         return Ok(());
+    }
+    if duty.kind == Kind::Merge {
+        return merge::consent(app, shop, duty).await;
     }
     if duty.kind == Kind::Customer {
         let person = duty.person.clone();

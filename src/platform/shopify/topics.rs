@@ -1,10 +1,11 @@
 //! Which body stands under which topic. A topic that is not listed is of no interest.
 
-use super::wire::{Gids, Notice};
+use super::wire::{Gid, Gids, Notice};
 use super::{Body, order, parts, work};
 use crate::domain::event::{Notice as Meant, Told};
 use crate::domain::ids::OrderId;
 use crate::domain::order::Contact;
+use crate::platform::meta::Text;
 
 /// What is done with a topic.
 #[derive(Clone, Copy)]
@@ -83,7 +84,7 @@ static TOPICS: &[(&str, Meaning)] = &[
     ("payment_schedules/due", Skip("payment_terms")),
     ("customers/create", Skip("customer")),
     ("customers/update", Skip("customer")),
-    ("customers/merge", Skip("customer")),
+    ("customers/merge", Read(customers_merged)),
     ("customers/delete", Skip("customer")),
     ("customers_email_marketing_consent/update", Skip("marketing_consent")),
     ("customers_marketing_consent/update", Skip("marketing_consent")),
@@ -93,6 +94,17 @@ static TOPICS: &[(&str, Meaning)] = &[
     ("shop/redact", Read(shop_redact)),
     ("app/uninstalled", Read(uninstalled)),
 ];
+
+/// `customers/merge`: who stays, who is gone, and how far it is (`requested`, `in_progress`, `completed`, `failed`).
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Merged {
+    #[serde(rename = "admin_graphql_api_id_customer_kept")]
+    kept: Gid,
+    #[serde(rename = "admin_graphql_api_id_customer_deleted")]
+    gone: Gid,
+    status: Text,
+}
 
 fn data_request(body: &Body) -> Result<Told, String> {
     let fits = |n: &Notice| n.shop_id.here && n.customer.here && n.data_request.here && !n.orders_to_redact.here;
@@ -108,6 +120,20 @@ fn customer_redact(body: &Body) -> Result<Told, String> {
         let (person, orders) = (person(n), ids(&n.orders_to_redact.value));
         (!nobody(&person) || !orders.is_empty()).then_some(Meant::EraseCustomer { person, orders })
     })
+}
+
+/// Sent at each step of a merge, of which only the last is one. The body names no shop; customers' ids are Shopify's own,
+/// so those of another shop are nobody's here.
+fn customers_merged(body: &Body) -> Result<Told, String> {
+    let merged: Merged = body.parse()?;
+    let (Some(kept), Some(gone)) = (merged.kept.0.clone(), merged.gone.0.clone()) else { return Err(body.misfit()) };
+    if kept == gone {
+        return Err(body.misfit());
+    }
+    if !merged.status.as_str().eq_ignore_ascii_case("completed") {
+        return Ok(Told::NoInterest("merge_not_done"));
+    }
+    Ok(Told::Notice(Meant::Merged { kept, gone }))
 }
 
 fn shop_redact(body: &Body) -> Result<Told, String> {

@@ -74,7 +74,6 @@ const PASSED_OVER: &[&str] = &[
     "payment_schedules/due",
     "customers/create",
     "customers/update",
-    "customers/merge",
     "customers/delete",
     "customers_email_marketing_consent/update",
     "customers_marketing_consent/update",
