@@ -39,6 +39,8 @@
 //!            (Redis away: as above)
 //!          → chat: a code ties (link → order.absorb), a question is owed an answer (talk)
 //! answer   → flow::deliver: store.lease → facts → answer.words → channel.shape → begin → send → settle
+//! shop API → flow::join asks for what a webhook only pointed at; flow::reconcile asks what changed and puts what none
+//!            told through the steps of a webhook; flow::writeback says at the order what became of its messages
 //! ```
 //!
 //! # Where this map differs from its first drawing, and why

@@ -5,7 +5,7 @@ use crate::domain::clock::{Clock, SystemClock};
 use crate::domain::settings::Secret;
 use crate::flow::drain::Patience;
 use crate::flow::pressure::pulse;
-use crate::flow::{App, deliver, drain, erase, polls, rekey, results, ring, sweep};
+use crate::flow::{App, deliver, drain, erase, polls, reconcile, rekey, results, ring, sweep};
 use crate::http;
 use crate::http::Status;
 use crate::http::auth::{Guard, Scope, Token};
@@ -132,6 +132,7 @@ fn loops(app: &Arc<App>, role: Role, stop: &watch::Receiver<bool>) -> Vec<tokio:
         tasks.push(tokio::spawn(behind(cleared.clone(), stop(), deliver::run(app(), stop()))));
         tasks.push(tokio::spawn(erase::run(app(), stop())));
         tasks.push(tokio::spawn(rekey::run(app(), stop())));
+        tasks.push(tokio::spawn(reconcile::run(app(), stop())));
     }
     tasks.push(tokio::spawn(behind(cleared, stop(), sweep::run(app(), role != Role::Web, stop()))));
     tasks

@@ -20,6 +20,7 @@ mod out;
 mod people;
 mod preview;
 mod queue;
+mod reconcile;
 mod rekey;
 mod replay;
 mod serve;
@@ -80,6 +81,8 @@ enum Command {
     Replay(replay::Args),
     /// The queue: figures, dead messages, pause and resume channels.
     Queue(queue::Args),
+    /// Ask shops what changed, and tell what lost webhooks would have told.
+    Reconcile(reconcile::Args),
     /// What every kind of channel can do; with --live, the configured ones as they stand.
     Channels(channels::Args),
     /// Who may be written to: show, switch off and on, import and export.
@@ -147,6 +150,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Simulate(args) => simulate::run(&args, config).await,
             Command::Replay(args) => replay::run(&args, config).await,
             Command::Queue(args) => queue::run(&args, config).await,
+            Command::Reconcile(args) => reconcile::run(&args, config).await,
             Command::Channels(args) => channels::run(&args, config).await,
             Command::Consent(args) => consent::run(&args, config).await,
             Command::Mute(args) => consent::mute(&args, true, config).await,

@@ -36,6 +36,7 @@ pub mod polls;
 pub mod pressure;
 pub mod qr;
 pub mod queue;
+pub mod reconcile;
 pub mod rekey;
 pub mod replay;
 pub mod results;

@@ -17,6 +17,7 @@ mod people;
 mod problem;
 mod rekey;
 pub mod settings;
+mod shops;
 mod source;
 
 use crate::flow::App;
@@ -123,6 +124,7 @@ pub fn admin(status: Arc<Status>, guard: Guard, proxies: Vec<IpNet>, listener: T
             .configure(people::routes)
             .configure(consent::routes)
             .configure(rekey::routes)
+            .configure(shops::routes)
             .default_service(web::route().to(api::nothing_here))
             .wrap(from_fn(keep))
     });

@@ -1,6 +1,7 @@
 //! shop_api: what the relay asks and says at a shop's own API, against the understudies of both shops' APIs.
 
 mod merge;
+mod reconcile;
 mod write_back;
 
 use crate::deliver::world::{Setup, World, customers};
