@@ -12,6 +12,7 @@ mod check;
 mod consent;
 mod consent_file;
 mod demo;
+mod doctor;
 mod example;
 mod link;
 mod mock;
@@ -83,6 +84,8 @@ enum Command {
     Queue(queue::Args),
     /// Ask shops what changed, and tell what lost webhooks would have told.
     Reconcile(reconcile::Args),
+    /// See whether subscriptions, rights, secrets and clocks at the shops are as they must be; --fix puts them right.
+    Doctor(doctor::Args),
     /// What every kind of channel can do; with --live, the configured ones as they stand.
     Channels(channels::Args),
     /// Who may be written to: show, switch off and on, import and export.
@@ -151,6 +154,7 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Replay(args) => replay::run(&args, config).await,
             Command::Queue(args) => queue::run(&args, config).await,
             Command::Reconcile(args) => reconcile::run(&args, config).await,
+            Command::Doctor(args) => doctor::run(&args, config).await,
             Command::Channels(args) => channels::run(&args, config).await,
             Command::Consent(args) => consent::run(&args, config).await,
             Command::Mute(args) => consent::mute(&args, true, config).await,

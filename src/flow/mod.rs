@@ -17,6 +17,7 @@ pub mod consent;
 pub mod crash;
 mod daily;
 pub mod deliver;
+pub mod doctor;
 pub mod drain;
 pub mod erase;
 pub mod explain;

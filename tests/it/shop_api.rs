@@ -1,5 +1,6 @@
 //! shop_api: what the relay asks and says at a shop's own API, against the understudies of both shops' APIs.
 
+mod doctor;
 mod merge;
 mod reconcile;
 mod write_back;
