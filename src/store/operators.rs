@@ -8,6 +8,7 @@ use super::order::{MAX_LEDGER, SEALED, tag};
 use super::script::{CHANGE, CLAIM, Call, MUTE, ODD};
 use super::value;
 use crate::domain::clock::{Timestamp, from_millis};
+use crate::domain::consent::Source;
 use crate::domain::ids::{ShopId, Tag};
 use crate::domain::ledger::LedgerEntry;
 use crate::domain::owed::Owed;
@@ -233,11 +234,12 @@ impl Store {
         changed("change", &words)
     }
 
-    /// Switches a channel off or on for one order; `false`: there is no such order, or it has 16 already.
+    /// Switches a channel off or on for one order, by whose word; `false`: there is no such order, or it has 16 already,
+    /// or it is not theirs to switch on: what the shop's people switched off, they alone switch on.
     ///
     /// # Errors
     /// The store's.
-    pub async fn mute(&self, member: &Member, channel: Tag, on: bool) -> Result<bool, StoreError> {
+    pub async fn mute(&self, member: &Member, channel: Tag, on: bool, by: Source) -> Result<bool, StoreError> {
         let words = self
             .where_parked(vec![(member, ())], |member, k, parked, ()| {
                 let part = self.keys.part(member.partition());
@@ -245,7 +247,9 @@ impl Store {
                 let mut keys = vec![ord.as_str(), &part.ready, &part.wait, &part.vt];
                 keys.extend(parked);
                 let call = Call::script(&MUTE, &keys).arg(member.as_str()).arg(k);
-                call.arg(channel.0.to_be_bytes().as_slice()).arg(if on { "on" } else { "off" })
+                call.arg(channel.0.to_be_bytes().as_slice())
+                    .arg(if on { "on" } else { "off" })
+                    .arg(if by == Source::Operator { "shop" } else { "person" })
             })
             .await?;
         Ok(words.first().is_some_and(|w| w == "ok"))

@@ -45,6 +45,8 @@ pub struct Record {
     pub parked: Option<Tag>,
     /// Channels switched off for this order.
     pub muted: Vec<Tag>,
+    /// Those of them that the shop's people switched off: the customer does not switch them on.
+    pub held: Vec<Tag>,
     /// What is kept of the order, opened.
     pub snapshot: Option<Vec<u8>>,
     /// When its contents were erased: a tombstone, which no webhook brings back to life.
@@ -113,10 +115,8 @@ impl Record {
             b"w" => self.wakes = number().unwrap_or_default(),
             b"k" => self.parked = tag(stored),
             b"d" => self.erased = number().and_then(|ms| i64::try_from(ms).ok()).map(from_millis),
-            b"m" => {
-                let (tags, _) = stored.as_chunks::<4>();
-                self.muted = tags.iter().map(|t| Tag(u32::from_be_bytes(*t))).collect();
-            }
+            b"m" => self.muted = tags(stored),
+            b"mh" => self.held = tags(stored),
             [b's', digest @ ..] => {
                 if let (Ok(digest), Some(secs)) = (<[u8; 8]>::try_from(digest), number()) {
                     let ms = i64::try_from(secs).unwrap_or(i64::MAX).saturating_mul(1000);
@@ -136,6 +136,12 @@ impl Record {
             _ => {}
         }
     }
+}
+
+/// Tags one behind the other.
+pub(super) fn tags(stored: &[u8]) -> Vec<Tag> {
+    let (tags, _) = stored.as_chunks::<4>();
+    tags.iter().map(|t| Tag(u32::from_be_bytes(*t))).collect()
 }
 
 fn ascii(bytes: &[u8]) -> Option<u16> {

@@ -7,7 +7,7 @@ mod otherwise;
 use crate::deliver::shops::{Tea, Webhook, Wood, shopify};
 use crate::deliver::world::{Setup, World};
 use orderwire::domain::clock::plus_secs;
-use orderwire::domain::consent::Word;
+use orderwire::domain::consent::{Source, Word};
 use orderwire::domain::decision::Reason;
 use orderwire::domain::ids::{ChannelId, ShopId};
 use orderwire::domain::ledger::Entry;
@@ -119,7 +119,7 @@ async fn customer(wanted: Reason) -> (World, String) {
             w.post(&order.webhook(w.now())).await;
             let member = w.relay.app.store.member(&Unit::order(&ShopId::from("tea"), "1"));
             let channel = ChannelId::from("line-main").tag();
-            assert!(w.relay.app.store.mute(&member, channel, true).await.expect("muted"));
+            assert!(w.relay.app.store.mute(&member, channel, true, Source::Operator).await.expect("muted"));
             w.pass(25).await;
         }
         _ => {}

@@ -232,7 +232,7 @@ pub async fn mute(
     let member = app.store.member(&Unit::order(id, OrderId::from(order).as_str()));
     let word = if off { "mute" } else { "unmute" };
     for channel in &wanted {
-        if !app.store.mute(&member, channel.tag(), off).await? {
+        if !app.store.mute(&member, channel.tag(), off, Source::Operator).await? {
             return Err(Trouble::UnknownOrder);
         }
     }

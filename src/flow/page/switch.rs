@@ -7,6 +7,7 @@
 use super::{Known, Look};
 use crate::domain::channel::Audience;
 use crate::domain::clock::{Timestamp, plus_secs};
+use crate::domain::consent::Source;
 use crate::domain::ids::ChannelId;
 use crate::domain::person::{Address, PersonChange, PersonFacts, Unreachable};
 use crate::flow::App;
@@ -98,9 +99,9 @@ pub(in crate::flow) fn seats(live: &Live, holder: &Holder, known: Option<&Known>
             continue;
         }
         let own = (*id == holder.channel).then(|| holder.address.clone());
-        let carried = known.map(|k| account.carried(&k.order, &k.shop.rules)).unwrap_or_default();
+        let named = known.map(|k| account.named(&k.order, &k.shop.rules)).unwrap_or_default();
         let mut people: Vec<(Address, PersonFacts)> = Vec::new();
-        for address in own.into_iter().chain(carried) {
+        for address in own.into_iter().chain(named) {
             if !people.iter().any(|(known, _)| *known == address) {
                 people.push((address, PersonFacts::default()));
             }
@@ -166,7 +167,9 @@ impl Seat {
             State::On => vec![(What::OffAll, 0)],
             State::OffOrder => {
                 let revision = known.map(|k| i64::try_from(k.record.revision).unwrap_or(i64::MAX));
-                let back = revision.filter(|_| self.own(look)).map(|seen| (What::OnOrder, seen));
+                // What the shop's people switched off, they switch on.
+                let held = known.is_some_and(|k| k.record.held.contains(&self.account.tag));
+                let back = revision.filter(|_| self.own(look) && !held).map(|seen| (What::OnOrder, seen));
                 back.into_iter().chain([(What::OffAll, 0)]).collect()
             }
             State::Off => self.refused(look).map(|at| (What::OnAll, at.as_millisecond())).into_iter().collect(),
@@ -249,7 +252,7 @@ async fn on_all(app: &App, look: &Look, seat: &Seat) -> Result<bool, StoreError>
 
 async fn of_order(app: &App, look: &Look, seat: &Seat, off: bool) -> Result<bool, StoreError> {
     let Some(known) = &look.known else { return Ok(false) };
-    let done = app.store.mute(&known.member, seat.account.tag, off).await?;
+    let done = app.store.mute(&known.member, seat.account.tag, off, Source::Page).await?;
     tracing::info!(channel = %seat.account.id, off, "a recipient switched the updates of one order");
     Ok(done)
 }

@@ -9,6 +9,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::keys::{Member, person};
 use crate::store::link::Repeat;
+use crate::store::order::tags;
 use crate::store::script::Call;
 use crate::store::value;
 
@@ -84,8 +85,7 @@ impl Store {
             let mut field = || head.next().transpose().map(Option::flatten);
             let (revision, erased, muted) = (field()?, field()?, field()?.unwrap_or_default());
             let mut look = Look { erased: revision.is_none() || erased.is_some(), ..Look::default() };
-            let (tags, _) = muted.as_chunks::<4>();
-            look.muted = tags.iter().map(|t| Tag(u32::from_be_bytes(*t))).collect();
+            look.muted = tags(&muted);
             for (channel, address) in &ask.people {
                 let hash = person(&self.seal, channel, address);
                 look.facts.push(self.said_in(&hash, answers.next().unwrap_or_default())?.facts);

@@ -3,6 +3,7 @@
 use super::chain::MEI;
 use super::shops::{Tea, Wood};
 use super::world::{Setup, World, customers, forms, shown};
+use orderwire::domain::consent::Source;
 use orderwire::domain::ids::{ChannelId, ShopId};
 use orderwire::domain::ledger::Entry;
 use orderwire::mock::Say;
@@ -217,7 +218,7 @@ async fn an_order_can_be_muted_on_a_channel() {
     assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("line", "push")]);
     let app = w.relay.app.clone();
     let member = app.store.member(&Unit::order(&ShopId::from("tea"), "1"));
-    assert!(app.store.mute(&member, ChannelId::from("line-main").tag(), true).await.expect("muted"));
+    assert!(app.store.mute(&member, ChannelId::from("line-main").tag(), true, Source::Operator).await.expect("muted"));
     order.ship("F1", w.now());
     assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("smtp", "mail")]);
     assert!(w.ledger("tea", 1).await.contains(r#"["line-main","order_muted"]"#));

@@ -11,6 +11,8 @@ use orderwire::boot::run::Role;
 use orderwire::domain::clock::plus_secs;
 use orderwire::domain::ids::{ChannelId, ShopId};
 use orderwire::domain::person::{Address, PersonChange, Unreachable};
+use orderwire::flow::consent::desk;
+use orderwire::flow::link::{self, Invitation};
 use orderwire::flow::live::Holder;
 use orderwire::mock::{Mock, MockOptions};
 use std::time::Duration;
@@ -187,6 +189,47 @@ async fn a_link_switches_on_only_where_it_was_sent_and_never_what_a_provider_hol
     relay.app.store.apply(&sms, &phone, "no", at, &off, false).await.unwrap();
     let own = get(relay.web, &relay.page(631, "text", &phone)).await.body;
     assert!(!own.contains("Turn on again"), "{own}");
+}
+
+/// A chat that was tied to the order by a link is switched off like what the order itself carries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_that_was_tied_by_a_link_is_switched_too() {
+    let line_api = Provider::line().await;
+    let relay = relay(&line_api.url).await;
+    assert_eq!(told(&relay, 626).await, "sent");
+    let (app, channel) = (&relay.app, ChannelId::from("line-main"));
+    let other = Address::new("line", "U0000000000000000000000000000beef");
+    let invitation = Invitation { shop: "woo".into(), order: "626".into(), shown: None };
+    let code = link::code(app, &invitation, plus_secs(app.clock.now(), 600)).await.unwrap();
+    let claimed = link::claim(app, (&channel, &other), &code, app.clock.now()).await.unwrap();
+    assert_eq!(claimed, link::Claim::Tied(invitation));
+    // By the link of another channel: whoever ordered may silence every chat of the order.
+    let path = relay.page(626, "mail", &Address::new("email", EMAIL));
+    let page = get(relay.web, &path).await.body;
+    let row = page.split("LINE").nth(1).unwrap_or_else(|| panic!("{page}"));
+    let [_, off_all, ..] = &forms(row)[..] else { panic!("{page}") };
+    assert_eq!(press(&relay, &path, off_all).await.status, 200);
+    let who = [(channel.clone(), other), (channel, line())];
+    let facts = app.store.facts(&who).await.unwrap();
+    assert!(facts.iter().all(|f| f.opted_out.is_some()), "both are off");
+}
+
+/// The shop switched the order off for a wrong person: no link brings that back, not even one made before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_shop_muted_the_page_does_not_switch_on() {
+    let line_api = Provider::line().await;
+    let relay = relay(&line_api.url).await;
+    assert_eq!(told(&relay, 627).await, "sent");
+    let path = relay.page(627, "line-main", &line());
+    let off = &forms(&get(relay.web, &path).await.body)[0];
+    let own = press(&relay, &path, off).await.body;
+    let on = &forms(&own)[0];
+    desk::mute(&relay.app, ("woo", "627"), Some("line-main"), true, "wrong person").await.unwrap();
+    let page = get(relay.web, &path).await.body;
+    assert_eq!(forms(&page).len(), forms(&own).len() - 1, "nothing to switch it on by: {page}");
+    assert_eq!(press(&relay, &path, on).await.status, 403, "nor by the page as it was");
+    desk::mute(&relay.app, ("woo", "627"), Some("line-main"), false, "it was theirs").await.unwrap();
+    assert!(get(relay.web, &format!("{path}?lang=en")).await.body.contains("Turn off for this order"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

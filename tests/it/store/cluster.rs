@@ -5,6 +5,7 @@ use super::rekey::{keys, pass};
 use super::*;
 use crate::support::cluster::{Cluster, Node};
 use crate::support::seal;
+use orderwire::domain::consent::Source;
 use orderwire::domain::decision::Reason;
 use orderwire::domain::event::JoinKey;
 use orderwire::domain::ids::OrderId;
@@ -254,7 +255,7 @@ async fn operators(w: &World, all: &[Member]) {
     w.store.resume(channel).await.unwrap();
     assert!(w.store.channel_states().await.unwrap().is_empty());
     assert_eq!(w.store.pace_slice(channel, 1, 1.0).await.unwrap(), 1);
-    assert!(w.store.mute(m, channel, true).await.unwrap());
+    assert!(w.store.mute(m, channel, true, Source::Operator).await.unwrap());
     w.owe(m, 900, 3600).await;
     let open = w.store.read(m).await.unwrap().items.pop().unwrap();
     let change = [(open.clone(), ended(open, State::Skipped))];

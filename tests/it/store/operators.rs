@@ -1,6 +1,7 @@
 //! Pauses, pace, the dead, the unreadable, runs, discard, mute.
 
 use super::*;
+use orderwire::domain::consent::Source;
 use orderwire::domain::decision::Reason;
 use orderwire::domain::ledger::{Entry, LedgerEntry};
 use orderwire::domain::webhook::RawWebhook;
@@ -172,22 +173,50 @@ async fn a_discard_reaches_waiting_and_parked_orders() {
 async fn muting_an_order_moves_it_so_that_nothing_decided_before_begins() {
     let w = World::new().await;
     let (m, line) = (w.order("1"), Tag::of("line-main"));
-    assert!(!w.store.mute(&m, line, true).await.unwrap(), "no such order");
+    assert!(!w.store.mute(&m, line, true, Source::Operator).await.unwrap(), "no such order");
     w.owe(&m, 1, 0).await;
     let leased = w.take(&m).await;
     let r = w.store.read(&m).await.unwrap();
-    assert!(w.store.mute(&m, line, true).await.unwrap());
-    assert!(w.store.mute(&m, line, true).await.unwrap());
+    assert!(w.store.mute(&m, line, true, Source::Operator).await.unwrap());
+    assert!(w.store.mute(&m, line, true, Source::Operator).await.unwrap());
     let muted = w.store.read(&m).await.unwrap();
     assert_eq!((muted.muted.clone(), muted.revision), (vec![line], r.revision + 1));
     assert_eq!(w.store.begin(&[ask(&w, &leased, &r, 1)]).await.unwrap(), vec![Begun::Moved]);
     for i in 0..15 {
-        assert!(w.store.mute(&m, Tag(i + 1), true).await.unwrap());
+        assert!(w.store.mute(&m, Tag(i + 1), true, Source::Operator).await.unwrap());
     }
-    assert!(!w.store.mute(&m, Tag(999), true).await.unwrap(), "sixteen is enough");
-    assert!(w.store.mute(&m, line, false).await.unwrap());
+    assert!(!w.store.mute(&m, Tag(999), true, Source::Operator).await.unwrap(), "sixteen is enough");
+    assert!(w.store.mute(&m, line, false, Source::Operator).await.unwrap());
     assert_eq!(w.store.read(&m).await.unwrap().muted.len(), 15);
     w.store.release(&[leased]).await.unwrap();
+    w.audit().await;
+}
+
+#[tokio::test]
+async fn what_the_shops_people_muted_the_customer_does_not_unmute() {
+    let w = World::new().await;
+    let (m, line, mail) = (w.order("1"), Tag::of("line-main"), Tag::of("mail"));
+    w.owe(&m, 1, 0).await;
+    let mute = |tag, on, by| w.store.mute(&m, tag, on, by);
+    let now = || async { w.store.read(&m).await.map(|r| (r.muted, r.held)).unwrap() };
+    // The customer's own: theirs to take back, and the shop's too.
+    assert!(mute(line, true, Source::Page).await.unwrap());
+    assert_eq!(now().await, (vec![line], vec![]));
+    assert!(mute(line, false, Source::Page).await.unwrap());
+    assert!(mute(line, true, Source::Page).await.unwrap() && mute(line, false, Source::Operator).await.unwrap());
+    assert_eq!(now().await, (vec![], vec![]));
+    // The shop's, first or on top of the customer's: nobody else's.
+    for first in [Source::Operator, Source::Page] {
+        assert!(mute(line, true, first).await.unwrap() && mute(line, true, Source::Operator).await.unwrap());
+        assert!(mute(mail, true, Source::Page).await.unwrap());
+        let before = w.store.read(&m).await.unwrap().revision;
+        assert!(!mute(line, false, Source::Page).await.unwrap(), "{first:?}");
+        assert_eq!(w.store.read(&m).await.unwrap().revision, before, "nothing moved");
+        assert!(mute(mail, false, Source::Page).await.unwrap());
+        assert_eq!(now().await, (vec![line], vec![line]));
+        assert!(mute(line, false, Source::Operator).await.unwrap());
+        assert_eq!(now().await, (vec![], vec![]));
+    }
     w.audit().await;
 }
 
