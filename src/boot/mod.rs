@@ -11,6 +11,7 @@ mod lasting;
 pub mod online;
 pub mod rehearse;
 pub mod run;
+pub mod setup;
 mod start;
 
 use crate::channel;

@@ -12,7 +12,8 @@
 //! (state of 2026-11-22).
 
 use super::meta::{messaging, send_api};
-use super::{Channel, Finding, Kind, Question, account, meta, text};
+use super::setup::Desk;
+use super::{Channel, Finding, Kind, Piece, Question, Wish, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -35,6 +36,9 @@ const PER_SECOND: f64 = 50.0;
 /// Links written out under a text, and the longest of them, in bytes.
 const LINKS: usize = 2;
 const URL: usize = 400;
+/// Fields of the webhook that are heard.
+const HEARD: &[&str] =
+    &["messages", "messaging_postbacks", "messaging_referral", "messaging_seen", "message_reactions"];
 /// Where an account linked to a page, and one logged in by itself, are called.
 const PAGE_URL: &str = "https://graph.facebook.com";
 const LOGIN_URL: &str = "https://graph.instagram.com";
@@ -228,6 +232,20 @@ impl Channel for Instagram {
                 needs: |_| None,
             };
             self.app.ask(&look, question).await
+        })
+    }
+
+    fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {
+        Box::pin(async move {
+            let mut desk = Desk::new(install);
+            // A page's subscription is told in the page's own fields.
+            let (node, fields) = match &self.page_id {
+                Some(page) => (page.as_str(), &["messages"][..]),
+                None => ("me", HEARD),
+            };
+            self.app.set_up_callback(&mut desk, wish, ("instagram", HEARD), Some((node, fields))).await;
+            self.app.set_up_profile(&mut desk, node, Some("instagram"), &wish.menus).await;
+            desk.done()
         })
     }
 }

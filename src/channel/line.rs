@@ -12,7 +12,7 @@
 //! - A callback must be answered within 2 s, may hold events of several people, none at all, or none's.
 
 use super::line_api::{self, Access, Official, shape};
-use super::{Channel, Finding, Kind, Opened, Question, Quota, account};
+use super::{Channel, Finding, Kind, Opened, Piece, Question, Quota, Wish, account};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -177,6 +177,10 @@ impl Channel for Line {
 
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
         Box::pin(self.official.ask(question))
+    }
+
+    fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {
+        Box::pin(self.official.set_up(wish, install))
     }
 
     fn quota(&self) -> Option<BoxFuture<'_, Option<Quota>>> {

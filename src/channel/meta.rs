@@ -8,6 +8,7 @@ mod app;
 mod ask;
 pub(super) mod messaging;
 pub(super) mod send_api;
+mod setup;
 
 pub(super) use app::{App, Keys, TIMEOUT_SECS};
 pub(super) use ask::{Look, filled};

@@ -20,6 +20,7 @@ mod line_api;
 mod line_pnp;
 mod messenger;
 mod meta;
+mod setup;
 mod slack;
 mod sms;
 mod sms_mitake;
@@ -38,6 +39,7 @@ mod wire;
 mod zalo;
 
 pub use ask::{Finding, Goes, Question, State, Wanted};
+pub use setup::{Item, Menu, Piece, Stands, Wish};
 pub use wire::{Guarded, LastLook, Lookup, install_tls, outgoing, watched};
 
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
@@ -161,6 +163,13 @@ pub trait Channel: Send + Sync {
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
         let _ = question;
         Box::pin(async { vec![Finding::not_asked("account", "cannot be asked without sending")] })
+    }
+
+    /// Compares what is set up at the vendor (callback, what it tells, the menu of its chats) with the wish, and with
+    /// `install` changes what differs, and only that.
+    fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {
+        let (_, _) = (wish, install);
+        Box::pin(async { vec![Piece::not_asked("account", "nothing is set up here by a call")] })
     }
 
     /// What is left of the account's quota, where the vendor can be asked.

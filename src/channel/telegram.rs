@@ -14,9 +14,11 @@
 //! Sources: Bot API 10.3 (2026-08-24), its FAQ on limits, Telegram's own Bot API server (10.0) for errors and
 //! retries of webhooks.
 
+mod setup;
+
 use super::ask::{self, Finding, Question};
 use super::wire::{Wire, retry_after};
-use super::{Channel, Kind, Opened, account, text};
+use super::{Channel, Kind, Opened, Piece, Wish, account, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -238,6 +240,10 @@ impl Channel for Telegram {
                 ],
             }
         })
+    }
+
+    fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {
+        Box::pin(self.set_up_all(wish, install))
     }
 }
 

@@ -7,9 +7,11 @@
 //! Sources: developers.viber.com "Viber REST API" and creators.viber.com as stored on 2026-11-22; Viber's
 //! SDKs for statuses 5 to 15.
 
+mod setup;
+
 use super::ask::{self, Finding, Question};
 use super::wire::{Wire, retry_after};
-use super::{Channel, Kind, Opened, account, text};
+use super::{Channel, Kind, Opened, Piece, Wish, account, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -243,6 +245,10 @@ impl Channel for Viber {
                 }
             }
         })
+    }
+
+    fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {
+        Box::pin(self.set_up_all(wish, install))
     }
 }
 

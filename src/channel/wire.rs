@@ -115,6 +115,21 @@ impl Wire {
         self.post(url, headers, "application/x-www-form-urlencoded", query(fields)).await
     }
 
+    /// Puts a JSON document once.
+    pub async fn put_json(&self, url: &str, headers: HeaderMap, body: String) -> Answer {
+        self.answer(self.client.put(url).headers(headers).header("content-type", "application/json").body(body)).await
+    }
+
+    /// Posts bytes of this content type once: pictures.
+    pub async fn post_bytes(&self, url: &str, headers: HeaderMap, kind: &'static str, body: Vec<u8>) -> Answer {
+        self.answer(self.client.post(url).headers(headers).header("content-type", kind).body(body)).await
+    }
+
+    /// Deletes what lies there.
+    pub async fn delete(&self, url: &str, headers: HeaderMap) -> Answer {
+        self.answer(self.client.delete(url).headers(headers)).await
+    }
+
     /// Gets a document.
     pub async fn get(&self, url: &str, headers: HeaderMap) -> Answer {
         self.answer(self.client.get(url).headers(headers)).await

@@ -1,17 +1,20 @@
 //! `channels`: what every kind of channel can do, from the code; with `--live` the configured ones as they stand.
 
 use super::ask::Door;
-use super::{Status, out};
+use super::{Status, out, setup};
 use crate::channel::{ALL, Kind};
 use crate::domain::channel::{Audience, Capabilities, Pace, WindowRule};
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
 
 /// `channels`.
 #[derive(ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// The channels of the running relay as they stand: which go, which are paused, why and until when.
     #[arg(long)]
     live: bool,
@@ -23,6 +26,12 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     door: Door,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Compare callback, events and menu at an account's provider with what they should be, and change what differs.
+    Setup(setup::Args),
 }
 
 /// A kind and what it can do where no setting lowers it.
@@ -51,6 +60,9 @@ const HEAD: [&str; 12] = [
 
 /// Shows them.
 pub async fn run(args: &Args, config: Option<&Path>) -> anyhow::Result<Status> {
+    if let Some(What::Setup(args)) = &args.what {
+        return setup::run(args, config).await;
+    }
     if args.live {
         return live(args, config).await;
     }

@@ -25,6 +25,7 @@ mod reconcile;
 mod rekey;
 mod replay;
 mod serve;
+mod setup;
 mod simulate;
 
 use clap::{Parser, Subcommand};
@@ -86,7 +87,8 @@ enum Command {
     Reconcile(reconcile::Args),
     /// See whether subscriptions, rights, secrets and clocks at the shops are as they must be; --fix puts them right.
     Doctor(doctor::Args),
-    /// What every kind of channel can do; with --live, the configured ones as they stand.
+    /// What every kind of channel can do; with --live, the configured ones as they stand; with setup, put right what is
+    /// set up at a provider.
     Channels(channels::Args),
     /// Who may be written to: show, switch off and on, import and export.
     Consent(consent::Args),

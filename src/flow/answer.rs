@@ -30,26 +30,47 @@ pub enum Tap {
     Off,
     /// Leave them on.
     Keep,
+    /// Switch them on.
+    On,
     /// Where are my orders?
     Status,
+    /// How are order updates switched?
+    Settings,
+    /// I want to talk to the shop.
+    Talk,
     /// The order of this name in the person's list is not theirs.
     NotMine(String),
 }
 
 impl Tap {
+    /// What the menu of a chat has, each with its name as a command.
+    pub(super) const MENU: [(&'static str, Tap); 3] =
+        [("orders", Tap::Status), ("updates", Tap::Settings), ("help", Tap::Talk)];
+
     /// What a button's data means; `None`: it is none of ours.
     pub fn of(data: &str) -> Option<Tap> {
+        if let Some(command) = data.strip_prefix('/') {
+            // A command may name the bot: `/orders@shop_bot`.
+            let name = command.split('@').next().unwrap_or_default().trim_end();
+            return Tap::MENU.into_iter().find(|(known, _)| *known == name).map(|(_, tap)| tap);
+        }
         match data.strip_prefix(MARK)? {
             "ask_off" => Some(Tap::AskOff),
             "off" => Some(Tap::Off),
             "keep" => Some(Tap::Keep),
+            "on" => Some(Tap::On),
             "orders" => Some(Tap::Status),
+            "settings" => Some(Tap::Settings),
+            "talk" => Some(Tap::Talk),
             rest => rest.strip_prefix("no:").map(|name| Tap::NotMine(name.to_string())),
         }
     }
 
-    fn data(&self) -> String {
+    pub(super) fn data(&self) -> String {
         match self {
+            Tap::On => format!("{MARK}on"),
+            Tap::Settings => format!("{MARK}settings"),
+            Tap::Talk => format!("{MARK}talk"),
             Tap::AskOff => format!("{MARK}ask_off"),
             Tap::Off => format!("{MARK}off"),
             Tap::Keep => format!("{MARK}keep"),
@@ -140,6 +161,9 @@ pub(super) async fn words(
         Ask::On => ChatText::On,
         Ask::AskOff => ChatText::AskOff,
         Ask::Kept => ChatText::Kept,
+        Ask::Settings if facts.opted_out.is_some() => ChatText::IsOff,
+        Ask::Settings => ChatText::IsOn,
+        Ask::Talk => ChatText::TalkHere,
     };
     let taps = match ask {
         Ask::Linked(shop, order) => {
@@ -147,6 +171,8 @@ pub(super) async fn words(
             vec![(ChatText::TurnOff, Tap::AskOff), (ChatText::NotMine, Tap::NotMine(name))]
         }
         Ask::AskOff => vec![(ChatText::TurnOff, Tap::Off), (ChatText::Keep, Tap::Keep)],
+        Ask::Settings if facts.opted_out.is_some() => vec![(ChatText::TurnOn, Tap::On)],
+        Ask::Settings => vec![(ChatText::TurnOff, Tap::Off), (ChatText::Keep, Tap::Keep)],
         _ => Vec::new(),
     };
     Ok(speaker.message(text, &taps))

@@ -46,7 +46,7 @@ impl Means {
         match self {
             Means::Switch(off) => Some(*off),
             Means::Tap(Tap::Off) => Some(true),
-            Means::Tap(Tap::Keep) => Some(false),
+            Means::Tap(Tap::Keep | Tap::On) => Some(false),
             _ => None,
         }
     }
@@ -81,7 +81,9 @@ pub(super) async fn answer(
         Means::Tap(Tap::AskOff) => Ask::AskOff,
         Means::Tap(Tap::Keep) => Ask::Kept,
         Means::Tap(Tap::Off) | Means::Switch(true) => Ask::Off,
-        Means::Switch(false) => Ask::On,
+        Means::Tap(Tap::On) | Means::Switch(false) => Ask::On,
+        Means::Tap(Tap::Settings) => Ask::Settings,
+        Means::Tap(Tap::Talk) => Ask::Talk,
         Means::Tap(Tap::Status) | Means::Status => Ask::Status,
     };
     if converses(account) { talk::owe(app, who, (dedupe, at), ask).await } else { Ok(()) }

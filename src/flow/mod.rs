@@ -28,6 +28,7 @@ pub mod kept;
 pub mod last_look;
 pub mod link;
 pub mod live;
+pub mod menu;
 pub mod noted;
 pub mod nudge;
 mod offer;

@@ -70,6 +70,10 @@ pub enum Ask {
     AskOff,
     /// They stay on.
     Kept,
+    /// How they are switched.
+    Settings,
+    /// They want to talk to the shop.
+    Talk,
 }
 
 /// A unit of answers as it is kept.
@@ -182,12 +186,14 @@ impl Ask {
             Ask::On => "on",
             Ask::AskOff => "ask_off",
             Ask::Kept => "kept",
+            Ask::Settings => "settings",
+            Ask::Talk => "talk",
         }
     }
 
     /// What the newer of two makes pointless to say.
     fn outdoes(&self, older: &Ask) -> bool {
-        let switch = |ask: &Ask| matches!(ask, Ask::Off | Ask::On | Ask::AskOff | Ask::Kept);
+        let switch = |ask: &Ask| matches!(ask, Ask::Off | Ask::On | Ask::AskOff | Ask::Kept | Ask::Settings);
         self == older || (switch(self) && switch(older))
     }
 }
@@ -244,7 +250,7 @@ pub async fn work(app: &Arc<App>, leased: Leased, record: Record, asked: Instant
 }
 
 /// A shop that speaks on this channel: its words are used where no order says otherwise.
-fn some_shop<'l>(live: &'l Live, channel: &ChannelId) -> Option<&'l Arc<Shop>> {
+pub(super) fn some_shop<'l>(live: &'l Live, channel: &ChannelId) -> Option<&'l Arc<Shop>> {
     let mut shops: Vec<_> = live.shops.values().collect();
     shops.sort_by_key(|s| s.rules.id.clone());
     let speaks = |shop: &Shop| {

@@ -27,6 +27,7 @@ POST   /say/{CHANNEL}/{id}                            {\"text\": \"…\"} {\"pos
 POST   /verify/messenger                        the callback handshake
 PUT    /templates/{CHANNEL}/{NAME}              {\"status\": \"PAUSED\", \"category\": \"MARKETING\", \"reason\": \"…\", \"body\": \"…\"}
 DELETE /templates                               all are approved again
+GET    /installed                               what was set up at the providers: callbacks, menus
 PUT    /relay                                   the relay's public address, as text; empty: none
 DELETE /line/tokens                             LINE's issued tokens are worth nothing any more
 PUT    /shops/{woocommerce|shopify}/orders      somebody saves this order (JSON of the shop's webhooks): its webhooks go
@@ -69,6 +70,7 @@ pub(super) async fn answer(house: &Arc<House>, request: &Request) -> Reply {
     match (request.method(), parts.as_slice()) {
         ("GET", []) => Reply::text(200, HELP),
         ("GET", ["sent"]) => sent(house, request),
+        ("GET", ["installed"]) => Reply::json(200, &json!(house.desk.all(""))),
         ("GET", ["refused"]) => Reply::json(200, &json!(house.book.refused())),
         ("DELETE", ["sent"]) => {
             house.book.clear();

@@ -2,6 +2,8 @@
 //!
 //! Vendor's documents: "Debug token", "Page, subscribed_apps", "Template management" (read 2026-11).
 
+mod setup;
+
 use super::House;
 use super::door::{Errand, Outcome};
 use super::reply::Reply;
@@ -14,6 +16,8 @@ pub(super) struct Account<'a> {
     pub(super) names: (&'static str, &'static str),
     /// Its token.
     pub(super) token: &'a str,
+    /// Its app's secret.
+    pub(super) app_secret: &'a str,
     /// Its nodes by id, with their fields.
     pub(super) nodes: Vec<(&'a str, Value)>,
     /// What the token may do.
@@ -24,10 +28,17 @@ pub(super) struct Account<'a> {
     pub(super) templates: Vec<(&'a str, &'a str, String)>,
 }
 
-/// Answers a GET that is about `account`.
+/// Answers a GET that is about `account`, and a POST that sets something up for it.
 pub(super) fn read(house: &House, request: &Request, account: &Account<'_>) -> Option<Errand> {
     let (version, rest) = request.path().strip_prefix("/v")?.split_once('/')?;
-    if request.method() != "GET" || !version.contains('.') {
+    if !version.contains('.') {
+        return None;
+    }
+    let told = |reply| Some(Errand { lane: account.names.1, to: String::new(), outcome: Outcome::Tell(reply) });
+    if let Some(reply) = setup::answer(house, request, account, rest) {
+        return told(reply);
+    }
+    if request.method() != "GET" {
         return None;
     }
     let ours = request.bearer() == Some(account.token);
@@ -35,7 +46,7 @@ pub(super) fn read(house: &House, request: &Request, account: &Account<'_>) -> O
         if !ours {
             return None;
         }
-        let data = json!({ "is_valid": true, "type": "PAGE", "expires_at": 0, "scopes": account.scopes });
+        let data = json!({ "is_valid": true, "type": "PAGE", "app_id": setup::APP, "expires_at": 0, "scopes": account.scopes });
         Reply::json(200, &json!({ "data": data }))
     } else {
         let (id, edge) = rest.split_once('/').unwrap_or((rest, ""));
@@ -43,12 +54,11 @@ pub(super) fn read(house: &House, request: &Request, account: &Account<'_>) -> O
         match edge {
             _ if !ours => refused(),
             "" => Reply::json(200, fields),
-            "subscribed_apps" => Reply::json(200, &json!({ "data": [account.app] })),
             "message_templates" => templates(house, request, account),
             _ => return None,
         }
     };
-    Some(Errand { lane: account.names.1, to: String::new(), outcome: Outcome::Tell(reply) })
+    told(reply)
 }
 
 fn refused() -> Reply {

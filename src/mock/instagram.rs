@@ -80,6 +80,7 @@ fn account(own: &InstagramOptions) -> graph::Account<'_> {
     graph::Account {
         names: ("instagram", "instagram:api"),
         token: &own.access_token,
+        app_secret: &own.app_secret,
         nodes: vec![("me", json!({ "id": "1", "user_id": own.account_id, "username": "mock.shop" }))],
         scopes: &["instagram_business_basic", "instagram_business_manage_messages"],
         app: json!({ "id": "1", "subscribed_fields": ["messages", "messaging_postbacks", "messaging_seen"] }),

@@ -13,6 +13,7 @@
 mod book;
 mod callback;
 mod control;
+mod desk;
 mod discord;
 mod door;
 mod fault;
@@ -67,6 +68,8 @@ use callback::Relay;
 use door::Understudy;
 use fault::Faults;
 use people::People;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -192,6 +195,7 @@ struct House {
     faults: Faults,
     people: People,
     shelf: shelf::Shelf,
+    desk: desk::Desk,
     relay: Relay,
     line: line::Memory,
     google_chat: google_chat::Memory,
@@ -236,6 +240,7 @@ impl Mock {
             faults: Faults::default(),
             people: People::default(),
             shelf: shelf::Shelf::default(),
+            desk: desk::Desk::default(),
             relay,
             line: line::Memory::default(),
             google_chat: google_chat::Memory::default(),
@@ -359,6 +364,19 @@ impl Mock {
     /// A template is from now on not as it was approved. `channel`: the provider's name in lists.
     pub fn shelve(&self, channel: &str, template: &str, what: Shelved) {
         self.house.shelf.put(channel, template, what);
+    }
+
+    /// What relays set up at the providers, by provider and thing (`telegram:webhook`).
+    pub fn installed(&self) -> BTreeMap<String, Value> {
+        self.house.desk.all("")
+    }
+
+    /// Somebody sets a thing up otherwise, at the provider's own console; `None`: takes it away.
+    pub fn install(&self, thing: &str, value: Option<Value>) {
+        match value {
+            Some(value) => self.house.desk.put(thing, value),
+            None => drop(self.house.desk.remove(thing)),
+        }
     }
 
     /// A person does something: the mock sends the signed callback to the relay and opens what it opens.

@@ -60,8 +60,14 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
     let to = chat.unwrap_or_default();
     let outcome = if token != house.options.telegram.token {
         Outcome::Refuse(error(401, "Unauthorized"))
-    } else if let Some(result) = asked(house, method) {
+    } else if let Some(result) = asked(house, method, &body) {
         let told = Outcome::Tell(Reply::json(200, &json!({ "ok": true, "result": result })));
+        return Some(Errand { lane: "telegram:api", to, outcome: told });
+    } else if let Some(done) = set(house, method, &body) {
+        let told = match done {
+            Ok(()) => Outcome::Tell(Reply::json(200, &json!({ "ok": true, "result": true }))),
+            Err(why) => Outcome::Refuse(error(400, why)),
+        };
         return Some(Errand { lane: "telegram:api", to, outcome: told });
     } else if method != "sendMessage" || request.method() != "POST" {
         Outcome::Refuse(error(404, "Not Found"))
@@ -87,12 +93,56 @@ fn document(request: &Request) -> Value {
 }
 
 /// What a method that reads tells.
-fn asked(house: &House, method: &str) -> Option<Value> {
+fn asked(house: &House, method: &str, body: &Value) -> Option<Value> {
+    let commands = || format!("telegram:commands:{}", body["language_code"].as_str().unwrap_or_default());
     match method {
+        "getMyCommands" => Some(house.desk.get(&commands()).unwrap_or_else(|| json!([]))),
         "getMe" => Some(json!({ "id": 1, "is_bot": true, "first_name": "Mock", "username": "mock_shop_bot" })),
         "getWebhookInfo" => {
             let url = house.relay.url(&house.options.telegram.id).unwrap_or_default();
-            Some(json!({ "url": url, "has_custom_certificate": false, "pending_update_count": 0 }))
+            let mut told = json!({ "url": url, "has_custom_certificate": false, "pending_update_count": 0 });
+            for (key, value) in house.desk.get("telegram:webhook").iter().filter_map(Value::as_object).flatten() {
+                if key != "secret_token" {
+                    told[key] = value.clone();
+                }
+            }
+            Some(told)
+        }
+        _ => None,
+    }
+}
+
+/// A method that sets something up; what is wrong with its parameters.
+fn set(house: &House, method: &str, body: &Value) -> Option<Result<(), &'static str>> {
+    match method {
+        "setWebhook" => {
+            let url = body["url"].as_str().unwrap_or_default();
+            let secret = body["secret_token"].as_str().unwrap_or_default();
+            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+            if !url.starts_with("https://") {
+                return Some(Err("Bad Request: bad webhook: An HTTPS URL must be provided for webhook"));
+            }
+            if !(1..=256).contains(&secret.len()) || !secret.chars().all(fits) {
+                return Some(Err("Bad Request: secret token contains unallowed characters"));
+            }
+            house.desk.put("telegram:webhook", body.clone());
+            Some(Ok(()))
+        }
+        "setMyCommands" => {
+            let all = body["commands"].as_array().map_or(&[][..], Vec::as_slice);
+            let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            let name =
+                |c: &Value| c["command"].as_str().is_some_and(|n| (1..=32).contains(&n.len()) && n.chars().all(lower));
+            let said = |c: &Value| c["description"].as_str().is_some_and(|d| (1..=256).contains(&d.chars().count()));
+            if all.is_empty() || all.len() > 100 || !all.iter().all(|c| name(c) && said(c)) {
+                return Some(Err("Bad Request: BOT_COMMAND_INVALID"));
+            }
+            let language = body["language_code"].as_str().unwrap_or_default();
+            if !language.is_empty() && language.len() != 2 {
+                return Some(Err("Bad Request: invalid language code specified"));
+            }
+            house.desk.put(&format!("telegram:commands:{language}"), body["commands"].clone());
+            Some(Ok(()))
         }
         _ => None,
     }

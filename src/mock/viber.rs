@@ -54,6 +54,10 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         let reply = if known { account(house) } else { status(2, "invalidAuthToken") };
         return Some(Errand { lane: "viber:api", to: String::new(), outcome: Outcome::Tell(reply) });
     }
+    if request.path() == "/pa/set_webhook" {
+        let outcome = set_webhook(house, request);
+        return Some(Errand { lane: "viber:api", to: String::new(), outcome });
+    }
     if request.path() != "/pa/send_message" {
         return None;
     }
@@ -69,9 +73,26 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
 fn account(house: &House) -> Reply {
     let webhook = house.relay.url(&house.options.viber.id).unwrap_or_default();
     let kinds = ["delivered", "seen", "failed", "subscribed", "unsubscribed", "conversation_started", "message"];
-    let told = json!({ "status": 0, "status_message": "ok", "id": "pa:1", "name": "Mock bot", "webhook": webhook,
+    let mut told = json!({ "status": 0, "status_message": "ok", "id": "pa:1", "name": "Mock bot", "webhook": webhook,
         "event_types": kinds });
+    if let Some(set) = house.desk.get("viber:webhook") {
+        told["webhook"] = set["url"].clone();
+        told["event_types"] = set["event_types"].clone();
+    }
     Reply::json(200, &told)
+}
+
+/// The address is called before it is taken; here that it is one must do.
+fn set_webhook(house: &House, request: &Request) -> Outcome {
+    if request.header("x-viber-auth-token") != Some(house.options.viber.token.as_str()) {
+        return Outcome::Refuse(status(2, "invalidAuthToken"));
+    }
+    let body = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+    if !body["url"].as_str().is_some_and(|url| url.starts_with("https://")) || !body["event_types"].is_array() {
+        return Outcome::Refuse(status(1, "invalidUrl"));
+    }
+    house.desk.put("viber:webhook", body);
+    Outcome::Tell(status(0, "ok"))
 }
 
 fn accept(house: &House, request: &Request, body: &Value, to: &str) -> Result<Taken, Reply> {

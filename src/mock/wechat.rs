@@ -126,6 +126,10 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         };
         return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
     }
+    if let Some(menu) = call.strip_prefix("menu/") {
+        let reply = menus(house, request, menu, body);
+        return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
+    }
     let take = match call {
         "message/custom/send" => free,
         "message/template/send" => template,
@@ -184,6 +188,35 @@ fn subscriptions(house: &House, request: &Request) -> Reply {
         json!({ "priTmplId": id, "title": "Mock notification", "content": content, "example": "", "type": 2 })
     });
     Reply::json(200, &json!({ "errcode": 0, "errmsg": "ok", "data": shown.collect::<Vec<_>>() }))
+}
+
+/// The menu: at most three entries, with names of 16 bytes; in a submenu five of 60.
+fn menus(house: &House, request: &Request, call: &str, body: Value) -> Reply {
+    if request.query("access_token") != Some(access_token(house)) {
+        return error(40_001, "invalid credential, access_token is invalid or not latest");
+    }
+    match (request.method(), call) {
+        ("GET", "get") => match house.desk.get("wechat:menu") {
+            Some(menu) => Reply::json(200, &json!({ "menu": menu })),
+            None => error(46_003, "menu no exist"),
+        },
+        ("POST", "create") => {
+            let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+            let named = |b: &Value, most: usize| (1..=most).contains(&text(b, "name").len());
+            let taps = |b: &Value| text(b, "type") == "click" && (1..=128).contains(&text(b, "key").len());
+            let (top, sub) = (list(&body["button"]), |b: &Value| list(&b["sub_button"]));
+            let fits = |b: &Value| {
+                let (inner, good) = (sub(b), |b: &Value| named(b, 60) && taps(b));
+                named(b, 16) && if inner.is_empty() { taps(b) } else { inner.len() <= 5 && inner.iter().all(good) }
+            };
+            if !(1..=3).contains(&top.len()) || !top.iter().all(fits) {
+                return error(40_018, "invalid button name size");
+            }
+            house.desk.put("wechat:menu", body);
+            error(0, "ok")
+        }
+        _ => error(43_001, "require GET method"),
+    }
 }
 
 fn admit(house: &House, request: &Request, body: &Value, to: &str) -> Result<(), Reply> {

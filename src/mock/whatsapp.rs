@@ -106,6 +106,7 @@ fn account(own: &WhatsAppOptions) -> graph::Account<'_> {
     graph::Account {
         names: ("whatsapp", "whatsapp:api"),
         token: &own.access_token,
+        app_secret: &own.app_secret,
         nodes: vec![
             (&own.phone_number_id, number),
             (&own.business_account_id, json!({ "id": own.business_account_id, "name": "Mock business" })),

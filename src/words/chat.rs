@@ -38,6 +38,13 @@ texts! {
     Keep "keep" "A button: leave them on.";
     NotMine "not_mine" "A button: this is not my order.";
     MyOrders "my_orders" "A button: where are my orders?";
+    Menu "menu" "What opens the menu of a chat.";
+    Settings "settings" "In the menu: order updates, on or off.";
+    Talk "talk" "In the menu: talk to the shop.";
+    TurnOn "turn_on" "A button: switch them on.";
+    IsOn "is_on" "They are on, asked for how they stand.";
+    IsOff "is_off" "They are off, asked for how they stand.";
+    TalkHere "talk_here" "Whoever wants to talk to the shop writes here.";
 }
 
 /// The texts of one language.

@@ -22,6 +22,7 @@ mod preview;
 mod properties;
 mod reasons;
 mod registries;
+mod setup;
 mod ship;
 mod shop_api;
 mod spool;

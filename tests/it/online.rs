@@ -22,7 +22,7 @@ const SETTINGS: &str = include_str!("online/settings.toml");
 const WORDS: &str = include_str!("online/shipped.toml");
 const PUBLIC: &str = "https://notify.example.com";
 /// Every secret of the settings: what must never be printed.
-const SECRETS: [&str; 12] = [
+pub const SECRETS: [&str; 12] = [
     "mock-line-token",
     "mock-page-token",
     "mock-instagram-token",
@@ -38,14 +38,14 @@ const SECRETS: [&str; 12] = [
 ];
 
 /// The understudies, and the settings of an account at each.
-struct World {
-    mock: Mock,
-    dir: Dir,
-    settings: String,
+pub struct World {
+    pub mock: Mock,
+    pub dir: Dir,
+    pub settings: String,
 }
 
 impl World {
-    async fn start() -> World {
+    pub async fn start() -> World {
         let mock = Mock::start(MockOptions {
             whatsapp: WhatsAppOptions {
                 templates: vec![("order_shipped".into(), "zh_TW".into(), 2)],

@@ -10,7 +10,10 @@ use std::path::Path;
 const HELPERS: &[(&str, &[&str])] = &[
     ("platform", &["api", "meta", "settings"]),
     ("milestone", &["story"]),
-    ("channel", &["account", "ask", "hook", "line_api", "meta", "sms", "text", "twilio", "whatsapp_rules", "wire"]),
+    (
+        "channel",
+        &["account", "ask", "hook", "line_api", "meta", "setup", "sms", "text", "twilio", "whatsapp_rules", "wire"],
+    ),
 ];
 /// Languages in which every milestone can be told.
 const LOCALES: [&str; 4] = ["en", "zh-TW", "zh-CN", "vi"];

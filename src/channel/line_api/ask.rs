@@ -64,13 +64,13 @@ impl Official {
         }
     }
 
-    async fn read(&self, what: &str, headers: &HeaderMap) -> Result<Value, No> {
+    pub(super) async fn read(&self, what: &str, headers: &HeaderMap) -> Result<Value, No> {
         ask::document(&self.wire.get(&format!("{}/v2/bot/{what}", self.api_url), headers.clone()).await, ask::never)
     }
 }
 
 /// Why there is no token.
-fn told(verdict: Verdict) -> String {
+pub(super) fn told(verdict: Verdict) -> String {
     match verdict {
         Verdict::TryLater { detail, .. } => detail,
         _ => "no access token".into(),

@@ -7,6 +7,7 @@
 mod ask;
 pub(super) mod hear;
 mod judge;
+mod setup;
 pub(super) mod shape;
 mod token;
 

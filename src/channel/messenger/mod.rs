@@ -10,7 +10,8 @@
 mod shape;
 
 use super::meta::{messaging, send_api};
-use super::{Channel, Finding, Kind, Question, account, meta, text};
+use super::setup::Desk;
+use super::{Channel, Finding, Kind, Piece, Question, Wish, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -35,6 +36,10 @@ const TEXT_LIMIT: usize = 1999;
 const PER_SECOND: f64 = 30.0;
 /// Fields of the webhook without which windows stay closed, doubts open, and receipts unheard.
 const HEARD: &[&str] = &["messages", "messaging_postbacks", "message_deliveries", "message_reads", "message_echoes"];
+/// And those by which links that lead here are told, and people who react.
+const REFERRED: &[&str] = &["messaging_referrals", "message_reactions"];
+/// What the app's webhook is about.
+const PAGE: &str = "page";
 /// The Graph API, where settings name no other address.
 const API_URL: &str = "https://graph.facebook.com";
 
@@ -230,6 +235,16 @@ impl Channel for Messenger {
                 needs: |document| document.pointer("/message/template").and_then(meta::filled),
             };
             self.app.ask(&look, question).await
+        })
+    }
+
+    fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {
+        Box::pin(async move {
+            let mut desk = Desk::new(install);
+            let heard = [HEARD, REFERRED].concat();
+            self.app.set_up_callback(&mut desk, wish, (PAGE, &heard), Some((&self.page_id, &heard))).await;
+            self.app.set_up_profile(&mut desk, &self.page_id, None, &wish.menus).await;
+            desk.done()
         })
     }
 }

@@ -39,13 +39,13 @@ pub(in crate::channel) struct Keys<'a> {
 pub(in crate::channel) struct App {
     /// Longest a send may take. Seconds.
     pub timeout_secs: u32,
-    secrets: Vec<Secret>,
-    verify_token: Secret,
-    base: String,
+    pub(super) secrets: Vec<Secret>,
+    pub(super) verify_token: Secret,
+    pub(super) base: String,
     proof: String,
     pub(super) token: Secret,
     headers: HeaderMap,
-    wire: Wire,
+    pub(super) wire: Wire,
 }
 
 impl App {
@@ -94,7 +94,13 @@ impl App {
 
     /// Posts a document to an edge of the account (`ID/messages`), once.
     pub(in crate::channel) async fn post(&self, edge: &str, body: String) -> Answer {
-        let url = format!("{}/{edge}?appsecret_proof={}", self.base, self.proof);
+        self.post_with(edge, "", body).await
+    }
+
+    /// The same with further parameters in the address.
+    pub(super) async fn post_with(&self, edge: &str, query: &str, body: String) -> Answer {
+        let and = if query.is_empty() { "" } else { "&" };
+        let url = format!("{}/{edge}?appsecret_proof={}{and}{query}", self.base, self.proof);
         self.wire.post_json(&url, self.headers.clone(), body).await
     }
 

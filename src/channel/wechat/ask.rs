@@ -111,7 +111,7 @@ fn held(template: &Value) -> Held {
 }
 
 /// Why there is no token.
-fn told(verdict: Verdict) -> String {
+pub(super) fn told(verdict: Verdict) -> String {
     match verdict {
         Verdict::TryLater { detail, .. } => detail,
         _ => "no access token".into(),

@@ -23,11 +23,12 @@ mod hear;
 mod judge;
 mod push;
 mod seal;
+mod setup;
 mod shape;
 mod token;
 
 use super::wire::Wire;
-use super::{Channel, Finding, Kind, Opened, Question, Quota, account};
+use super::{Channel, Finding, Kind, Opened, Piece, Question, Quota, Wish, account};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -238,6 +239,10 @@ impl Channel for WeChat {
 
     fn quota(&self) -> Option<BoxFuture<'_, Option<Quota>>> {
         Some(Box::pin(self.left()))
+    }
+
+    fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {
+        Box::pin(self.set_up_all(wish, install))
     }
 }
 

@@ -17,9 +17,10 @@ mod hear;
 mod judge;
 mod shape;
 
+use super::setup::Desk;
 use super::whatsapp_rules as rules;
 use super::wire::retry_after;
-use super::{Channel, Finding, Kind, Question, account, meta, text};
+use super::{Channel, Finding, Kind, Piece, Question, Wish, account, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
@@ -44,6 +45,15 @@ const TEXT_LIMIT: usize = 4096;
 const PER_SECOND: f64 = 40.0;
 /// Numbers that Meta raised take 1,000.
 const MOST_PER_SECOND: f64 = 1000.0;
+/// Fields of the webhook that are heard.
+const HEARD: &[&str] = &[
+    "account_alerts",
+    "account_update",
+    "message_template_status_update",
+    "messages",
+    "phone_number_quality_update",
+    "template_category_update",
+];
 /// The Graph API, where settings name no other address.
 const API_URL: &str = "https://graph.facebook.com";
 
@@ -271,6 +281,16 @@ impl Channel for WhatsApp {
                 needs: |document| document.get("template").and_then(meta::filled),
             };
             self.app.ask(&look, question).await
+        })
+    }
+
+    fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {
+        Box::pin(async move {
+            let mut desk = Desk::new(install);
+            let node = self.business.as_deref().map(|node| (node, &[][..]));
+            self.app.set_up_callback(&mut desk, wish, ("whatsapp_business_account", HEARD), node).await;
+            self.app.set_up_commands(&mut desk, &self.number, &wish.menus).await;
+            desk.done()
         })
     }
 }

@@ -7,6 +7,7 @@
 
 mod check;
 pub(super) mod pnp;
+mod setup;
 mod show;
 
 use super::House;
@@ -142,6 +143,9 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
     if let Some(refusal) = unauthorised(house, request) {
         return Some(Errand { lane: lane(path), to: String::new(), outcome: Outcome::Refuse(refusal) });
     }
+    if let Some(reply) = setup::answer(house, request, path) {
+        return Some(api(reply));
+    }
     Some(match (request.method(), path) {
         ("POST", "message/push") => message(house, request, Form::Push),
         ("POST", "message/reply") => message(house, request, Form::Reply),
@@ -154,10 +158,6 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
             api(Reply::json(200, &json!({ "totalUsage": house.line.used.load(Ordering::Relaxed) })))
         }
         ("GET", "info") => api(info(house)),
-        ("GET", "channel/webhook/endpoint") => api(match house.relay.url(&house.options.line.id) {
-            Some(endpoint) => Reply::json(200, &json!({ "endpoint": endpoint, "active": true })),
-            None => not_found(),
-        }),
         ("GET", path) => api(path.strip_prefix("profile/").map_or_else(not_found, |id| profile(&house.people, id))),
         _ => api(not_found()),
     })

@@ -111,6 +111,7 @@ fn account(house: &House) -> graph::Account<'_> {
     graph::Account {
         names: ("messenger", "messenger:api"),
         token: &own.access_token,
+        app_secret: &own.app_secret,
         nodes: vec![(&own.page_id, page)],
         scopes: &["pages_messaging", "pages_utility_messaging", "instagram_manage_messages"],
         app: json!({ "id": "1", "name": "orderwire", "subscribed_fields": heard }),

@@ -225,3 +225,41 @@ async fn a_shop_has_ways_where_a_chat_can_be_begun() {
     assert_eq!(app.live().invitation_of(token, later), None);
     w.end().await;
 }
+
+/// What the menu of a chat has is answered in the language of whoever taps it, also as a command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_entry_of_the_menu_is_answered_in_the_persons_language() {
+    let mut w = World::chain(PAGE).await;
+    let mut order = Tea::paid(1, w.now());
+    w.told(&order.webhook(w.now())).await;
+    let code = code(&w, 1, None).await;
+    w.say("messenger", LAN, Say::Link(code)).await;
+    w.news();
+    for (tap, said, offered) in [
+        (Say::Postback("ow:orders".into()), "#1", "ow:ask_off"),
+        (Say::Text("/orders".into()), "#1", "ow:ask_off"),
+        (Say::Postback("ow:settings".into()), "訂單通知已開啟", "ow:off"),
+        (Say::Text("/updates".into()), "訂單通知已開啟", "ow:off"),
+        (Say::Postback("ow:talk".into()), "請直接在這裡留言", ""),
+        (Say::Text("/help@shop_bot".into()), "請直接在這裡留言", ""),
+        (Say::Postback("ow:off".into()), "已關閉訂單通知", ""),
+        (Say::Postback("ow:settings".into()), "訂單通知已關閉", "ow:on"),
+    ] {
+        w.say("messenger", LAN, tap.clone()).await;
+        let news = w.news();
+        let body = news.first().map(|t| String::from_utf8_lossy(&t.body).into_owned()).unwrap_or_default();
+        assert!(news.len() == 1 && shown(&news).contains(said) && body.contains(offered), "{tap:?}: {}", shown(&news));
+    }
+    order.ship("F1", w.now());
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [], "they are off");
+    w.say("messenger", LAN, Say::Postback("ow:on".into())).await;
+    assert!(shown(&w.news()).contains("已開啟訂單通知"));
+    order.status = "completed";
+    assert_eq!(forms(&w.told(&order.webhook(w.now())).await), [("messenger", "update")]);
+    w.end().await;
+    // Telegram tells the person's own language.
+    let mut w = World::chain(customers!(["order_placed"] => ["telegram"])).await;
+    w.say("telegram", "5550001", Say::Text("/updates".into())).await;
+    assert!(shown(&w.news()).contains("訂單通知已開啟"), "no language told: the shop's");
+    w.end().await;
+}
