@@ -262,7 +262,7 @@ impl Speaker<'_> {
                 section,
                 audience: Audience::Customer,
                 now,
-                links: ExtraLinks { status: None, page: self.page(one, now) },
+                links: ExtraLinks { page: self.page(one, now), ..ExtraLinks::default() },
             };
             self.live.words.render(&telling).ok()
         })

@@ -17,6 +17,7 @@ use crate::domain::event::{About, OrderEvent, Patch};
 use crate::domain::ids::{ChannelId, Digest8, OrderId, ShopId};
 use crate::domain::order::{Link, Order, OrderKey};
 use crate::domain::person::Address;
+use crate::domain::shop::ChannelUse;
 use crate::plan::Route;
 use crate::store::error::StoreError;
 use crate::store::keys::Unit;
@@ -96,12 +97,19 @@ pub struct Way {
     pub kind: &'static str,
 }
 
-/// The messengers on which customers of this shop are told, as far as a link leads there.
+/// Whether the shop takes new people on the channel.
+fn takes_new(live: &Live, shop: &ShopId, channel: &ChannelId) -> bool {
+    live.shops.get(shop).is_some_and(|s| s.rules.uses(channel) == ChannelUse::Active)
+}
+
+/// The messengers on which customers of this shop are told, as far as a link leads there and the shop takes new people.
 pub fn ways(live: &Live, shop: &ShopId) -> Vec<Way> {
     let of_shop = |r: &&Route| r.audience == Audience::Customer && r.shops.as_ref().is_none_or(|s| s.contains(shop));
     let channels = live.routes.iter().filter(of_shop).flat_map(|r| r.channels.iter().chain(&r.also));
     let mut found: Vec<Way> = Vec::new();
-    for account in channels.filter_map(|id| live.channels.get(id)).filter(|a| a.start.is_some()) {
+    for account in
+        channels.filter_map(|id| live.channels.get(id)).filter(|a| a.start.is_some() && takes_new(live, shop, &a.id))
+    {
         if !found.iter().any(|way| way.channel == account.id) {
             found.push(Way { channel: account.id.clone(), kind: account.kind.section() });
         }
@@ -248,7 +256,9 @@ pub async fn claim(
     let leads = serde_json::from_slice::<(Invitation, Timestamp)>(&leads).ok();
     let Some((invitation, _)) = leads.filter(|(_, until)| at < *until) else { return Ok(Claim::Unknown) };
     let live = app.live();
-    let Some(shop) = live.shops.get(&invitation.shop) else { return Ok(Claim::Unknown) };
+    // The code may have been made for another messenger, or before the shop took nobody new here.
+    let known = live.shops.get(&invitation.shop).filter(|_| takes_new(&live, &invitation.shop, channel));
+    let Some(shop) = known else { return Ok(Claim::Unknown) };
     let link =
         Link { at, channel: channel.clone(), address: person.clone(), on: true, shown: invitation.shown.clone() };
     let Some(order) = put(app, shop, &invitation.order, link.clone()).await? else { return Ok(Claim::Unknown) };

@@ -1,11 +1,14 @@
 //! wording: a decision to go → words → the vendor's shape.
 
 use super::account::Account;
+use super::chat;
 use super::inhand::InHand;
+use super::link::{self, Invitation};
 use super::live::Holder;
 use crate::domain::channel::{Audience, Envelope, Errand, Message, Reference, ShapeFault};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::{Go, Reason};
+use crate::domain::ids::ChannelId;
 use crate::domain::milestone::{Milestone, Purpose, Reached};
 use crate::domain::order::Order;
 use crate::domain::owed::{Owed, State};
@@ -101,10 +104,22 @@ fn origin<'a>(hand: &'a InHand, item: &'a Owed, joined: &[u16]) -> &'a Owed {
 }
 
 /// The address stands in the order because the buyer's cart said so, and nobody vouches for it: it may be anybody's.
-fn unconfirmed(order: &Order, rules: &ShopRules, address: &Address) -> bool {
+/// Who tied the chat themselves by a link has shown that it is theirs.
+fn unconfirmed(order: &Order, rules: &ShopRules, (channel, address): (&ChannelId, &Address)) -> bool {
     let carried =
         order.head().is_some_and(|h| h.contact.identities.iter().any(|(scheme, _)| *scheme == address.scheme));
-    carried && !rules.vouched.contains(&address.scheme)
+    carried && !rules.vouched.contains(&address.scheme) && !order.linked(channel).contains(address)
+}
+
+/// Where the customer ties a messenger to the order: for who is told where nobody chats, and has tied none yet. `None`
+/// also where the shop has no messenger to which a link leads.
+fn connect(hand: &InHand, account: &Account, now: Timestamp) -> Option<String> {
+    let (live, order) = (&hand.live, &hand.order);
+    let tied = order.links.iter().any(|link| link.on && order.counts(link));
+    if tied || chat::converses(account) || link::ways(live, &order.shop).is_empty() {
+        return None;
+    }
+    live.invite(&Invitation { shop: order.shop.clone(), order: order.id.clone(), shown: None }, link::good_until(now))
 }
 
 /// The order without what is its buyer's own: names, and links that hold a key.
@@ -156,7 +171,7 @@ pub fn envelope(
     });
     let joined: Vec<&str> =
         go.joined.iter().filter_map(|no| milestone::by_tag(hand.item(*no)?.milestone).map(|m| m.id)).collect();
-    let whole = !address.is_some_and(|a| unconfirmed(&hand.order, &hand.shop.rules, a));
+    let whole = !address.is_some_and(|a| unconfirmed(&hand.order, &hand.shop.rules, (&account.id, a)));
     let bare = if whole { None } else { Some(impersonal(&hand.order)) };
     let telling = Telling {
         milestone: milestone.id,
@@ -168,7 +183,7 @@ pub fn envelope(
         section: account.kind.section(),
         audience,
         now,
-        links: ExtraLinks { status: None, page: page.clone() },
+        links: ExtraLinks { status: None, page: page.clone(), connect: connect(hand, account, now).filter(|_| whole) },
     };
     let message = live.words.render(&telling)?;
     let unit = format!("{}/{}", hand.order.shop, hand.order.id);

@@ -40,6 +40,7 @@ pub(super) fn facts(t: &Telling<'_>, used: Use) -> Option<Facts> {
         ("note", Facts(vec![("text", note(t))]).value()),
         ("links", links(t, head, parcel, part)),
         ("page_url", link(t.links.page.as_deref().filter(|_| t.audience == Audience::Customer))),
+        ("connect_url", link(t.links.connect.as_deref().filter(|_| t.audience == Audience::Customer))),
         ("old", old(t, parcel)),
     ]))
 }

@@ -125,6 +125,8 @@ pub struct ExtraLinks {
     pub status: Option<String>,
     /// The recipient's own page of the order (`page_url`); for customers only.
     pub page: Option<String>,
+    /// Where the recipient ties a messenger to the order (`connect_url`); for customers only.
+    pub connect: Option<String>,
 }
 
 /// What is to be told to whom.

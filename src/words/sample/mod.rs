@@ -136,6 +136,7 @@ const FACTS: &[Fact] = &[
         s.head(|h| h.status_url = None);
     }),
     ("page_url", |s| s.links.page = None),
+    ("connect_url", |s| s.links.connect = None),
     ("amount", |s| {
         s.order.transactions.clear();
         s.order.refunds.iter_mut().for_each(|r| r.amount = None);

@@ -131,6 +131,7 @@ pub fn full(locale: &'static str) -> Sample {
     let links = ExtraLinks {
         status: Some("https://notify.example/p/s4mpl3".into()),
         page: Some("https://notify.example/p/s4mpl3-own".into()),
+        connect: Some("https://notify.example/l/s4mpl3-own".into()),
     };
     Sample { name: "full".into(), locale, order, rules, links, now }
 }

@@ -2,8 +2,10 @@
 //! vouches for them.
 
 use super::chain::MEI;
+use super::links::code;
 use super::shops::Tea;
 use super::world::{Setup, World, customers, forms, shown};
+use orderwire::mock::Say;
 
 const LINE: &str = customers!(["order_placed", "payment_pending"] => ["line-main"]);
 /// Words of a shop that greets people by name.
@@ -38,6 +40,17 @@ async fn a_strangers_cart_tells_nothing_of_the_buyers_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_the_shop_vouches_the_buyer_is_told_everything() {
     let mut w = world(false).await;
+    let text = told(&mut w).await;
+    assert!(text.contains("Meiling") && text.contains("order-pay"), "{text}");
+    w.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_tied_the_chat_themselves_is_told_everything() {
+    let mut w = world(true).await;
+    let code = code(&w, 1, Some("wc_order_test")).await;
+    w.say("line", MEI, Say::Text(code)).await;
+    w.news();
     let text = told(&mut w).await;
     assert!(text.contains("Meiling") && text.contains("order-pay"), "{text}");
     w.end().await;

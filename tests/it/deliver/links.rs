@@ -16,7 +16,7 @@ const PAGE: &str =
     customers!(["order_placed", "payment_received", "shipped", "delivered"] => ["messenger-page", "line-main"]);
 const OTHER: &str = "9900000000000001";
 
-async fn code(w: &World, id: u64, shown: Option<&str>) -> String {
+pub async fn code(w: &World, id: u64, shown: Option<&str>) -> String {
     let shown = shown.and_then(OrderKey::of);
     let invitation = Invitation { shop: "tea".into(), order: id.to_string().into(), shown };
     link::code(&w.relay.app, &invitation, plus_secs(w.now(), CODE_SECS)).await.expect("a code")
@@ -262,4 +262,65 @@ async fn every_entry_of_the_menu_is_answered_in_the_persons_language() {
     w.say("telegram", "5550001", Say::Text("/updates".into())).await;
     assert!(shown(&w.news()).contains("訂單通知已開啟"), "no language told: the shop's");
     w.end().await;
+}
+
+const START: &[(&str, &str)] = &[("messenger-page", "start_url = \"https://m.me/104050607080901?ref={code}\"")];
+const MAIL_FIRST: &str = customers!(["order_placed", "payment_received", "shipped"] => ["mail", "messenger-page"]);
+
+/// The token of the link page that a message leads to.
+fn link_token(text: &str) -> Option<String> {
+    let token = text.split("/l/").nth(1)?;
+    Some(token.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect())
+}
+
+/// Who is told by mail is shown the way to a messenger, until one is tied to the order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_leads_to_the_messengers_until_one_is_tied() {
+    let mut w = World::start(Setup { routes: MAIL_FIRST, channels: START, ..Setup::default() }).await;
+    let news = w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
+    let token = link_token(&news[0].text).unwrap_or_else(|| panic!("{}", shown(&news)));
+    let invitation = Invitation { shop: "tea".into(), order: "1".into(), shown: None };
+    assert_eq!(w.relay.app.live().invitation_of(&token, w.now()), Some(invitation));
+    assert!(news[0].text.contains("以通訊軟體接收通知"), "{}", shown(&news));
+    // Tied before its first mail: nothing is left to offer.
+    let code = code(&w, 2, Some("wc_order_test")).await;
+    w.say("messenger", LAN, Say::Link(code)).await;
+    w.news();
+    let news = w.told(&Tea::paid(2, w.now()).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("smtp", "mail")], "{}", shown(&news));
+    assert_eq!(link_token(&news[0].text), None, "{}", shown(&news));
+    w.end().await;
+    // No messenger that a link leads to.
+    let mut w = World::chain(MAIL_FIRST).await;
+    let news = w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
+    assert!(news.len() == 1 && link_token(&news[0].text).is_none(), "{}", shown(&news));
+    w.end().await;
+}
+
+/// A shop that takes nobody new on a channel offers no tie there, and an older code makes none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_takes_nobody_new_is_not_offered() {
+    for state in ["no_new_optins", "paused", "draining"] {
+        let mut w = World::start(Setup {
+            routes: MAIL_FIRST,
+            channels: START,
+            shop: "channels = { \"messenger-page\" = \"active\" }",
+            ..Setup::default()
+        })
+        .await;
+        let (tea, app) = (ShopId::from("tea"), w.relay.app.clone());
+        assert_eq!(link::ways(&app.live(), &tea).len(), 1);
+        let early = code(&w, 1, None).await;
+        w.change("\"messenger-page\" = \"active\"", &format!("\"messenger-page\" = \"{state}\""));
+        assert_eq!(link::ways(&app.live(), &tea).len(), 0, "{state}");
+        let invitation = Invitation { shop: tea.clone(), order: "1".into(), shown: None };
+        assert_eq!(link::begin(&app, &invitation, &"messenger-page".into()).await.unwrap(), None, "{state}");
+        let person = Address::new("messenger", LAN);
+        let claimed = link::claim(&app, (&"messenger-page".into(), &person), &early, w.now()).await.unwrap();
+        assert_eq!(claimed, link::Claim::Unknown, "{state}");
+        let news = w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
+        assert!(news.len() == 1 && link_token(&news[0].text).is_none(), "{state}: {}", shown(&news));
+        w.end().await;
+    }
 }

@@ -48,6 +48,7 @@ fn attacked(locale: &'static str, attack: &str) -> sample::Sample {
     order.pickup.see(store, sample.now);
     sample.links.status = Some(attack.into());
     sample.links.page = Some(attack.into());
+    sample.links.connect = Some(attack.into());
     sample
 }
 

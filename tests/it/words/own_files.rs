@@ -182,14 +182,14 @@ fn a_folder_that_is_not_there_is_a_mistake() {
 #[test]
 fn a_milestone_without_words_is_a_mistake_and_a_folder_can_bring_them() {
     let listed = ["order_placed", "gift_wrapped"];
-    let found = orderwire::words::Words::load(None, &listed, &["sms"]).expect_err("no words");
+    let found = orderwire::words::Words::load(None, &listed, &["sms", "email"]).expect_err("no words");
     assert_eq!(found.len(), 4, "one per language: {found:?}");
     let text = "name = \"Wrapped\"\ntitle = \"{{ order.name }} is wrapped\"\nbody = \"Done.\"";
     let files: Vec<(String, &str)> =
         orderwire::words::LOCALES.iter().map(|l| (format!("{l}/gift_wrapped.toml"), text)).collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(n, t)| (n.as_str(), *t)).collect();
     let dir = folder(&files);
-    let words = orderwire::words::Words::load(Some(dir.path()), &listed, &["sms"]).expect("sound words");
+    let words = orderwire::words::Words::load(Some(dir.path()), &listed, &["sms", "email"]).expect("sound words");
     let full = sample::full("en");
     let message = words.render(&full.telling("gift_wrapped", &[], &Subject::Order)).expect("it renders");
     assert_eq!(message.title, "#1001 is wrapped");
@@ -263,4 +263,33 @@ fn the_documented_way_to_the_customers_page_works() {
         assert!(!told(Some(url), section, Audience::Staff).contains(url), "{section}");
     }
     assert!(!told(Some("http://notify.example/p/t0ken"), "line", Audience::Customer).contains("t0ken"));
+}
+
+/// The way to a messenger stands in the mails of an order's beginning, in each language; nowhere else unasked, and not
+/// beside a button to pay.
+#[test]
+fn mails_mention_where_a_messenger_is_tied() {
+    let words = super::built_in();
+    let url = "https://notify.example/l/s4mpl3-own";
+    for locale in orderwire::words::LOCALES {
+        let full = sample::full(locale);
+        for milestone in ["order_placed", "order_confirmed", "payment_received"] {
+            let buttons = |section, joined: &[&str]| {
+                let subject = sample::subject(milestone);
+                let mut telling = full.telling(milestone, joined, &subject);
+                telling.section = section;
+                let message = words.render(&telling).expect("it renders");
+                message.buttons.iter().map(|b| (b.label.clone(), b.url.clone())).collect::<Vec<_>>()
+            };
+            let mail = buttons("email", &[]);
+            assert!(mail.len() == 2 && mail[1].1 == url, "{locale} {milestone}: {mail:?}");
+            assert!(mail[1].0.chars().count() <= 40, "{mail:?}");
+            for section in ["sms", "line", "line_pnp"] {
+                assert!(buttons(section, &[]).iter().all(|(_, to)| to != url), "{locale} {milestone} {section}");
+            }
+            if milestone == "order_placed" {
+                assert!(buttons("email", &["payment_pending"]).iter().all(|(_, to)| to != url), "{locale}");
+            }
+        }
+    }
 }
