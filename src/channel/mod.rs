@@ -165,6 +165,13 @@ pub trait Channel: Send + Sync {
         Box::pin(async { vec![Finding::not_asked("account", "cannot be asked without sending")] })
     }
 
+    /// Makes an address by which a chat begins that brings this code, where the vendor makes one for each; it is good for
+    /// so many seconds. `None` of the outer: addresses are plain, and settings have one; of the inner: none was made.
+    fn begins<'a>(&'a self, code: &'a str, secs: i64) -> Option<BoxFuture<'a, Option<String>>> {
+        let (_, _) = (code, secs);
+        None
+    }
+
     /// Compares what is set up at the vendor (callback, what it tells, the menu of its chats) with the wish, and with
     /// `install` changes what differs, and only that.
     fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {

@@ -150,7 +150,10 @@ pub(super) async fn words(
             if let Some(told) = speaker.status(&theirs, section(&live, channel), app.clock.now()) {
                 return Ok(told);
             }
-            ChatText::NoOrders
+            match super::number::wanted(&live, channel) {
+                true => ChatText::NoOrdersAsk,
+                false => ChatText::NoOrders,
+            }
         }
         Ask::Linked(..) => ChatText::Linked,
         Ask::Noted => ChatText::Noted,
@@ -164,6 +167,7 @@ pub(super) async fn words(
         Ask::Settings if facts.opted_out.is_some() => ChatText::IsOff,
         Ask::Settings => ChatText::IsOn,
         Ask::Talk => ChatText::TalkHere,
+        Ask::Number(_) => ChatText::CodeSent,
     };
     let taps = match ask {
         Ask::Linked(shop, order) => {

@@ -7,6 +7,7 @@ use super::account::Account;
 use super::answer::Tap;
 use super::kept::AcceptError;
 use super::link::{self, Claim};
+use super::number::{self, Heard};
 use super::talk::{self, Ask};
 use crate::domain::channel::{ConsentRule, WindowRule};
 use crate::domain::clock::Timestamp;
@@ -23,6 +24,8 @@ pub enum Means {
     Switch(bool),
     /// They ask where their orders are, in words.
     Status,
+    /// They name an order, or type the code they were sent for it.
+    Number(String),
 }
 
 impl Means {
@@ -38,7 +41,13 @@ impl Means {
         }
         let text = text?;
         let switch = crate::words::switch_word(text).map(Means::Switch);
-        switch.or_else(|| crate::words::asks_for_orders(text).then_some(Means::Status))
+        let words = switch.or_else(|| crate::words::asks_for_orders(text).then_some(Means::Status));
+        words.or_else(|| number::named(text).map(Means::Number))
+    }
+
+    /// Whether the relay answers it here: numbers only where orders are known by them.
+    pub fn counts(&self, app: &App, account: &Account) -> bool {
+        !matches!(self, Means::Number(_)) || (converses(account) && number::wanted(&app.live(), &account.id))
     }
 
     /// Whether it switches order updates off (`Some(true)`) or on.
@@ -63,12 +72,21 @@ pub(super) async fn answer(
     (means, dedupe, at): (&Means, &str, Timestamp),
 ) -> Result<(), AcceptError> {
     let who = (&account.id, person);
+    let of_claim = |claim: Claim| match claim {
+        Claim::Tied(to) => Ask::Linked(to.shop, to.order),
+        Claim::Noted(_) => Ask::Noted,
+        Claim::Used => Ask::Used,
+        Claim::Unknown => Ask::Over,
+    };
     let ask = match means {
+        Means::Number(typed) => match number::heard(app, who, typed, at).await? {
+            Heard::Code(claim) => of_claim(claim),
+            Heard::Number => Ask::Number(typed.clone()),
+            Heard::TooOften => return Ok(()),
+        },
         Means::Code(code) => match link::claim(app, who, code, at).await? {
-            Claim::Tied(to) => Ask::Linked(to.shop, to.order),
-            Claim::Noted(_) => Ask::Noted,
-            Claim::Used => Ask::Used,
-            Claim::Unknown => Ask::Over,
+            Claim::Unknown | Claim::Used if number::too_often(app, who).await? => return Ok(()),
+            claim => of_claim(claim),
         },
         Means::Tap(Tap::NotMine(name)) => {
             let ties = app.store.ties(&account.id, person).await?;

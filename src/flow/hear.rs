@@ -175,7 +175,7 @@ async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -
     if signal.erase {
         return Ok(through::ask(app, &account.id, person, came).await?);
     }
-    let means = Means::of(signal);
+    let means = Means::of(signal).filter(|means| means.counts(app, account));
     let change = consent::of_signal(account, signal);
     if change.is_empty() && !signal.wakes && means.is_none() {
         return Ok(());

@@ -9,6 +9,7 @@
 
 use super::App;
 use super::accept::fold;
+use super::account::Account;
 use super::kept::{AcceptError, read_order};
 use super::live::{Live, Shop};
 use crate::domain::channel::Audience;
@@ -97,8 +98,13 @@ pub struct Way {
     pub kind: &'static str,
 }
 
+/// A link leads to a chat with the account.
+fn leads(account: &Account) -> bool {
+    account.start.is_some() || account.channel.begins("", 0).is_some()
+}
+
 /// Whether the shop takes new people on the channel.
-fn takes_new(live: &Live, shop: &ShopId, channel: &ChannelId) -> bool {
+pub(super) fn takes_new(live: &Live, shop: &ShopId, channel: &ChannelId) -> bool {
     live.shops.get(shop).is_some_and(|s| s.rules.uses(channel) == ChannelUse::Active)
 }
 
@@ -107,8 +113,7 @@ pub fn ways(live: &Live, shop: &ShopId) -> Vec<Way> {
     let of_shop = |r: &&Route| r.audience == Audience::Customer && r.shops.as_ref().is_none_or(|s| s.contains(shop));
     let channels = live.routes.iter().filter(of_shop).flat_map(|r| r.channels.iter().chain(&r.also));
     let mut found: Vec<Way> = Vec::new();
-    for account in
-        channels.filter_map(|id| live.channels.get(id)).filter(|a| a.start.is_some() && takes_new(live, shop, &a.id))
+    for account in channels.filter_map(|id| live.channels.get(id)).filter(|a| leads(a) && takes_new(live, shop, &a.id))
     {
         if !found.iter().any(|way| way.channel == account.id) {
             found.push(Way { channel: account.id.clone(), kind: account.kind.section() });
@@ -126,16 +131,32 @@ pub struct Begun {
     pub says: Option<String>,
 }
 
+/// Why no chat can be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum NotBegun {
+    /// Redis.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The messenger's provider made no link.
+    #[error("the provider made no link")]
+    Provider,
+}
+
 /// Makes a code for this messenger. `None`: no link leads there.
 ///
 /// # Errors
-/// Redis could not take it.
-pub async fn begin(app: &App, invitation: &Invitation, channel: &ChannelId) -> Result<Option<Begun>, StoreError> {
+/// Redis could not take it, or the provider did not make its part.
+pub async fn begin(app: &App, invitation: &Invitation, channel: &ChannelId) -> Result<Option<Begun>, NotBegun> {
     let live = app.live();
     let known = ways(&live, &invitation.shop).iter().any(|way| way.channel == *channel);
-    let account = live.channels.get(channel).filter(|_| known);
-    let Some(start) = account.and_then(|a| a.start.as_deref()) else { return Ok(None) };
+    let Some(account) = live.channels.get(channel).filter(|_| known) else { return Ok(None) };
     let code = code(app, invitation, plus_secs(app.clock.now(), CODE_SECS)).await?;
+    if let Some(made) = account.channel.begins(&code, CODE_SECS)
+        && let Some(url) = made.await
+    {
+        return Ok(Some(Begun { url, says: None }));
+    }
+    let start = account.start.as_deref().ok_or(NotBegun::Provider)?;
     let says = (!start.contains("{code}")).then(|| code.clone());
     Ok(Some(Begun { url: start.replace("{code}", &code), says }))
 }
@@ -215,10 +236,18 @@ pub async fn choose(app: &App, token: &str, channel: &str) -> Chosen {
 /// Redis could not take it.
 pub async fn code(app: &App, invitation: &Invitation, until: Timestamp) -> Result<String, StoreError> {
     let code = new_code();
+    lay(app, &code, invitation, until).await?;
+    Ok(code)
+}
+
+/// Lays a code ready under this name.
+///
+/// # Errors
+/// Redis could not take it.
+pub(super) async fn lay(app: &App, name: &str, invitation: &Invitation, until: Timestamp) -> Result<(), StoreError> {
     // By our clock too: the server's may differ from the one that pages are made by.
     let leads = serde_json::to_vec(&(invitation, until)).map_err(|e| StoreError::bug(format!("an invitation: {e}")))?;
-    app.store.offer_code(&code, &leads, until).await?;
-    Ok(code)
+    app.store.offer_code(name, &leads, until).await
 }
 
 /// From the generator that keys and nonces come from.

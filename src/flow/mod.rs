@@ -31,6 +31,7 @@ pub mod live;
 pub mod menu;
 pub mod noted;
 pub mod nudge;
+mod number;
 mod offer;
 pub mod outcome;
 pub mod page;

@@ -15,7 +15,7 @@ use super::live::{Live, Shop};
 use super::sending::Sending;
 use super::settle::Finished;
 use super::spacing;
-use super::{App, answer};
+use super::{App, answer, number};
 use crate::domain::channel::{Errand, Form, Reference, WindowRule};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::decision::{Go, Reason};
@@ -74,6 +74,8 @@ pub enum Ask {
     Settings,
     /// They want to talk to the shop.
     Talk,
+    /// They named an order: a code goes to its contact, if it is one.
+    Number(String),
 }
 
 /// A unit of answers as it is kept.
@@ -188,6 +190,7 @@ impl Ask {
             Ask::Kept => "kept",
             Ask::Settings => "settings",
             Ask::Talk => "talk",
+            Ask::Number(_) => "number",
         }
     }
 
@@ -285,7 +288,7 @@ fn give_up(hand: &mut InHand, talk: &Talk, now: Timestamp) {
 
 /// Makes the next answer, if one may go now.
 async fn say(
-    app: &App,
+    app: &Arc<App>,
     hand: &mut InHand,
     talk: &Talk,
     account: &Arc<Account>,
@@ -303,6 +306,9 @@ async fn say(
             return Ok(());
         }
     };
+    if let Ask::Number(typed) = ask {
+        number::look(app, (&talk.channel, &talk.person), (*no, typed)).await?;
+    }
     spacing::answered(app, account, hand, (&talk.person, *no), now).await;
     let message = answer::words(app, (&talk.channel, &talk.person), ask, facts, &hand.shop).await?;
     let mut token = None;

@@ -9,6 +9,7 @@
 use super::App;
 use super::account::{Account, Permit};
 use super::kept::read_order;
+use super::link::Invitation;
 use super::live::{Holder, Live, Shop};
 use super::outcome::teach;
 use crate::domain::channel::{Audience, Envelope, Errand, Form, Message, Reference};
@@ -204,33 +205,67 @@ fn plain(contact: &str) -> String {
     }
 }
 
-/// An order that the contact belongs to, and the account that writes there.
-struct Found {
+/// An order, and the account that writes to its contact.
+pub(super) struct Found {
     order: Order,
     shop: Arc<Shop>,
     account: Arc<Account>,
     holder: Holder,
 }
 
+impl Found {
+    fn new(order: Order, shop: Arc<Shop>, (account, address): (Arc<Account>, Address)) -> Found {
+        let named = Some((order.shop.clone(), order.id.clone()));
+        let holder = Holder { order: named, channel: account.id.clone(), address };
+        Found { order, shop, account, holder }
+    }
+
+    /// What ties a messenger to it.
+    pub(super) fn invitation(&self) -> Invitation {
+        Invitation { shop: self.order.shop.clone(), order: self.order.id.clone(), shown: None }
+    }
+}
+
 /// The same look-ups whatever was typed.
 async fn find(app: &App, live: &Live, typed: &Typed) -> Result<Option<Found>, StoreError> {
-    let key = JoinKey { kind: "number".into(), id: typed.number.clone() };
-    let id = match app.store.find_join(&typed.shop, &key).await? {
+    let Some((order, shop)) = numbered(app, live, &typed.shop, &typed.number).await? else { return Ok(None) };
+    Ok(reached(live, &order, &shop, &typed.contact).map(|to| Found::new(order, shop, to)))
+}
+
+/// The order of this number, and the first of its own contacts to which a code can go.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn of_number(app: &App, live: &Live, shop: &ShopId, no: &str) -> Result<Option<Found>, StoreError> {
+    let Some((order, shop)) = numbered(app, live, shop, no).await? else { return Ok(None) };
+    let account = |account: &&Arc<Account>| matches!(account.kind.section(), "email" | "sms");
+    let first = accounts(live, &shop).filter(account).find_map(|account| {
+        let address = account.carried(&order, &shop.rules).into_iter().next()?;
+        Some((Arc::clone(account), address))
+    });
+    Ok(first.map(|to| Found::new(order, shop, to)))
+}
+
+async fn numbered(app: &App, live: &Live, shop: &ShopId, no: &str) -> Result<Option<(Order, Arc<Shop>)>, StoreError> {
+    let key = JoinKey { kind: "number".into(), id: no.to_string() };
+    let id = match app.store.find_join(shop, &key).await? {
         Join::Order(id) => id,
         // The number is the id, or of no order.
-        Join::Unknown | Join::Erased => typed.number.as_str().into(),
+        Join::Unknown | Join::Erased => no.into(),
     };
-    let record = app.store.read(&app.store.member(&Unit::order(&typed.shop, id.as_str()))).await?;
+    let record = app.store.read(&app.store.member(&Unit::order(shop, id.as_str()))).await?;
     let order = record.snapshot.as_deref().and_then(|bytes| read_order(bytes).ok());
-    let Some((order, shop)) = order.zip(live.shops.get(&typed.shop).cloned()) else { return Ok(None) };
-    if order.deleted() || order.head().is_none_or(|h| number(&h.name) != typed.number) {
-        return Ok(None);
-    }
-    Ok(reached(live, &order, &shop, &typed.contact).map(|(account, address)| {
-        let holder =
-            Holder { order: Some((order.shop.clone(), order.id.clone())), channel: account.id.clone(), address };
-        Found { order, shop, account, holder }
-    }))
+    let order = order.filter(|order| !order.deleted() && order.head().is_some_and(|h| number(&h.name) == no));
+    Ok(order.zip(live.shops.get(shop).cloned()))
+}
+
+/// Accounts by which the shop's routes tell its customers, as the routes name them.
+fn accounts<'l>(live: &'l Live, shop: &'l Shop) -> impl Iterator<Item = &'l Arc<Account>> {
+    let routes = live.routes.iter().filter(|r| {
+        r.audience == Audience::Customer && r.shops.as_ref().is_none_or(|ids| ids.contains(&shop.rules.id))
+    });
+    let accounts = routes.flat_map(|r| r.channels.iter().chain(&r.also)).filter_map(|id| live.channels.get(id));
+    accounts.filter(|a| a.caps.audience == Audience::Customer)
 }
 
 /// The account of the shop's routes that writes to this contact, if it is one of the order's.
@@ -243,18 +278,12 @@ fn reached(live: &Live, order: &Order, shop: &Shop, contact: &str) -> Option<(Ar
     };
     let raw = addresses_for(order, &shop.rules, scheme);
     let raw = raw.iter().find(|raw| raw.trim().to_lowercase() == wanted)?;
-    let routes = live.routes.iter().filter(|r| {
-        r.audience == Audience::Customer && r.shops.as_ref().is_none_or(|ids| ids.contains(&shop.rules.id))
-    });
-    let mut accounts = routes
-        .flat_map(|r| r.channels.iter().chain(&r.also))
-        .filter_map(|id| live.channels.get(id))
-        .filter(|a| a.caps.audience == Audience::Customer && a.caps.scheme == scheme && a.kind.section() == section);
+    let mut accounts = accounts(live, shop).filter(|a| a.caps.scheme == scheme && a.kind.section() == section);
     accounts.find_map(|account| Some((Arc::clone(account), account.channel.address(raw)?)))
 }
 
 /// Hands the code over, once, if the person may be written to.
-async fn send(app: &App, live: &Live, found: &Found, code: &str) {
+pub(super) async fn send(app: &App, live: &Live, found: &Found, code: &str) {
     let Some(permit) = slot(app, found).await else {
         return tracing::warn!(channel = %found.account.id, "a code was not sent: the channel stands still");
     };

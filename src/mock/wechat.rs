@@ -130,6 +130,10 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         let reply = menus(house, request, menu, body);
         return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
     }
+    if call == "qrcode/create" {
+        let reply = scene(house, request, &body);
+        return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
+    }
     let take = match call {
         "message/custom/send" => free,
         "message/template/send" => template,
@@ -188,6 +192,24 @@ fn subscriptions(house: &House, request: &Request) -> Reply {
         json!({ "priTmplId": id, "title": "Mock notification", "content": content, "example": "", "type": 2 })
     });
     Reply::json(200, &json!({ "errcode": 0, "errmsg": "ok", "data": shown.collect::<Vec<_>>() }))
+}
+
+/// A temporary code with a scene of 1 to 64 letters, good for 30 days at most.
+fn scene(house: &House, request: &Request, body: &Value) -> Reply {
+    if request.query("access_token") != Some(access_token(house)) {
+        return error(40_001, "invalid credential, access_token is invalid or not latest");
+    }
+    let scene = body.pointer("/action_info/scene/scene_str").and_then(Value::as_str).unwrap_or_default();
+    let secs = body["expire_seconds"].as_i64().unwrap_or(60);
+    if text(body, "action_name") != "QR_STR_SCENE"
+        || !(1..=64).contains(&scene.len())
+        || !(1..=2_592_000).contains(&secs)
+    {
+        return error(40_053, "invalid action info");
+    }
+    house.desk.put("wechat:scene", scene.into());
+    let url = format!("http://weixin.qq.com/q/mock{}", house.relay.event());
+    Reply::json(200, &json!({ "ticket": "gQmockticket", "expire_seconds": secs, "url": url }))
 }
 
 /// The menu: at most three entries, with names of 16 bytes; in a submenu five of 60.

@@ -44,6 +44,8 @@ texts! {
     TurnOn "turn_on" "A button: switch them on.";
     IsOn "is_on" "They are on, asked for how they stand.";
     IsOff "is_off" "They are off, asked for how they stand.";
+    NoOrdersAsk "no_orders_ask" "No order is connected to the chat; its number may be sent.";
+    CodeSent "code_sent" "If the number is an order's, a code went to its contact.";
     TalkHere "talk_here" "Whoever wants to talk to the shop writes here.";
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod line;
 mod links;
 mod messenger;
+mod numbers;
 mod optout;
 mod orders;
 mod outage;

@@ -22,6 +22,7 @@ mod ask;
 mod hear;
 mod judge;
 mod push;
+mod scene;
 mod seal;
 mod setup;
 mod shape;
@@ -239,6 +240,10 @@ impl Channel for WeChat {
 
     fn quota(&self) -> Option<BoxFuture<'_, Option<Quota>>> {
         Some(Box::pin(self.left()))
+    }
+
+    fn begins<'a>(&'a self, code: &'a str, secs: i64) -> Option<BoxFuture<'a, Option<String>>> {
+        Some(Box::pin(self.scene(code, secs)))
     }
 
     fn set_up<'a>(&'a self, wish: &'a Wish, install: bool) -> BoxFuture<'a, Vec<Piece>> {

@@ -324,3 +324,63 @@ async fn a_channel_that_takes_nobody_new_is_not_offered() {
         w.end().await;
     }
 }
+
+/// Codes guessed in a chat: each is answered like one that is over, and after twenty nothing is answered any more. A
+/// right one still ties.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_guessed_codes_tie_nothing_and_are_not_answered_for_ever() {
+    let mut w = World::chain(PAGE).await.patient();
+    w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
+    let (app, page, lan) = (w.relay.app.clone(), "messenger-page".into(), Address::new("messenger", LAN));
+    let right = code(&w, 1, None).await;
+    let guess = |n: usize| {
+        let letter = |i: usize| char::from(b"0123456789abcdefghjkmnpqrstvwxyz"[(n.wrapping_mul(31) >> (i % 8)) % 32]);
+        // Half of them lie one letter beside the right one.
+        let mut letters: Vec<char> = right.chars().collect();
+        match n.is_multiple_of(2) {
+            true => letters[3 + n / 2 % 20] = letter(n / 40),
+            false => (0..20).for_each(|i| letters[3 + i] = letter(n + i)),
+        }
+        letters.into_iter().collect::<String>()
+    };
+    let before = app.store.stats().await.unwrap();
+    for n in 0..10_000 {
+        let guess = guess(n);
+        if guess != right {
+            let claimed = link::claim(&app, (&page, &lan), &guess, w.now()).await.unwrap();
+            assert_eq!(claimed, link::Claim::Unknown, "{guess}");
+        }
+    }
+    assert_eq!(app.store.stats().await.unwrap().open, before.open);
+    let mut answers = Vec::new();
+    for n in 0..24 {
+        w.say("messenger", LAN, Say::Link(format!("ow-{n:020}"))).await;
+        answers.extend(w.news());
+    }
+    assert_eq!(answers.len(), 20, "{}", shown(&answers));
+    assert!(answers.iter().all(|t| t.text == answers[0].text), "{}", shown(&answers));
+    w.say("messenger", LAN, Say::Link(right)).await;
+    assert!(shown(&w.news()).contains("連結成功"));
+    w.end().await;
+}
+
+/// A link is for the order of one shop: the order of the same number in another shop is not tied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_of_one_shop_ties_nothing_of_another() {
+    let w = World::chain(PAGE).await;
+    let code = code(&w, 1, None).await;
+    let (app, page, lan) = (w.relay.app.clone(), "messenger-page".into(), Address::new("messenger", LAN));
+    let claimed = link::claim(&app, (&page, &lan), &code, w.now()).await.unwrap();
+    assert!(matches!(claimed, link::Claim::Tied(i) if i.shop == ShopId::from("tea")));
+    let live = app.live();
+    for shop in live.shops.keys().filter(|id| id.as_str() != "tea") {
+        let member = app.store.member(&Unit::order(shop, "1"));
+        assert_eq!(app.store.read(&member).await.unwrap().revision, 0, "{shop}");
+    }
+    assert!(live.shops.len() > 1);
+    // A token for a shop that is no longer configured opens nothing.
+    let gone = Invitation { shop: "gone".into(), order: "1".into(), shown: None };
+    let token = live.token_of(&gone, link::good_until(w.now())).unwrap();
+    assert!(link::of_token(&app, &token, None).is_none());
+    w.end().await;
+}

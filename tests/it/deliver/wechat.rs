@@ -2,6 +2,7 @@
 
 use super::shops::Tea;
 use super::world::{Setup, World, channels, customers, forms, shown};
+use orderwire::flow::link::{self, Invitation};
 use orderwire::mock::{Become, Fault, FaultKind, Say};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -195,5 +196,25 @@ async fn a_tap_that_wechat_does_not_know_of_waits_for_the_next() {
     w.pass(5).await;
     w.say("wechat", FOLLOWER, tap("allow")).await;
     assert_eq!(forms(&w.news()), [("wechat", "subscription")]);
+    w.end().await;
+}
+
+/// WeChat makes a code of its own for each chat that is to begin; whoever scans it brings ours back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_is_tied_by_a_scanned_scene() {
+    let mut w = World::chain(customers!(["order_placed"] => ["wechat-main"])).await;
+    w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
+    let (app, channel) = (w.relay.app.clone(), "wechat-main".into());
+    let invitation = Invitation { shop: "tea".into(), order: "1".into(), shown: None };
+    assert_eq!(link::ways(&app.live(), &"tea".into()).len(), 1, "without a start_url");
+    let begun = link::begin(&app, &invitation, &channel).await.expect("a code").expect("a way");
+    assert!(begun.url.starts_with("http://weixin.qq.com/q/") && begun.says.is_none(), "{begun:?}");
+    let scene = w.mock.installed()["wechat:scene"].as_str().unwrap_or_default().to_string();
+    assert_eq!(link::code_in(&scene).as_deref(), Some(scene.as_str()));
+    w.say("wechat", FOLLOWER, Say::Link(scene)).await;
+    assert!(shown(&w.news()).contains("連結成功"));
+    // What WeChat does not make is said, and no link leads nowhere.
+    w.mock.fault(Fault::new("wechat:api", FaultKind::Status(500, String::new())));
+    assert!(link::begin(&app, &invitation, &channel).await.is_err());
     w.end().await;
 }

@@ -321,7 +321,7 @@ async fn ten_thousand_guesses_at_a_link_learn_nothing() {
     alike(forged, real);
 }
 
-fn changed(path: &str, n: usize) -> String {
+pub fn changed(path: &str, n: usize) -> String {
     let mut letters: Vec<char> = path.chars().collect();
     let at = 3 + n % (letters.len() - 3);
     // Of the last letter not all bits count: another one may mean the same.

@@ -1,5 +1,6 @@
 //! The page that ties a messenger to an order.
 
+use super::customer::{alike, changed};
 use crate::support::orders::{woo, woo_order};
 use crate::support::redis::shared;
 use crate::support::relay::{Plan, Relay};
@@ -109,4 +110,88 @@ async fn who_shows_a_key_sees_the_same_whether_there_is_such_an_order() {
         assert_eq!(get(&relay, other).await.status, 404, "{other}");
     }
     relay.leave().await;
+}
+
+/// What an answer tells besides its words.
+fn told(answer: &Answer) -> (u16, String) {
+    let heads =
+        ["content-type", "content-length", "cache-control", "set-cookie", "x-robots-tag", "content-security-policy"];
+    let heads: Vec<String> = heads.iter().map(|name| format!("{name}: {:?}", answer.header(name))).collect();
+    (answer.status, heads.join("\n"))
+}
+
+/// A changed letter at every place of a genuine token, and genuine tokens of other purposes, other shops and old ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_guesses_at_a_link_page_learn_nothing() {
+    let relay = std::sync::Arc::new(start().await);
+    let path = invited(&relay, "1");
+    let (soon, live) = (plus_secs(relay.app.clock.now(), 3600), relay.app.live());
+    let seal = &live.keyed.as_ref().unwrap().seal;
+    let foreign: Vec<String> =
+        (0..64).map(|i| format!("/l/{}", seal.token(["form", "track", "page"][i % 3], &[7; 120], soon))).collect();
+    let first = get(&relay, "/l/forged").await;
+    let before = shared().dump(&relay.prefix);
+    let mut running = Vec::new();
+    for task in 0..8_usize {
+        let (relay, path, foreign) = (relay.clone(), path.clone(), foreign.clone());
+        let expected = (told(&first), first.body.clone());
+        running.push(tokio::spawn(async move {
+            let (mut forged, mut real) = (Vec::new(), Vec::new());
+            for i in 0..1250_usize {
+                let n = task * 1250 + i;
+                let target = if n.is_multiple_of(2) { foreign[n % 64].clone() } else { changed(&path, n) };
+                let answer =
+                    if n.is_multiple_of(5) { choose(&relay, &target, "bot").await } else { get(&relay, &target).await };
+                assert_eq!((told(&answer), answer.body.clone()), expected, "{target}");
+                (if n.is_multiple_of(2) { &mut real } else { &mut forged }).push(answer.took);
+            }
+            (forged, real)
+        }));
+    }
+    let (mut forged, mut real) = (Vec::new(), Vec::new());
+    for task in running {
+        let (f, r) = task.await.unwrap();
+        forged.extend(f);
+        real.extend(r);
+    }
+    assert_eq!(forged.len() + real.len(), 10_000);
+    alike(forged, real);
+    assert_eq!(before, shared().dump(&relay.prefix), "nothing is asked of Redis, and nothing written");
+}
+
+/// Keys guessed at an order that there is, and at orders that there are not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_guesses_at_an_orders_key_learn_nothing() {
+    let relay = std::sync::Arc::new(start().await);
+    let order = woo_order(77, "processing", 10);
+    assert_eq!(relay.post(&woo("order.created", order.to_string().as_bytes())).await.status, 200);
+    let before = shared().dump(&relay.prefix);
+    let mut running = Vec::new();
+    for task in 0..8_u32 {
+        let relay = relay.clone();
+        running.push(tokio::spawn(async move {
+            let (mut known, mut unknown, mut seen) = (Vec::new(), Vec::new(), std::collections::BTreeSet::new());
+            for i in 0..1250_u32 {
+                let n = task * 1250 + i;
+                let id = if n.is_multiple_of(2) { 77 } else { 78 };
+                // One in a hundred is the right one: it looks like the others.
+                let key = if n.is_multiple_of(100) { "wc_order_x".into() } else { format!("wc_order_{n:05}") };
+                let answer = get(&relay, &format!("/l/woo/{id}?key={key}")).await;
+                let place = answer.header("location").unwrap_or_default().to_string();
+                seen.insert((told(&answer), answer.body.clone(), place.len()));
+                (if id == 77 { &mut known } else { &mut unknown }).push(answer.took);
+            }
+            (known, unknown, seen)
+        }));
+    }
+    let (mut known, mut unknown, mut seen) = (Vec::new(), Vec::new(), std::collections::BTreeSet::new());
+    for task in running {
+        let (k, u, s) = task.await.unwrap();
+        known.extend(k);
+        unknown.extend(u);
+        seen.extend(s);
+    }
+    assert_eq!((known.len() + unknown.len(), seen.len()), (10_000, 1), "{seen:#?}");
+    alike(known, unknown);
+    assert_eq!(before, shared().dump(&relay.prefix), "nothing is asked of Redis, and nothing written");
 }
