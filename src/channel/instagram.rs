@@ -13,11 +13,12 @@
 
 use super::meta::{messaging, send_api};
 use super::setup::Desk;
-use super::{Channel, Finding, Kind, Piece, Question, Wish, account, meta, text};
+use super::{Channel, Finding, Kind, Piece, Question, Wish, account, media, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
 use crate::domain::ids::ChannelId;
+use crate::domain::people::{Attachment, FetchFault, Fetched, PersonReply};
 use crate::domain::person::{Address, Heard};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::Verdict;
@@ -190,6 +191,18 @@ impl Channel for Instagram {
         }
         let body = document.to_string();
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body, key: None, address: None })
+    }
+
+    fn shape_reply(&self, reply: &PersonReply, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        let shaped = self.shape(&media::in_words(reply), errand)?;
+        let Some(url) = media::picture(reply) else { return Ok(shaped) };
+        media::edited(shaped, |document| {
+            document["message"] = json!({ "attachment": { "type": "image", "payload": { "url": url } } });
+        })
+    }
+
+    fn fetch<'a>(&'a self, file: &'a Attachment) -> BoxFuture<'a, Result<Fetched, FetchFault>> {
+        Box::pin(async move { self.app.fetch(file.url.as_deref().ok_or(FetchFault::NotOffered)?).await })
     }
 
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {

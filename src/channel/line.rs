@@ -12,11 +12,12 @@
 //! - A callback must be answered within 2 s, may hold events of several people, none at all, or none's.
 
 use super::line_api::{self, Access, Official, shape};
-use super::{Channel, Finding, Kind, Opened, Piece, Question, Quota, Wish, account};
+use super::{Channel, Finding, Kind, Opened, Piece, Question, Quota, Wish, account, media};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
 use crate::domain::ids::ChannelId;
+use crate::domain::people::{Attachment, FetchFault, Fetched, PersonReply};
 use crate::domain::person::{Address, Heard};
 use crate::domain::settings::{Secret, Span};
 use crate::domain::verdict::Verdict;
@@ -25,7 +26,7 @@ use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The kind.
 pub static KIND: Kind = Kind {
@@ -157,6 +158,24 @@ impl Channel for Line {
         // A reply refuses the header; its token can be used once and is its own protection.
         let key = (errand.form == Form::Free).then_some(errand.key);
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body, key, address: None })
+    }
+
+    fn shape_reply(&self, reply: &PersonReply, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        let shaped = self.shape(&media::in_words(reply), errand)?;
+        let Some(url) = media::picture(reply) else { return Ok(shaped) };
+        media::edited(shaped, |document| {
+            let picture = json!({ "type": "image", "originalContentUrl": url, "previewImageUrl": url });
+            document["messages"] = json!([picture]);
+        })
+    }
+
+    fn fetch<'a>(&'a self, file: &'a Attachment) -> BoxFuture<'a, Result<Fetched, FetchFault>> {
+        Box::pin(async move {
+            if !matches!(file.kind.as_str(), "image" | "video" | "audio" | "file") {
+                return Err(FetchFault::NotOffered);
+            }
+            self.official.fetch(file.id.as_deref().ok_or(FetchFault::NotOffered)?).await
+        })
     }
 
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {

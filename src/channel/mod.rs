@@ -18,6 +18,7 @@ mod instagram;
 mod line;
 mod line_api;
 mod line_pnp;
+mod media;
 mod messenger;
 mod meta;
 mod setup;
@@ -45,6 +46,7 @@ pub use wire::{Guarded, LastLook, Lookup, install_tls, outgoing, watched};
 use crate::domain::channel::{Capabilities, Envelope, Errand, Message, ShapeFault};
 use crate::domain::ids::ChannelId;
 use crate::domain::keeper::Keeper;
+use crate::domain::people::{Attachment, FetchFault, Fetched, PersonReply};
 use crate::domain::person::{Address, Heard};
 use crate::domain::settings::Mistake;
 use crate::domain::verdict::{Answer, Verdict};
@@ -121,6 +123,46 @@ pub trait Channel: Send + Sync {
 
     /// Hands the envelope over, once. Never longer than the capabilities' time-out.
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict>;
+
+    /// Where the shop's people read, as settings name it, in normal form: where an account reaches customers too.
+    fn desk(&self, raw: &str) -> Option<Address> {
+        self.address(raw)
+    }
+
+    /// Whether the shop's people can answer there, and the account hears it.
+    fn hears_people(&self) -> bool {
+        false
+    }
+
+    /// Words for the shop's people → the vendor's shape, in the thread that an earlier message of the same
+    /// conversation began, where the vendor has threads.
+    ///
+    /// # Errors
+    /// As [`Channel::shape`].
+    fn shape_in(&self, thread: Option<&str>, message: &Message, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        let _ = thread;
+        self.shape(message, errand)
+    }
+
+    /// How long after a customer's last message the platform lets people, and nobody else, answer. Seconds; `None`:
+    /// no longer than anybody.
+    fn people_secs(&self) -> Option<i64> {
+        None
+    }
+
+    /// A person's words → the vendor's shape.
+    ///
+    /// # Errors
+    /// As [`Channel::shape`].
+    fn shape_reply(&self, reply: &PersonReply, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        self.shape(&media::in_words(reply), errand)
+    }
+
+    /// Something a customer sent besides words, from the vendor: asked for by a person, never kept.
+    fn fetch<'a>(&'a self, file: &'a Attachment) -> BoxFuture<'a, Result<Fetched, FetchFault>> {
+        let _ = file;
+        Box::pin(async { Err(FetchFault::NotOffered) })
+    }
 
     /// Is this callback genuine? Over the raw bytes, before any of them is read.
     fn admit(&self, raw: &RawWebhook) -> Admission {

@@ -9,18 +9,22 @@
 //!   the destination stops the account.
 //! - No key makes a repeat safe: a time-out stays unsure.
 //! - `&`, `<` and `>` must be escaped in every text, or a customer named `<!channel>` calls everybody.
-//! - One message a second and channel. There are no callbacks.
+//! - One message a second and channel.
+//! - With the app's signing secret a bot hears what people answer in its threads (`hear`).
+
+mod hear;
 
 use super::hook::{self, Vendor, later, stop};
 use super::text::{clean, cut, graphemes, link, one_line};
 use super::wire::{Wire, bearer, retry_after};
-use super::{Channel, Finding, Kind, Opened, Question, account, ask};
+use super::{Channel, Finding, Kind, Opened, Question, account, ask, media};
 use crate::domain::channel::{Capabilities, Envelope, Errand, Form, Message, ShapeFault, Unit};
 use crate::domain::decision::Reason;
 use crate::domain::ids::ChannelId;
-use crate::domain::person::Address;
+use crate::domain::person::{Address, Heard};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::{Answer, Scope, Verdict};
+use crate::domain::webhook::{Admission, RawWebhook};
 use futures_util::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use schemars::JsonSchema;
@@ -45,6 +49,8 @@ const EXAMPLE: &str = r##"# [[channel]]
 # webhook_url = { env = "SLACK_WEBHOOK_URL" }      # an incoming webhook; or leave it out and set the two below
 # # bot_token = { env = "SLACK_BOT_TOKEN" }        # xoxb-…, scope chat:write, the bot invited to the channel
 # # channel = "C0123456789"                        # where the bot writes: the channel's id
+# # signing_secrets = [{ env = "SLACK_SIGNING_SECRET" }] # hears answers in threads: event message.channels (or
+# #                                                # message.groups) to PUBLIC_URL/callbacks/staff-slack
 # # api_url = "https://slack.com/api"              # for a webhook: takes the place of https://hooks.slack.com
 # # per_second = 1.0
 # # timeout = "10s"
@@ -60,6 +66,9 @@ struct Settings {
     bot_token: Option<Secret>,
     /// Id (or #name) of the channel in which the bot writes.
     channel: Option<String>,
+    /// Signing secrets of the app: with them, answers in the bot's threads are heard. Several while one is replaced.
+    #[serde(default)]
+    signing_secrets: Vec<Secret>,
     /// Address of the API, or what stands in for the webhook's host.
     api_url: Option<String>,
     /// Messages a second, at most 1.
@@ -97,6 +106,7 @@ struct Slack {
     capabilities: Capabilities,
     wire: Wire,
     door: Door,
+    signing_secrets: Vec<Secret>,
 }
 
 fn open(id: ChannelId, settings: Value) -> Opened {
@@ -111,6 +121,7 @@ fn open(id: ChannelId, settings: Value) -> Opened {
             None
         }
     };
+    mistakes.extend(unheard(&set.signing_secrets, set.channel.as_deref()));
     let door = match (set.webhook_url, set.bot_token, set.channel) {
         (Some(hook), None, None) => hook_door(&hook, base),
         (None, Some(token), Some(channel)) => bot_door(token, channel, base),
@@ -126,12 +137,30 @@ fn open(id: ChannelId, settings: Value) -> Opened {
             capabilities: hook::staff(SECTION, Unit::Chars, BUTTONS, pace, timeout),
             wire,
             door,
+            signing_secrets: set.signing_secrets,
         })),
         (door, wire) => {
             mistakes.extend(door.err());
             mistakes.extend(wire.err());
             Err(mistakes)
         }
+    }
+}
+
+/// Secrets that live at once, at most.
+const SECRETS: usize = 4;
+
+/// What keeps answers from being heard that are to be.
+fn unheard(secrets: &[Secret], channel: Option<&str>) -> Option<Mistake> {
+    let no = |why: &str| Some(Mistake::new("signing_secrets", why));
+    match channel {
+        _ if secrets.is_empty() => None,
+        _ if secrets.len() > SECRETS || secrets.iter().any(|s| s.expose().len() < 16) => {
+            no("write the app's signing secret, and up to three more while one is being replaced")
+        }
+        None => no("needs bot_token and channel: a webhook has no threads to answer in"),
+        Some(name) if name.starts_with('#') => no("needs the channel's id: events name it by that"),
+        Some(_) => None,
     }
 }
 
@@ -163,6 +192,27 @@ impl Channel for Slack {
 
     fn address(&self, _raw: &str) -> Option<Address> {
         None
+    }
+
+    fn hears_people(&self) -> bool {
+        !self.signing_secrets.is_empty()
+    }
+
+    fn shape_in(&self, thread: Option<&str>, message: &Message, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        let shaped = self.shape(message, errand)?;
+        let (Some(thread), Door::Bot { .. }) = (thread, &self.door) else { return Ok(shaped) };
+        media::edited(shaped, |document| document["thread_ts"] = thread.into())
+    }
+
+    fn admit(&self, raw: &RawWebhook) -> Admission {
+        hear::admit(raw, &self.signing_secrets)
+    }
+
+    fn hear(&self, raw: &RawWebhook) -> Heard {
+        match &self.door {
+            Door::Bot { channel, .. } => hear::hear(raw, channel),
+            Door::Hook(_) => Heard::default(),
+        }
     }
 
     fn shape(&self, message: &Message, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {

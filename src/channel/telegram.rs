@@ -14,18 +14,19 @@
 //! Sources: Bot API 10.3 (2026-08-24), its FAQ on limits, Telegram's own Bot API server (10.0) for errors and
 //! retries of webhooks.
 
+mod hear;
 mod setup;
 
 use super::ask::{self, Finding, Question};
-use super::wire::{Wire, retry_after};
-use super::{Channel, Kind, Opened, Piece, Wish, account, text};
+use super::wire::{self, Wire, retry_after};
+use super::{Channel, Kind, Opened, Piece, Wish, account, media, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
-use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::decision::Reason;
 use crate::domain::ids::{ChannelId, Digest8};
-use crate::domain::person::{Address, Heard, PersonChange, Signal, Unreachable};
+use crate::domain::people::{Attachment, FetchFault, Fetched, PersonReply};
+use crate::domain::person::{Address, Heard, PersonChange, Unreachable};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::{Answer, Scope, Verdict};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal};
@@ -186,6 +187,22 @@ impl Channel for Telegram {
         person(raw)
     }
 
+    fn desk(&self, raw: &str) -> Option<Address> {
+        let id: i64 = raw.trim().parse().ok()?;
+        (id < 0).then(|| Address::new(SCHEME, id.to_string()))
+    }
+
+    fn hears_people(&self) -> bool {
+        true
+    }
+
+    fn shape_in(&self, thread: Option<&str>, message: &Message, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        let shaped = self.shape(message, errand)?;
+        let Some(id) = thread.and_then(|t| t.parse::<i64>().ok()) else { return Ok(shaped) };
+        let to = json!({ "message_id": id, "allow_sending_without_reply": true });
+        media::edited(shaped, |document| document["reply_parameters"] = to)
+    }
+
     fn shape(&self, message: &Message, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
         let chat = match errand.address {
             Some(address) if address.scheme == SCHEME => address.value.as_str(),
@@ -198,9 +215,33 @@ impl Channel for Telegram {
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body, key: None, address: None })
     }
 
+    fn shape_reply(&self, reply: &PersonReply, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        let shaped = self.shape(&media::in_words(reply), errand)?;
+        let Some(url) = media::picture(reply) else { return Ok(shaped) };
+        media::edited(shaped, |document| *document = json!({ "chat_id": document["chat_id"], "photo": url }))
+    }
+
+    fn fetch<'a>(&'a self, file: &'a Attachment) -> BoxFuture<'a, Result<Fetched, FetchFault>> {
+        Box::pin(async move {
+            let id = file.id.as_deref().ok_or(FetchFault::NotOffered)?;
+            let found = self.read(&format!("getFile?{}", wire::query(&[("file_id", id)]))).await;
+            // Of files over 20 MB the Bot API tells no path.
+            let found = found.map_err(|_| FetchFault::Gone)?;
+            let path = ask::text(&found, "/result/file_path");
+            if path.is_empty() || path.contains("..") || path.starts_with('/') {
+                return Err(FetchFault::Gone);
+            }
+            // `…/botTOKEN` → `…/file/botTOKEN`.
+            let (host, bot) = self.url.expose().rsplit_once("/bot").unwrap_or_default();
+            self.wire.fetch(&format!("{host}/file/bot{bot}/{path}"), HeaderMap::new()).await
+        })
+    }
+
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
-            let url = format!("{}/sendMessage", self.url.expose());
+            let photo = serde_json::from_str::<Value>(&envelope.body).is_ok_and(|body| body.get("photo").is_some());
+            let method = if photo { "sendPhoto" } else { "sendMessage" };
+            let url = format!("{}/{method}", self.url.expose());
             let sent = self.wire.post_json(&url, HeaderMap::new(), envelope.body.clone());
             judge(&sent.await)
         })
@@ -224,7 +265,7 @@ impl Channel for Telegram {
     }
 
     fn hear(&self, raw: &RawWebhook) -> Heard {
-        hear(raw)
+        hear::hear(raw)
     }
 
     fn ask<'a>(&'a self, question: &'a Question) -> BoxFuture<'a, Vec<Finding>> {
@@ -387,83 +428,4 @@ fn stop(detail: String) -> Verdict {
 fn gone(why: Unreachable, detail: String) -> Verdict {
     let change = PersonChange { unreachable: Some(Some(why)), ..PersonChange::default() };
     Verdict::Unreachable { reason: why.reason(), scope: Scope::Recipient, change, detail }
-}
-
-/// What one update told: a person's words or button in their private chat with the bot, a block or its end.
-/// Groups and channels are nobody's address.
-fn hear(raw: &RawWebhook) -> Heard {
-    let mut heard = Heard::default();
-    let Ok(update) = serde_json::from_slice::<Value>(&raw.body) else {
-        heard.unreadable = 1;
-        return heard;
-    };
-    let Some(id) = update.get("update_id").and_then(Value::as_i64) else { return heard };
-    let part = |key: &str| update.get(key).filter(|v| v.is_object());
-    let signal = if let Some(message) = part("message") {
-        said(message, raw.received_at, id)
-    } else if let Some(query) = part("callback_query") {
-        pressed(query, raw.received_at, id)
-    } else {
-        part("my_chat_member").and_then(|member| stands(member, raw.received_at, id))
-    };
-    heard.signals.extend(signal);
-    heard
-}
-
-/// Whose private chat it is.
-fn private(chat: Option<&Value>) -> Option<Address> {
-    let chat = chat.filter(|c| c.get("type").and_then(Value::as_str) == Some("private"))?;
-    person(&chat.get("id")?.as_i64()?.to_string())
-}
-
-/// Nothing happened later than we heard of it.
-fn moment(of: &Value, received: Timestamp) -> Timestamp {
-    let secs = of.get("date").and_then(Value::as_i64);
-    secs.map_or(received, |s| from_millis(s.saturating_mul(1000)).min(received))
-}
-
-fn said(message: &Value, received: Timestamp, id: i64) -> Option<Signal> {
-    let who = private(message.get("chat"))?;
-    let mut signal = Signal::new("message", Some(who), format!("update:{id}"), moment(message, received));
-    signal.change = PersonChange { unreachable: Some(None), ..PersonChange::default() };
-    signal.wakes = true;
-    let words = message.get("text").and_then(Value::as_str).unwrap_or_default();
-    let (command, rest) = words.split_once(char::is_whitespace).unwrap_or((words, ""));
-    // A command may name the bot: `/stop@shop_bot`.
-    match command.split('@').next().unwrap_or_default() {
-        "/start" => {
-            signal.change.opted_out = Some(false);
-            signal.payload = Some(rest.trim().to_string()).filter(|p| !p.is_empty());
-        }
-        "/stop" => signal.change.opted_out = Some(true),
-        _ if !words.is_empty() => signal.text = Some(words.to_string()),
-        _ => {}
-    }
-    let locale = message.pointer("/from/language_code").and_then(Value::as_str).filter(|l| l.len() <= 35);
-    signal.change.locale = locale.map(String::from);
-    Some(signal)
-}
-
-fn pressed(query: &Value, received: Timestamp, id: i64) -> Option<Signal> {
-    let who = private(query.pointer("/message/chat"))?;
-    let mut signal = Signal::new("button", Some(who), format!("update:{id}"), received);
-    signal.change = PersonChange { unreachable: Some(None), ..PersonChange::default() };
-    signal.wakes = true;
-    signal.payload = query.get("data").and_then(Value::as_str).map(String::from);
-    Some(signal)
-}
-
-/// Sent in private chats when the person blocks the bot or takes the block back.
-fn stands(member: &Value, received: Timestamp, id: i64) -> Option<Signal> {
-    let who = private(member.get("chat"))?;
-    let status = member.pointer("/new_chat_member/status").and_then(Value::as_str)?;
-    let (what, unreachable) = match status {
-        "kicked" => ("block", Some(Unreachable::Blocked)),
-        "member" => ("unblock", None),
-        _ => return None,
-    };
-    let mut signal = Signal::new(what, Some(who), format!("update:{id}"), moment(member, received));
-    signal.change = PersonChange { unreachable: Some(unreachable), ..PersonChange::default() };
-    signal.wakes = unreachable.is_none();
-    Some(signal)
 }

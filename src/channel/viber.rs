@@ -11,13 +11,14 @@ mod setup;
 
 use super::ask::{self, Finding, Question};
 use super::wire::{Wire, retry_after};
-use super::{Channel, Kind, Opened, Piece, Wish, account, text};
+use super::{Channel, Kind, Opened, Piece, Wish, account, media, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
 use crate::domain::clock::{Timestamp, from_millis};
 use crate::domain::decision::Reason;
 use crate::domain::ids::{ChannelId, Digest8};
+use crate::domain::people::{Attachment, FetchFault, Fetched, PersonReply};
 use crate::domain::person::{Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal, Unreachable};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::signature::{decode_hex, signed_by};
@@ -211,6 +212,21 @@ impl Channel for Viber {
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body, key: None, address: None })
     }
 
+    fn shape_reply(&self, reply: &PersonReply, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        let shaped = self.shape(&media::in_words(reply), errand)?;
+        let Some(url) = media::picture(reply) else { return Ok(shaped) };
+        media::edited(shaped, |document| {
+            (document["type"], document["text"], document["media"]) = ("picture".into(), "".into(), url.into());
+        })
+    }
+
+    fn fetch<'a>(&'a self, file: &'a Attachment) -> BoxFuture<'a, Result<Fetched, FetchFault>> {
+        Box::pin(async move {
+            let url = media::at_vendor(file.url.as_deref().ok_or(FetchFault::NotOffered)?, &["viber.com"], &self.url)?;
+            self.wire.fetch(&url, HeaderMap::new()).await
+        })
+    }
+
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move { judge(&self.call("send_message", envelope.body.clone()).await) })
     }
@@ -387,7 +403,11 @@ fn signal(event: &Value, received: Timestamp) -> Option<Signal> {
         "conversation_started" => signal.payload = event.get("context").and_then(Value::as_str).map(String::from),
         "message" => {
             (signal.change.unreachable, signal.wakes) = (Some(None), true);
-            signal.text = event.pointer("/message/text").and_then(Value::as_str).map(String::from);
+            let part = |key: &str| event.pointer(&format!("/message/{key}")).and_then(Value::as_str).map(String::from);
+            signal.text = part("text");
+            let kind = part("type").filter(|kind| kind != "text");
+            let file = |kind| Attachment { name: part("file_name"), url: part("media"), ..Attachment::new(kind) };
+            signal.attachments.extend(kind.map(file));
         }
         "delivered" => signal.receipt = receipt(ReceiptState::Delivered),
         "seen" => signal.receipt = receipt(ReceiptState::Read),

@@ -5,7 +5,9 @@
 //! in an error text (tokens live there). The client repeats nothing by itself; retries happen in one layer, and
 //! that is not here.
 
+use super::media;
 use crate::domain::outgoing::may_reach;
+use crate::domain::people::{FetchFault, Fetched};
 use crate::domain::settings::is_loopback;
 use crate::domain::verdict::Answer;
 use bytes::Bytes;
@@ -24,6 +26,8 @@ const ANSWER_CAP: usize = 64 * 1024;
 /// is told from one that does not answer: the first was sent nothing for certain.
 const CONNECT: Duration = Duration::from_secs(3);
 const CONNECT_PART: f64 = 2.0 / 3.0;
+/// Longest time for a whole file.
+const FILE: Duration = Duration::from_secs(120);
 
 /// Asked right before the first byte of a message's request: what a person said a moment ago still counts.
 pub trait LastLook: Send + Sync {
@@ -133,6 +137,15 @@ impl Wire {
     /// Gets a document.
     pub async fn get(&self, url: &str, headers: HeaderMap) -> Answer {
         self.answer(self.client.get(url).headers(headers)).await
+    }
+
+    /// Gets a file: its head at once, its bytes as they come.
+    ///
+    /// # Errors
+    /// It is none, too large, or did not come.
+    pub async fn fetch(&self, url: &str, headers: HeaderMap) -> Result<Fetched, FetchFault> {
+        let sent = self.client.get(url).headers(headers).timeout(FILE).send().await;
+        media::file(sent.map_err(|e| FetchFault::Failed(cause(e)))?)
     }
 
     async fn answer(&self, request: reqwest::RequestBuilder) -> Answer {

@@ -22,6 +22,7 @@ pub mod money;
 pub mod order;
 pub mod outgoing;
 pub mod owed;
+pub mod people;
 pub mod person;
 pub mod settings;
 pub mod shop;

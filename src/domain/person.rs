@@ -4,6 +4,7 @@ use super::clock::Timestamp;
 use super::consent::ConsentRecord;
 use super::decision::Reason;
 use super::ids::{ChannelId, ShopId};
+use super::people::{Attachment, StaffReply};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -184,8 +185,10 @@ pub struct Signal {
     pub wakes: bool,
     /// What it says about messages sent before.
     pub receipt: Option<Receipt>,
-    /// Words the person wrote, for opt-out keywords; never logged or kept.
+    /// Words the person wrote: opt-out keywords, questions, and what people answer; never logged.
     pub text: Option<String>,
+    /// What they sent besides.
+    pub attachments: Vec<Attachment>,
     /// Data of a button or of a link's reference (`ref`).
     pub payload: Option<String>,
     /// What it says of the whole account.
@@ -206,6 +209,7 @@ impl Signal {
             wakes: false,
             receipt: None,
             text: None,
+            attachments: Vec::new(),
             payload: None,
             account: None,
             erase: false,
@@ -264,6 +268,8 @@ pub enum ReceiptState {
 pub struct Heard {
     /// Events, each to be applied before the callback is answered.
     pub signals: Vec<Signal>,
+    /// What the shop's people said there, each to be accepted before the callback is answered.
+    pub replies: Vec<StaffReply>,
     /// Words that must stand in the HTTP answer itself; `None`: a plain 200.
     pub answer: Option<String>,
     /// Parts that could not be read, for the count; the rest counts all the same.

@@ -1,6 +1,7 @@
 //! What a shop's settings say about its orders.
 
 use super::ids::{ChannelId, ShopId};
+use super::people::People;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,6 +62,8 @@ pub struct ShopRules {
     pub max_event_age: i64,
     /// The form by which customers find an order of theirs; `None`: there is none.
     pub track: Option<Track>,
+    /// Who reads what the relay does not answer itself; `None`: nobody does.
+    pub people: Option<People>,
 }
 
 /// The track-your-order form of a shop.
@@ -112,6 +115,7 @@ impl ShopRules {
             import_guard: 2 * DAY,
             max_event_age: 7 * DAY,
             track: None,
+            people: None,
         }
     }
 }

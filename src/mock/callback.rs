@@ -130,12 +130,25 @@ impl Relay {
         self.events.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// One signed callback; the status it was answered.
-    pub(super) async fn post(&self, channel: &str, header: (&str, String), body: String) -> Result<u16, String> {
+    /// One callback that is signed by several headers.
+    pub(super) async fn post_with(
+        &self,
+        channel: &str,
+        headers: &[(&str, String)],
+        body: String,
+    ) -> Result<u16, String> {
         let url = self.url(channel).ok_or("no relay is known; give its address at the start or with PUT /relay")?;
-        let request = self.client.post(url).header("content-type", "application/json").header(header.0, header.1);
+        let mut request = self.client.post(url).header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
         let answer = request.body(body).send().await.map_err(|e| format!("the relay did not answer: {e}"))?;
         Ok(answer.status().as_u16())
+    }
+
+    /// One signed callback; the status it was answered.
+    pub(super) async fn post(&self, channel: &str, header: (&str, String), body: String) -> Result<u16, String> {
+        self.post_with(channel, &[header], body).await
     }
 }
 
@@ -151,6 +164,8 @@ pub(super) async fn say(house: &Arc<House>, channel: &str, person: &str, what: &
         "zalo" => super::zalo::say(house, person, what).await,
         "wechat" => super::wechat::say(house, person, what).await,
         "twilio" => super::twilio::say(house, person, what).await,
+        "slack" => super::slack::say(house, person, what).await,
+        "webhook" => super::webhook::say(house, person, what).await,
         _ => Err(format!("nobody writes on {channel}; there is {}", super::control::PEOPLE.join(", "))),
     }
 }

@@ -82,6 +82,11 @@ impl People {
         self.of(channel, id).unknown
     }
 
+    /// Whether they acted within so many seconds.
+    pub(super) fn wrote_within(&self, channel: &'static str, id: &str, now: Timestamp, secs: i64) -> bool {
+        self.of(channel, id).window_until.is_some_and(|until| now < plus_secs(until, secs - WINDOW))
+    }
+
     pub(super) fn open(&self, channel: &'static str, id: &str, now: Timestamp) -> bool {
         self.of(channel, id).window_until.is_some_and(|until| now < until)
     }

@@ -6,10 +6,12 @@
 
 use super::House;
 use super::book::Taken;
+use super::callback::Say;
 use super::door::{Errand, Outcome, Understudy};
 use super::fault::FaultKind;
 use super::reply::Reply;
 use super::request::Request;
+use crate::domain::signature::sign;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -36,6 +38,12 @@ pub struct SlackOptions {
     pub bot_token: String,
     /// Channels in which the bot is, by id or `#name`; empty: any.
     pub channels: Vec<String>,
+    /// The channel's id on the relay, for `/callbacks/{id}`.
+    pub id: String,
+    /// Signs events.
+    pub signing_secret: String,
+    /// Channel in which people answer.
+    pub channel: String,
 }
 
 impl Default for SlackOptions {
@@ -44,6 +52,9 @@ impl Default for SlackOptions {
             webhook_path: "/services/T00000000/B00000000/mock".into(),
             bot_token: "xoxb-mock".into(),
             channels: Vec::new(),
+            id: "staff-slack".into(),
+            signing_secret: "mock-slack-signing-secret".into(),
+            channel: "C0123456789".into(),
         }
     }
 }
@@ -228,4 +239,28 @@ fn settle(house: &Arc<House>, mut taken: Taken, _late: Option<u64>) -> Reply {
     taken.ids = vec![ts];
     house.book.take(taken);
     reply
+}
+
+/// One of the shop's people answers in the thread of this `ts`, or begins one (`-`).
+pub(super) async fn say(house: &House, thread: &str, what: &Say) -> Result<u16, String> {
+    let Say::Text(words) = what else { return Err("in Slack people write, and nothing else".into()) };
+    let own = &house.options.slack;
+    let (now, n) = (house.now().as_second(), house.relay.event());
+    let ts = format!("{now}.{n:06}");
+    let escaped = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let mut event = json!({ "type": "message", "channel": own.channel, "user": "U0MOCK", "text": escaped, "ts": ts, "event_ts": ts });
+    if thread != "-" {
+        event["thread_ts"] = thread.into();
+    }
+    let body = json!({ "type": "event_callback", "event_id": format!("Ev{n:09}"), "event_time": now, "event": event });
+    tell(house, &body).await
+}
+
+/// A signed request to the relay; Slack signs by the true time.
+async fn tell(house: &House, body: &Value) -> Result<u16, String> {
+    let own = &house.options.slack;
+    let (time, body) = (house.now().as_second().to_string(), body.to_string());
+    let signed = sign(own.signing_secret.as_bytes(), format!("v0:{time}:{body}").as_bytes());
+    let headers = [("x-slack-signature", format!("v0={}", hex::encode(signed))), ("x-slack-request-timestamp", time)];
+    house.relay.post_with(&own.id, &headers, body).await
 }

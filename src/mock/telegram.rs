@@ -54,6 +54,10 @@ fn too_many(kind: &FaultKind, _to: &str) -> Reply {
 }
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
+    if request.path() == format!("/file/bot{}/photos/file_1.jpg", house.options.telegram.token) {
+        let told = Outcome::Tell(Reply::text(200, "photo"));
+        return Some(Errand { lane: "telegram:api", to: String::new(), outcome: told });
+    }
     let (token, method) = request.path().strip_prefix("/bot")?.split_once('/')?;
     let body = document(request);
     let chat = body.get("chat_id").map(|c| c.as_str().map_or_else(|| c.to_string(), String::from));
@@ -69,7 +73,11 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
             Err(why) => Outcome::Refuse(error(400, why)),
         };
         return Some(Errand { lane: "telegram:api", to, outcome: told });
-    } else if method != "sendMessage" || request.method() != "POST" {
+    } else if method == "getFile" || method.starts_with("getFile?") {
+        let path = json!({ "file_id": "f", "file_path": "photos/file_1.jpg", "file_size": 5 });
+        let told = Outcome::Tell(Reply::json(200, &json!({ "ok": true, "result": path })));
+        return Some(Errand { lane: "telegram:api", to, outcome: told });
+    } else if !matches!(method, "sendMessage" | "sendPhoto") || request.method() != "POST" {
         Outcome::Refuse(error(404, "Not Found"))
     } else {
         match accept(house, request, &body, &to) {
@@ -149,11 +157,18 @@ fn set(house: &House, method: &str, body: &Value) -> Option<Result<(), &'static 
 }
 
 fn accept(house: &House, request: &Request, body: &Value, to: &str) -> Result<Taken, Reply> {
-    if !to.bytes().all(|b| b.is_ascii_digit()) || to.is_empty() || house.people.unknown("telegram", to) {
+    // A group's number is negative.
+    let id = to.strip_prefix('-').unwrap_or(to);
+    if !id.bytes().all(|b| b.is_ascii_digit()) || id.is_empty() || house.people.unknown("telegram", to) {
         return Err(error(400, "Bad Request: chat not found"));
     }
     if house.people.blocked("telegram", to) {
         return Err(error(403, "Forbidden: bot was blocked by the user"));
+    }
+    let photo = body.get("photo").and_then(Value::as_str).filter(|url| url.starts_with("https://"));
+    if let Some(photo) = photo.filter(|_| request.path().ends_with("/sendPhoto")) {
+        let (title, body) = ("photo".to_string(), request.body.clone());
+        return Ok(Taken { form: "photo", delivered: true, body, title, text: photo.into(), ..Taken::default() });
     }
     let text = body.get("text").and_then(Value::as_str).unwrap_or_default();
     if text.trim().is_empty() {
@@ -200,8 +215,26 @@ fn settle(house: &Arc<House>, mut taken: Taken, _late: Option<u64>) -> Reply {
     Reply::json(200, &reply)
 }
 
+/// Somebody of a group answers a message there: `GROUP:MESSAGE`.
+async fn answers(house: &House, (group, message): (&str, &str), what: &Say) -> Result<u16, String> {
+    let number = |text: &str| text.parse::<i64>().map_err(|_| "write GROUP:MESSAGE, both numbers".to_string());
+    let Say::Text(words) = what else { return Err("in a group people write, and nothing else".into()) };
+    let (group, to, event) = (number(group)?, number(message)?, house.relay.event());
+    let update = json!({ "update_id": 1_000_000 + event, "message": {
+        "message_id": 500_000 + event, "date": house.now().as_second(), "text": words,
+        "from": { "id": 77, "is_bot": false, "first_name": "Staff" }, "chat": { "id": group, "type": "supergroup" },
+        "reply_to_message": { "message_id": to, "date": 1, "chat": { "id": group, "type": "supergroup" } },
+    } });
+    let own = &house.options.telegram;
+    let header = ("x-telegram-bot-api-secret-token", own.webhook_secret.clone());
+    house.relay.post(&own.id, header, update.to_string()).await
+}
+
 /// A person's doing, played.
 pub(super) async fn say(house: &House, person: &str, what: &Say) -> Result<u16, String> {
+    if let Some(answered) = person.split_once(':') {
+        return answers(house, answered, what).await;
+    }
     let now = house.now();
     let id: i64 = person.parse().map_err(|_| "a chat's id is a number".to_string())?;
     let chat = json!({ "id": id, "type": "private", "first_name": "Somebody" });

@@ -5,6 +5,7 @@
 
 use super::House;
 use super::book::Taken;
+use super::callback::Say;
 use super::door::{Errand, Outcome, Understudy};
 use super::fault::FaultKind;
 use super::reply::Reply;
@@ -31,12 +32,14 @@ pub struct WebhookOptions {
     pub path: String,
     /// `whsec_…`: one of them must have signed.
     pub secrets: Vec<String>,
+    /// The channel's id on the relay, for `/callbacks/{id}`.
+    pub id: String,
 }
 
 impl Default for WebhookOptions {
     fn default() -> Self {
         let secret = "whsec_bW9jay13ZWJob29rLXNlY3JldC0wMTIzNDU2Nzg5";
-        WebhookOptions { path: "/webhook-receiver".into(), secrets: vec![secret.into()] }
+        WebhookOptions { path: "/webhook-receiver".into(), secrets: vec![secret.into()], id: "erp".into() }
     }
 }
 
@@ -137,4 +140,21 @@ fn settle(house: &Arc<House>, mut taken: Taken, _late: Option<u64>) -> Reply {
     taken.status = 204;
     house.book.take(taken);
     Reply::text(204, "")
+}
+
+/// The program answers in the conversation of this name.
+pub(super) async fn say(house: &House, conversation: &str, what: &Say) -> Result<u16, String> {
+    let Say::Text(words) = what else { return Err("a program answers in words, and nothing else".into()) };
+    let own = &house.options.webhook;
+    let (id, time) = (format!("msg_{}", house.relay.event()), house.now().as_second());
+    let data = json!({ "conversation": conversation, "text": words, "by": "program" });
+    let body = json!({ "type": "conversation.reply", "data": data }).to_string();
+    let secret = own.secrets.first().and_then(|s| STANDARD.decode(s.trim_start_matches("whsec_")).ok());
+    let signed = sign(&secret.ok_or("no secret to sign with")?, format!("{id}.{time}.{body}").as_bytes());
+    let headers = [
+        ("webhook-id", id),
+        ("webhook-timestamp", time.to_string()),
+        ("webhook-signature", format!("v1,{}", STANDARD.encode(signed))),
+    ];
+    house.relay.post_with(&own.id, &headers, body).await
 }

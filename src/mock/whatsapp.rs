@@ -169,6 +169,7 @@ fn content(house: &House, body: &Value, to: &str) -> Result<&'static str, Reply>
     let form = match text(body, "type") {
         "template" => return template(house, &body["template"]).map(|()| "template"),
         "text" if within(text(&body["text"], "body"), TEXT) => "text",
+        "image" if text(&body["image"], "link").starts_with("https://") => "image",
         "interactive" => {
             let parts = &body["interactive"];
             let action = &parts["action"]["parameters"];

@@ -3,6 +3,7 @@
 use super::api::WriteBack;
 use super::{ALL, Api, Kind, Shop, find};
 use crate::domain::outgoing;
+use crate::domain::people::{Hours, People};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::shop::{ChannelUse, QuietHours, ShopRules, Track};
 use jiff::tz::TimeZone;
@@ -96,6 +97,29 @@ pub struct ShopSettings {
     /// The form by which customers find an order of theirs (`/t/<id>`).
     #[serde(default)]
     pub track: Option<TrackSettings>,
+    /// Who reads what customers write and the relay does not answer itself.
+    #[serde(default)]
+    pub people: Option<PeopleSettings>,
+}
+
+/// Who reads what customers write.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PeopleSettings {
+    /// Channel account that leads to them (`staff-slack`).
+    pub to: String,
+    /// Where that account writes to customers as well: the mailbox or group of your people.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// When they answer, in the shop's time zone: `["Mon-Fri 09:00-18:00", "Sat 10:00-14:00"]`; left out: whenever.
+    #[serde(default)]
+    pub hours: Vec<String>,
+    /// Whoever writes outside the hours is told so, once until they begin.
+    #[serde(default = "yes")]
+    pub away: bool,
+    /// After a person answered, the relay answers nothing there by itself for so many minutes.
+    #[serde(default = "quiet_minutes")]
+    pub quiet_minutes: u16,
 }
 
 /// The track-your-order form.
@@ -152,6 +176,11 @@ pub struct QuietSettings {
 
 fn utc() -> String {
     "UTC".into()
+}
+
+/// Minutes for which the relay keeps still after a person answered.
+fn quiet_minutes() -> u16 {
+    30
 }
 
 fn yes() -> bool {
@@ -230,6 +259,7 @@ impl ShopSettings {
             import_guard: or(self.import_guard, plain.import_guard),
             max_event_age: or(self.max_event_age, plain.max_event_age),
             track: self.track.as_ref().filter(|t| t.enabled).map(|t| Track { embed_origins: t.embed_origins.clone() }),
+            people: self.people.as_ref().map(PeopleSettings::read),
             ..plain
         }
     }
@@ -286,6 +316,7 @@ impl ShopSettings {
             }
         }
         found.extend(self.track.iter().flat_map(TrackSettings::mistakes));
+        found.extend(self.people.iter().flat_map(PeopleSettings::mistakes));
         for (key, span) in [("settle", self.settle), ("settle_untracked", self.settle_untracked)] {
             if span.is_some_and(|s| s.0 > SETTLE_MOST) {
                 found.push(Mistake::new(
@@ -334,6 +365,23 @@ impl TrackSettings {
         let wrong = self.embed_origins.iter().enumerate().filter(|(_, origin)| !is_origin(origin));
         let message = "write a site alone, without a path: https://shop.example.com";
         wrong.map(|(i, _)| Mistake::new(format!("track.embed_origins[{i}]"), message)).collect()
+    }
+}
+
+impl PeopleSettings {
+    fn mistakes(&self) -> Option<Mistake> {
+        let wrong = Hours::parse(&self.hours).err()?;
+        Some(Mistake::new(format!("people.hours[{wrong}]"), "write days and times: Mon-Fri 09:00-18:00"))
+    }
+
+    fn read(&self) -> People {
+        People {
+            to: self.to.as_str().into(),
+            address: self.address.clone(),
+            hours: Hours::parse(&self.hours).ok().filter(|_| !self.hours.is_empty()),
+            away: self.away,
+            quiet_secs: i64::from(self.quiet_minutes) * 60,
+        }
     }
 }
 

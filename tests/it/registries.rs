@@ -12,7 +12,9 @@ const HELPERS: &[(&str, &[&str])] = &[
     ("milestone", &["story"]),
     (
         "channel",
-        &["account", "ask", "hook", "line_api", "meta", "setup", "sms", "text", "twilio", "whatsapp_rules", "wire"],
+        &[
+            "account", "ask", "hook", "line_api", "media", "meta", "setup", "sms", "text", "twilio", "whatsapp_rules", "wire",
+        ],
     ),
 ];
 /// Languages in which every milestone can be told.

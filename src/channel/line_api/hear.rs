@@ -2,6 +2,7 @@
 
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::ids::{ChannelId, Digest8};
+use crate::domain::people::Attachment;
 use crate::domain::person::{
     AccountSignal, Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal, Unreachable,
 };
@@ -86,10 +87,16 @@ struct DeliveryContext {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Message {
     #[serde(rename = "type")]
     kind: String,
+    id: Option<String>,
     text: Option<String>,
+    /// Of a file.
+    file_name: Option<String>,
+    /// Of a place.
+    title: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -165,6 +172,7 @@ fn signal(event: &Event, mark: String, received_at: Timestamp) -> Option<Signal>
         _ => {}
     }
     signal.text = event.message.as_ref().filter(|m| m.kind == "text").and_then(|m| m.text.clone());
+    signal.attachments.extend(event.message.as_ref().filter(|m| m.kind != "text").map(attachment));
     signal.payload = payload(event);
     Some(signal)
 }
@@ -182,6 +190,12 @@ fn delivered(event: &Event, mark: String, at: Timestamp) -> Option<Signal> {
     let of = ReceiptOf::OursAt(ChannelId::from(account), reference.to_string());
     let receipt = Some(Receipt { of, state: ReceiptState::Delivered });
     Some(Signal { receipt, ..Signal::new("delivered", None, dedupe, at) })
+}
+
+/// What was sent instead of words: LINE keeps it for a while under the message's id.
+fn attachment(message: &Message) -> Attachment {
+    let name = message.file_name.clone().or_else(|| message.title.clone());
+    Attachment { name, id: message.id.clone(), ..Attachment::new(message.kind.as_str()) }
 }
 
 /// A person's address from an id as LINE writes it.

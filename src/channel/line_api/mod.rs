@@ -17,6 +17,7 @@ use super::ask::{Finding, Question};
 use super::wire::Wire;
 use super::{Quota, account};
 use crate::domain::decision::Reason;
+use crate::domain::people::{FetchFault, Fetched};
 use crate::domain::person::Heard;
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::{Answer, Scope, Verdict};
@@ -136,6 +137,18 @@ impl Official {
         let sent = self.wire.post_json(&url, headers, body.to_string());
         let answer = timeout_at(deadline, sent).await;
         Ok((answer.unwrap_or_else(|_| Answer::NoAnswer("timed out".into())), token))
+    }
+
+    /// Gets what somebody sent, by its message's id: LINE keeps it for a while, at a host of its own.
+    pub(super) async fn fetch(&self, id: &str) -> Result<Fetched, FetchFault> {
+        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(FetchFault::NotOffered);
+        }
+        let failed = |why: &str| FetchFault::Failed(why.into());
+        let token = self.tokens.get(&self.wire).await.map_err(|_| failed("LINE gave no access token"))?;
+        let headers = super::wire::bearer(token.expose()).ok_or_else(|| failed("LINE gave no access token"))?;
+        let host = self.api_url.replace("https://api.line.me", "https://api-data.line.me");
+        self.wire.fetch(&format!("{host}/v2/bot/message/{id}/content"), headers).await
     }
 
     /// Is this callback LINE's, for this account?

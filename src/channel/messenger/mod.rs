@@ -11,11 +11,12 @@ mod shape;
 
 use super::meta::{messaging, send_api};
 use super::setup::Desk;
-use super::{Channel, Finding, Kind, Piece, Question, Wish, account, meta, text};
+use super::{Channel, Finding, Kind, Piece, Question, Wish, account, media, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, ConsentRule, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
 use crate::domain::ids::ChannelId;
+use crate::domain::people::{Attachment, FetchFault, Fetched, PersonReply};
 use crate::domain::person::{Address, Heard};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::Verdict;
@@ -32,6 +33,8 @@ use tokio::time::Instant;
 const SCHEME: &str = "messenger";
 /// "Text must be shorter than 2,000 characters" (third-party digest of 2026-07-12).
 const TEXT_LIMIT: usize = 1999;
+/// "Up to 7 days after the last user message" for people (Human Agent, read 2026-09-11); five minutes early.
+const PEOPLE_SECS: i64 = 7 * 24 * 3600 - 300;
 /// Above 40 a second the page's inbox stops showing messages and cannot send.
 const PER_SECOND: f64 = 30.0;
 /// Fields of the webhook without which windows stay closed, doubts open, and receipts unheard.
@@ -69,6 +72,9 @@ struct Settings {
     /// Use the template inside the window too, wherever the words name one.
     #[serde(default)]
     prefer_template: bool,
+    /// Meta approved the app's Human Agent feature: people may answer for seven days.
+    #[serde(default)]
+    human_agent: bool,
 }
 
 /// The kind.
@@ -84,6 +90,7 @@ pub(super) static KIND: Kind = Kind {
 # # start_url = "https://m.me/102290129340398?ref={code}" # where a chat begins, for links that connect an order
 # # app_secrets = [{ env = "META_APP_SECRET_OLD" }] # further secrets that still verify, during a rotation
 # # prefer_template = true                          # approved templates inside the 24 hours too
+# # human_agent = true                              # Meta approved it for the app: people may answer for seven days
 # # api_url = "https://graph.facebook.com"
 # # api_version = "v26.0"
 # # per_second = 30                                 # above 40 the page's inbox stops working
@@ -119,6 +126,7 @@ fn open(id: ChannelId, settings: Value) -> Result<Box<dyn Channel>, Vec<Mistake>
             edge: format!("{}/messages", settings.page_id),
             page_id: settings.page_id,
             prefer_template: settings.prefer_template,
+            human_agent: settings.human_agent,
             app,
         })),
         Ok(_) => Err(mistakes),
@@ -161,6 +169,7 @@ struct Messenger {
     page_id: String,
     edge: String,
     prefer_template: bool,
+    human_agent: bool,
     app: meta::App,
 }
 
@@ -213,6 +222,19 @@ impl Channel for Messenger {
                 Err(_) => Verdict::Unsure { detail: "timed out after a second try without the picture".into() },
             }
         })
+    }
+
+    fn people_secs(&self) -> Option<i64> {
+        self.human_agent.then_some(PEOPLE_SECS)
+    }
+
+    fn shape_reply(&self, reply: &PersonReply, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        let shaped = self.shape(&media::in_words(reply), errand)?;
+        media::edited(shaped, |document| shape::by_person(document, reply))
+    }
+
+    fn fetch<'a>(&'a self, file: &'a Attachment) -> BoxFuture<'a, Result<Fetched, FetchFault>> {
+        Box::pin(async move { self.app.fetch(file.url.as_deref().ok_or(FetchFault::NotOffered)?).await })
     }
 
     fn admit(&self, raw: &RawWebhook) -> Admission {

@@ -2,12 +2,14 @@
 //!
 //! Inside the window: `UPDATE` with text, buttons or picture, whichever form takes all of the words. Outside:
 //! `UTILITY` with an approved template. There is no third way: message tags ended on 2026-04-27, and
-//! `HUMAN_AGENT` is for people who answer; neither can be expressed here. (Messenger "Send messages",
+//! `HUMAN_AGENT` is for people who answer: only a person's reply ([`by_person`]) can carry it. (Messenger "Send messages",
 //! 2026-09-11; "Utility messages", 2026-03-13.)
 
 use super::{TEXT_LIMIT, text};
+use crate::channel::media;
 use crate::channel::meta::send_api;
 use crate::domain::channel::{Button, Errand, Message, ShapeFault};
+use crate::domain::people::PersonReply;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -53,6 +55,22 @@ pub(super) fn free(psid: &str, message: &Message, errand: &Errand<'_>) -> Result
         document["notification_type"] = json!("SILENT_PUSH");
     }
     Ok(document)
+}
+
+/// What a person answers: a picture as one, and with the tag for people when the time for everybody is over. Only a
+/// [`PersonReply`] comes here.
+pub(super) fn by_person(document: &mut Value, reply: &PersonReply) {
+    if let (Some(url), Some(message)) =
+        (media::picture(reply), document.get_mut("message").and_then(Value::as_object_mut))
+    {
+        message.remove("text");
+        let payload = json!({"url": url, "is_reusable": false});
+        message.insert("attachment".into(), json!({"type": "image", "payload": payload}));
+    }
+    if reply.late {
+        document["messaging_type"] = "MESSAGE_TAG".into();
+        document["tag"] = "HUMAN_AGENT".into();
+    }
 }
 
 /// The richest form that takes all of the words: a card with the picture, a text with buttons, a text with

@@ -2,12 +2,14 @@
 //! the app's secrets. Messenger, Instagram and WhatsApp are set up alike.
 
 use super::{erasure, handshake, is_erasure, proof, signature};
-use crate::channel::account;
 use crate::channel::wire::{self, Wire, bearer};
+use crate::channel::{account, media};
+use crate::domain::people::{FetchFault, Fetched};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::Answer;
 use crate::domain::webhook::{Admission, RawWebhook, Refusal};
 use reqwest::header::HeaderMap;
+use serde_json::Value;
 use std::time::Duration;
 
 /// Newest version on 2026-11-22; an address without one falls to a version that moves.
@@ -102,6 +104,29 @@ impl App {
         let and = if query.is_empty() { "" } else { "&" };
         let url = format!("{}/{edge}?appsecret_proof={}{and}{query}", self.base, self.proof);
         self.wire.post_json(&url, self.headers.clone(), body).await
+    }
+
+    /// Gets a file from Meta's own addresses: they are good for whoever has them, for some days.
+    pub(in crate::channel) async fn fetch(&self, url: &str) -> Result<Fetched, FetchFault> {
+        let url = media::at_vendor(url, &["fbcdn.net", "fbsbx.com", "cdninstagram.com"], &self.base)?;
+        self.wire.fetch(&url, HeaderMap::new()).await
+    }
+
+    /// Gets a file by its id: asked for its address first, which only the token opens.
+    pub(in crate::channel) async fn fetch_by_id(&self, id: &str) -> Result<Fetched, FetchFault> {
+        if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(FetchFault::NotOffered);
+        }
+        let url = match self.get(id, &[]).await {
+            Answer::Reply { status: 200, body, .. } => {
+                let told: Value = serde_json::from_slice(&body).unwrap_or_default();
+                told.get("url").and_then(Value::as_str).map(String::from).ok_or(FetchFault::Gone)?
+            }
+            Answer::Reply { .. } => return Err(FetchFault::Gone),
+            Answer::NotSent(why) | Answer::NoAnswer(why) => return Err(FetchFault::Failed(why)),
+        };
+        let url = media::at_vendor(&url, &["fbsbx.com", "fbcdn.net", "whatsapp.net"], &self.base)?;
+        self.wire.fetch(&url, self.headers.clone()).await
     }
 
     /// Gets a node or an edge of it.

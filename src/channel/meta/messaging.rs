@@ -8,6 +8,7 @@
 
 use super::{erasure_of, id, integer, is_erasure, scrub};
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
+use crate::domain::people::Attachment;
 use crate::domain::person::{AccountSignal, Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal};
 use crate::domain::webhook::RawWebhook;
 use serde_json::Value;
@@ -136,6 +137,7 @@ impl Event<'_> {
         }
         let mut signal = self.acted("message", mid);
         signal.text = text(message, "text");
+        signal.attachments = list(message, "attachments").iter().filter_map(attachment).collect();
         let of = |key: &str, inner: &str| message.get(key).and_then(|v| text(v, inner));
         // A checkbox on the order page gave its own reference before the person was known; the first
         // message joins the two.
@@ -276,6 +278,13 @@ impl Event<'_> {
         let time = self.raw.get("timestamp").or_else(watermark).and_then(integer);
         time.map_or(self.received, |t| moment(t).min(self.received))
     }
+}
+
+/// What was sent besides words, at Meta's own address.
+fn attachment(part: &Value) -> Option<Attachment> {
+    let at = |key: &str| part.pointer(&format!("/payload/{key}")).and_then(Value::as_str).map(String::from);
+    let (name, url) = (at("title"), at("url"));
+    Some(Attachment { name, url, ..Attachment::new(text(part, "type")?) })
 }
 
 fn moment(time: i64) -> Timestamp {

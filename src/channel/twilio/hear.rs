@@ -4,6 +4,7 @@
 use super::codes::{Meaning, meaning, teaches};
 use super::sign::form;
 use crate::domain::clock::plus_secs;
+use crate::domain::people::Attachment;
 use crate::domain::person::{AccountSignal, Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal};
 use crate::domain::webhook::RawWebhook;
 
@@ -68,6 +69,15 @@ fn became(
     Some(signal)
 }
 
+/// Files of one message, at most.
+const MEDIA: usize = 10;
+
+fn attachment(fields: &Fields, n: usize) -> Option<Attachment> {
+    let url = fields.get(&format!("MediaUrl{n}"))?.to_string();
+    let kind = fields.get(&format!("MediaContentType{n}")).and_then(|t| t.split('/').next()).unwrap_or("file");
+    Some(Attachment { url: Some(url), ..Attachment::new(kind) })
+}
+
 fn wrote(
     raw: &RawWebhook,
     fields: &Fields,
@@ -78,6 +88,7 @@ fn wrote(
     let from = fields.get("From").and_then(person)?;
     let mut signal = Signal::new("message", Some(from), sid, raw.received_at);
     signal.text = fields.get("Body").map(str::to_string);
+    signal.attachments = (0..MEDIA).map_while(|n| attachment(fields, n)).collect();
     signal.payload = fields.get("ButtonPayload").map(str::to_string);
     let word = signal.text.as_deref().unwrap_or_default().trim().to_lowercase();
     // Advanced Opt-Out says itself what the word meant, in any language, and has answered the person.

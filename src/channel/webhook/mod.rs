@@ -12,6 +12,7 @@
 //! - The body's form is a promise: `data.version` changes when a field goes or gets another meaning; fields may
 //!   be added.
 
+mod hear;
 mod sign;
 
 use super::hook::{gone, later, reply, staff, stop, too_fast};
@@ -23,9 +24,10 @@ use crate::domain::clock::{Clock as _, SystemClock};
 use crate::domain::decision::Reason;
 use crate::domain::ids::ChannelId;
 use crate::domain::outgoing;
-use crate::domain::person::Address;
+use crate::domain::person::{Address, Heard};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::{Answer, Scope, Verdict};
+use crate::domain::webhook::{Admission, RawWebhook};
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
@@ -183,6 +185,14 @@ impl Channel for Webhook {
         Ok(Envelope { channel: self.id.clone(), form: errand.form, body, key: Some(errand.key), address: None })
     }
 
+    fn admit(&self, raw: &RawWebhook) -> Admission {
+        hear::admit(raw, &self.keys)
+    }
+
+    fn hear(&self, raw: &RawWebhook) -> Heard {
+        hear::hear(raw)
+    }
+
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
             // Receivers compare with the true time, and refuse what is five minutes off: it is the attempt's own.
@@ -257,7 +267,9 @@ fn shape(message: &Message, errand: &Errand<'_>, cloudevents: bool) -> Result<St
 }
 
 fn document(message: &Message, errand: &Errand<'_>, data: Value, cloudevents: bool) -> Value {
-    let kind = format!("order.{}", message.milestone);
+    // What is no milestone of an order has its kind in its name.
+    let own = message.milestone.contains('.');
+    let kind = if own { message.milestone.clone() } else { format!("order.{}", message.milestone) };
     let time = errand.now.to_string();
     if !cloudevents {
         return json!({ "type": kind, "timestamp": time, "data": data });

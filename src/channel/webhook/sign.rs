@@ -11,6 +11,7 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// Keys are copied by hand: the `=` at the end is lost easily and means nothing.
@@ -21,6 +22,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// Bytes of a shared secret, by the standard.
 const SHARED: std::ops::RangeInclusive<usize> = 24..=64;
 const SEED: usize = 32;
+/// Signatures looked at in one request.
+const SIGNATURES: usize = 8;
 
 /// A live key.
 pub(super) enum Key {
@@ -84,10 +87,47 @@ pub(super) fn header(keys: &[Key], id: &str, seconds: i64, body: &str) -> String
     keys.iter().map(|key| key.sign(content.as_bytes())).collect::<Vec<_>>().join(" ")
 }
 
+/// Which of the shared keys signed this, by the header of a request that comes to us. Every key and every signature are
+/// compared, each in constant time; whom we sign for by a key of our own cannot sign with it.
+pub(super) fn signed_by(keys: &[Key], id: &str, seconds: i64, body: &[u8], header: &str) -> Option<usize> {
+    let mut content = format!("{id}.{seconds}.").into_bytes();
+    content.extend_from_slice(body);
+    let given: Vec<Vec<u8>> =
+        header.split(' ').filter_map(|part| STANDARD.decode(part.strip_prefix("v1,")?).ok()).take(SIGNATURES).collect();
+    let mut found = None;
+    for (i, key) in keys.iter().enumerate() {
+        let Key::Shared(key) = key else { continue };
+        let own = sign(key, &content);
+        let mut fits = false;
+        given.iter().for_each(|signature| fits |= bool::from(own.as_slice().ct_eq(signature)));
+        if fits && found.is_none() {
+            found = Some(i);
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::Value;
+
+    #[test]
+    fn what_we_sign_is_known_and_nothing_else() {
+        let mine = keys(&["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]);
+        let signed = header(&mine[1..], "msg_1", 7, "{}");
+        assert_eq!(signed_by(&mine, "msg_1", 7, b"{}", &format!("v1,AAAA v1a,x {signed}")), Some(1));
+        for (id, seconds, body, header) in [
+            ("msg_2", 7, "{}", signed.as_str()),
+            ("msg_1", 8, "{}", signed.as_str()),
+            ("msg_1", 7, "{ }", signed.as_str()),
+            ("msg_1", 7, "{}", ""),
+            ("msg_1", 7, "{}", "v1,"),
+            ("msg_1", 7, "{}", "v1,g0hM9SsE+OTPJTGt"),
+        ] {
+            assert_eq!(signed_by(&mine, id, seconds, body.as_bytes(), header), None, "{id} {seconds} {body} {header}");
+        }
+    }
 
     fn keys(secrets: &[&str]) -> Vec<Key> {
         secrets.iter().map(|s| Key::read(&Secret::new(*s)).unwrap_or_else(|e| panic!("{e}"))).collect()

@@ -5,6 +5,7 @@ use super::{WINDOW_SECS, address, push};
 use crate::channel::text;
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::ids::Digest8;
+use crate::domain::people::Attachment;
 use crate::domain::person::{
     Address, Grant, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal, Unreachable,
 };
@@ -114,6 +115,10 @@ fn signals(told: &Value, received: Timestamp) -> Vec<Signal> {
         signal.change = acted(Some(plus_secs(at, WINDOW_SECS)));
         signal.wakes = true;
         signal.text = word(told, "Content").filter(|_| kind == "text");
+        if kind != "text" {
+            let (name, url, id) = (word(told, "Title"), word(told, "PicUrl"), word(told, "MediaId"));
+            signal.attachments.push(Attachment { name, url, id, ..Attachment::new(kind) });
+        }
         return vec![signal];
     }
     let event = word(told, "Event").unwrap_or_default();

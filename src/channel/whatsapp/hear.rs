@@ -9,6 +9,7 @@
 use super::rules::WINDOW_SECS;
 use super::{BSUID, judge, meta, person};
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
+use crate::domain::people::Attachment;
 use crate::domain::person::{AccountSignal, Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal};
 use crate::domain::webhook::RawWebhook;
 use serde_json::Value;
@@ -79,7 +80,12 @@ impl Part<'_> {
         signal.change = opened(at);
         signal.wakes = true;
         let inner = |pointer: &str| message.pointer(pointer).and_then(Value::as_str).map(String::from);
-        signal.text = inner("/text/body").or_else(|| inner("/button/text"));
+        signal.text =
+            inner("/text/body").or_else(|| inner("/button/text")).or_else(|| inner(&format!("/{kind}/caption")));
+        if !["text", "button", "interactive", "reaction", "order"].contains(&kind.as_str()) {
+            let (name, id) = (inner(&format!("/{kind}/filename")), inner(&format!("/{kind}/id")));
+            signal.attachments.push(Attachment { name, id, ..Attachment::new(kind) });
+        }
         signal.payload = inner("/button/payload")
             .or_else(|| inner("/interactive/button_reply/id"))
             .or_else(|| inner("/interactive/list_reply/id"));

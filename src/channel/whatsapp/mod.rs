@@ -20,11 +20,12 @@ mod shape;
 use super::setup::Desk;
 use super::whatsapp_rules as rules;
 use super::wire::retry_after;
-use super::{Channel, Finding, Kind, Piece, Question, Wish, account, meta, text};
+use super::{Channel, Finding, Kind, Piece, Question, Wish, account, media, meta, text};
 use crate::domain::channel::{
     Audience, Capabilities, Envelope, Errand, Form, Message, Pace, ShapeFault, Unit, WindowRule,
 };
 use crate::domain::ids::ChannelId;
+use crate::domain::people::{Attachment, FetchFault, Fetched, PersonReply};
 use crate::domain::person::{Address, Heard};
 use crate::domain::settings::{Mistake, Secret, Span};
 use crate::domain::verdict::Verdict;
@@ -245,6 +246,22 @@ impl Channel for WhatsApp {
         };
         let body = shape::document(to, content, &errand.reference.0)?;
         Ok(Envelope { channel: self.id.clone(), form, body, key: None, address: None })
+    }
+
+    fn shape_reply(&self, reply: &PersonReply, errand: &Errand<'_>) -> Result<Envelope, ShapeFault> {
+        let shaped = self.shape(&media::in_words(reply), errand)?;
+        let Some(url) = media::picture(reply) else { return Ok(shaped) };
+        media::edited(shaped, |document| {
+            if let Some(parts) = document.as_object_mut() {
+                parts.retain(|key, _| !matches!(key.as_str(), "text" | "interactive"));
+            }
+            document["type"] = "image".into();
+            document["image"] = serde_json::json!({ "link": url });
+        })
+    }
+
+    fn fetch<'a>(&'a self, file: &'a Attachment) -> BoxFuture<'a, Result<Fetched, FetchFault>> {
+        Box::pin(async move { self.app.fetch_by_id(file.id.as_deref().ok_or(FetchFault::NotOffered)?).await })
     }
 
     fn send<'a>(&'a self, envelope: &'a Envelope) -> BoxFuture<'a, Verdict> {

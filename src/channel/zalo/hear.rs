@@ -7,6 +7,7 @@
 use super::{WINDOW_SECS, phone, text, user};
 use crate::domain::clock::{Timestamp, from_millis, plus_secs};
 use crate::domain::ids::Digest8;
+use crate::domain::people::Attachment;
 use crate::domain::person::{
     AccountSignal, Address, Heard, PersonChange, Receipt, ReceiptOf, ReceiptState, Signal, Unreachable,
 };
@@ -110,6 +111,12 @@ fn word(value: &Value, pointer: &str) -> Option<String> {
     }
 }
 
+/// What was sent besides words, at Zalo's own address.
+fn attachment(part: &Value) -> Option<Attachment> {
+    let (name, url) = (word(part, "/payload/name"), word(part, "/payload/url"));
+    Some(Attachment { name, url, ..Attachment::new(word(part, "/type")?) })
+}
+
 /// One event.
 struct Part<'a> {
     event: &'a Value,
@@ -158,6 +165,8 @@ impl Part<'_> {
         let mut signal = self.signal("message", Some(self.person()?), &mark);
         (signal.change, signal.wakes) = (self.opened(), true);
         signal.text = self.event.pointer("/message/text").and_then(Value::as_str).map(String::from);
+        let files = self.event.pointer("/message/attachments").and_then(Value::as_array);
+        signal.attachments = files.into_iter().flatten().filter_map(attachment).collect();
         Some(signal)
     }
 

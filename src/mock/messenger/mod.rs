@@ -20,6 +20,9 @@ use std::sync::Arc;
 
 pub(super) static UNDERSTUDY: Understudy = Understudy { name: "messenger", read, too_many };
 
+/// People may answer for so long after the last message. Seconds.
+const HUMAN_AGENT: i64 = 7 * 24 * 3600;
+
 /// A template that Meta approved for the page: name and language code.
 pub type Template = (String, String);
 
@@ -42,6 +45,8 @@ pub struct MessengerOptions {
     pub templates: Vec<Template>,
     /// People whose window is open at the start.
     pub open: Vec<String>,
+    /// Meta approved the app's Human Agent feature.
+    pub human_agent: bool,
     /// Delivery is reported at once; without it only by [`super::FaultKind::LateReceipt`].
     pub receipts: bool,
 }
@@ -57,6 +62,7 @@ impl Default for MessengerOptions {
             verify_token: "mock-verify-token".into(),
             templates: Vec::new(),
             open: Vec::new(),
+            human_agent: false,
             receipts: true,
         }
     }
@@ -177,6 +183,13 @@ fn accept(house: &House, request: &Request, body: &Value, to: &str) -> Result<Ta
 fn form(house: &House, body: &Value, message: &Value, to: &str) -> Result<&'static str, Reply> {
     // Whatever the type says: the dead tags are refused in any request.
     if let Some(tag) = body.get("tag").and_then(Value::as_str) {
+        let typed = body.get("messaging_type").and_then(Value::as_str) == Some("MESSAGE_TAG");
+        if house.options.messenger.human_agent && typed && tag == "HUMAN_AGENT" {
+            return match house.people.wrote_within("messenger", to, house.now(), HUMAN_AGENT) {
+                true => Ok("human_agent"),
+                false => Err(error(400, 10, Some(2_018_278), "(#10) This message is sent outside of allowed window.")),
+            };
+        }
         let dead = matches!(tag, "CONFIRMED_EVENT_UPDATE" | "POST_PURCHASE_UPDATE" | "ACCOUNT_UPDATE");
         return Err(if dead {
             error(400, 100, Some(1_893_061), "Invalid parameter")

@@ -7,6 +7,7 @@
 use super::stand_in::{Parts, at, message, open};
 use orderwire::channel::{Channel, find};
 use orderwire::domain::channel::{Form, Message};
+use orderwire::domain::people::StaffReply;
 use orderwire::domain::person::{AccountSignal, Heard, Signal};
 use orderwire::domain::verdict::{Answer, Verdict};
 use orderwire::domain::webhook::{Admission, RawWebhook};
@@ -152,7 +153,12 @@ fn callback(channel: &dyn Channel, sign: Sign, given: &Value) -> Value {
 
 fn heard_json(heard: &Heard) -> Value {
     let signals: Vec<Value> = heard.signals.iter().map(signal_json).collect();
-    json!({ "signals": signals, "answer": heard.answer, "unreadable": heard.unreadable })
+    let mut all = json!({ "signals": signals, "answer": heard.answer, "unreadable": heard.unreadable });
+    let said = |r: &StaffReply| json!({ "id": r.id, "to": format!("{:?}", r.to), "by": r.by, "text": r.text, "at": r.at, "files": r.files });
+    if !heard.replies.is_empty() {
+        all["replies"] = heard.replies.iter().map(said).collect();
+    }
+    all
 }
 
 fn signal_json(signal: &Signal) -> Value {
@@ -170,6 +176,7 @@ fn signal_json(signal: &Signal) -> Value {
         "wakes": signal.wakes,
         "receipt": signal.receipt.as_ref().map(|r| format!("{r:?}")),
         "text": signal.text,
+        "attachments": (!signal.attachments.is_empty()).then_some(&signal.attachments),
         "payload": signal.payload,
         "account": account,
     });

@@ -2,10 +2,14 @@
 
 use super::golden;
 use super::server::{Act, Server, json as answer_json};
-use super::stand_in::{Parts, message, open, outside, secret};
+use super::stand_in::{Parts, at, message, open, outside, secret};
 use orderwire::channel::{Channel, find};
 use orderwire::domain::channel::{Button, Form, Message};
+use orderwire::domain::clock::plus_secs;
+use orderwire::domain::people::ReplyTo;
+use orderwire::domain::signature::sign;
 use orderwire::domain::verdict::Verdict;
+use orderwire::domain::webhook::{Admission, RawWebhook, Refusal};
 use serde_json::{Value, json};
 
 const HOOK: &str = "https://hooks.slack.com/services/T000/B000/abc";
@@ -174,4 +178,101 @@ fn every_argument_is_one_of_the_published_method() {
         };
         assert_eq!(verdict["reason"].as_str().unwrap_or_default(), expected, "{word}");
     }
+}
+
+const SIGNING: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+const BOT: &str = "C0123456789";
+
+fn bot() -> Box<dyn Channel> {
+    open("slack", &json!({ "bot_token": secret("xoxb-abc"), "channel": BOT, "signing_secrets": [secret(SIGNING)] }))
+}
+
+/// A request of Slack's at this time, received so many seconds later.
+fn request(body: &str, signing: &str, late: i64) -> RawWebhook {
+    let now = at("2026-11-25T08:00:00Z");
+    let time = now.as_second().to_string();
+    let signature = format!("v0={}", hex::encode(sign(signing.as_bytes(), format!("v0:{time}:{body}").as_bytes())));
+    let headers = [("x-slack-signature", signature.as_str()), ("x-slack-request-timestamp", time.as_str())];
+    RawWebhook::post(&headers, body.to_string(), plus_secs(now, late))
+}
+
+#[test]
+fn slacks_own_vector_of_a_signature() {
+    // From "Verifying requests from Slack": the secret, the time and the body that it shows.
+    let body = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+    let signature = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
+    let headers = [("x-slack-signature", signature), ("x-slack-request-timestamp", "1531420618")];
+    let raw = RawWebhook::post(&headers, body, orderwire::domain::clock::from_millis(1_531_420_618_000));
+    assert!(matches!(bot().admit(&raw), Admission::Take { secret_index: 0, .. }));
+}
+
+#[test]
+fn only_slack_lately_is_believed_and_its_handshake_answered() {
+    let event = r#"{"type":"event_callback","event":{"type":"message"}}"#;
+    assert!(matches!(bot().admit(&request(event, SIGNING, 4)), Admission::Take { .. }));
+    for (raw, why) in [
+        (request(event, "another-signing-secret", 0), Refusal::BadSignature),
+        (request(event, SIGNING, 301), Refusal::BadSignature),
+        (request(event, SIGNING, -301), Refusal::BadSignature),
+        (RawWebhook::post(&[], event, at("2026-11-25T08:00:00Z")), Refusal::Unsigned),
+    ] {
+        assert_eq!(bot().admit(&raw), Admission::Refuse(why));
+    }
+    let hook = open("slack", &settings());
+    assert_eq!(
+        hook.admit(&request(event, SIGNING, 0)),
+        Admission::Refuse(Refusal::Unsigned),
+        "a webhook hears nothing"
+    );
+    let hello = r#"{"token":"x","challenge":"3eZbrw1aB","type":"url_verification"}"#;
+    let Admission::Reply(reply) = bot().admit(&request(hello, SIGNING, 0)) else { panic!("a handshake") };
+    assert_eq!((reply.status, reply.body.as_str()), (200, "3eZbrw1aB"));
+    assert_eq!(bot().admit(&request(hello, "another-signing-secret", 0)), Admission::Refuse(Refusal::BadSignature));
+}
+
+#[test]
+fn an_answer_in_a_thread_is_heard_and_nothing_else() {
+    let hear = |change: &dyn Fn(&mut Value)| {
+        let mut event = json!({ "type": "message", "channel": BOT, "user": "U1", "text": "a &lt;b&gt; <https://x.example|x.example>",
+            "ts": "1795593600.000200", "thread_ts": "1795593500.000100" });
+        change(&mut event);
+        let body = json!({ "type": "event_callback", "event_id": "Ev1", "event": event }).to_string();
+        let heard = bot().hear(&request(&body, SIGNING, 0));
+        assert!(heard.signals.is_empty());
+        heard.replies
+    };
+    let all = hear(&|_| {});
+    assert_eq!(all.len(), 1);
+    let reply = &all[0];
+    assert_eq!(reply.to, ReplyTo::Thread(String::new(), "1795593500.000100".into()));
+    assert_eq!((reply.id.as_str(), reply.by.as_str()), ("C0123456789:1795593600.000200", "U1"));
+    assert_eq!((reply.text.as_str(), reply.files), ("a <b> https://x.example", false));
+    assert!(hear(&|e| e["files"] = json!([{ "id": "F1" }]))[0].files);
+    assert_eq!(hear(&|e| e["subtype"] = "file_share".into()).len(), 1);
+    for (what, change) in [
+        ("our own", &(|e: &mut Value| e["bot_id"] = "B1".into()) as &dyn Fn(&mut Value)),
+        ("an edit", &|e| e["subtype"] = "message_changed".into()),
+        ("what begins a thread", &|e| e["thread_ts"] = e["ts"].clone()),
+        ("no thread", &|e| drop(e.as_object_mut().unwrap().remove("thread_ts"))),
+        ("another channel", &|e| e["channel"] = "C9".into()),
+        ("a reaction", &|e| e["type"] = "reaction_added".into()),
+    ] {
+        assert_eq!(hear(change).len(), 0, "{what}");
+    }
+    assert_eq!(bot().hear(&request("no json", SIGNING, 0)).unreadable, 1);
+}
+
+#[test]
+fn threads_need_a_bot_and_its_channels_id() {
+    let secrets = json!([secret(SIGNING)]);
+    let with =
+        |channel: &str| json!({ "bot_token": secret("xoxb-abc"), "channel": channel, "signing_secrets": secrets });
+    assert_eq!(mistake(with(BOT)), None);
+    assert_eq!(mistake(with("#orders")).as_deref(), Some("signing_secrets"));
+    assert_eq!(
+        mistake(json!({ "webhook_url": secret(HOOK), "signing_secrets": secrets })).as_deref(),
+        Some("signing_secrets")
+    );
+    let short = json!({ "bot_token": secret("xoxb-abc"), "channel": BOT, "signing_secrets": [secret("short")] });
+    assert_eq!(mistake(short).as_deref(), Some("signing_secrets"));
 }
