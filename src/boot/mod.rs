@@ -9,6 +9,7 @@ pub mod example;
 pub mod harden;
 mod lasting;
 pub mod online;
+mod people;
 pub mod rehearse;
 pub mod run;
 pub mod setup;
@@ -144,7 +145,7 @@ pub fn read(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Setti
         document.mistakes("admin", None, vec![Mistake::new("listen", message)], found);
     }
     let shops = shops(&mut document, found);
-    let channels = channels(&mut document, server.as_ref(), found);
+    let channels = channels(&mut document, server.as_ref(), &shops, found);
     let (routes, conditions) = routes(&mut document, &channels, found);
     let words_dir = words.as_ref().and_then(|w| w.dir.clone());
     files.extend(words_dir.clone());
@@ -210,6 +211,7 @@ fn shops(document: &mut Document, problems: &mut Vec<Problem>) -> HashMap<ShopId
 fn channels(
     document: &mut Document,
     server: Option<&ServerSettings>,
+    shops: &HashMap<ShopId, Arc<Shop>>,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<ChannelId, Arc<Account>> {
     let common = [("kind", "which messenger: line, messenger, sms_twilio, email, slack …")];
@@ -242,6 +244,7 @@ fn channels(
             Err(mistakes) => document.mistakes("channel", table.index, mistakes, problems),
         }
     }
+    people::check(document, shops, &channels, problems);
     channels
 }
 

@@ -6,9 +6,13 @@ use anyhow::bail;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
+
+/// Longest time for a whole file.
+const FILE: Duration = Duration::from_secs(180);
 
 /// Where the relay answers, and with what token to ask.
 #[derive(ClapArgs, Clone, Debug, Default)]
@@ -69,6 +73,30 @@ impl Client {
         self.answer(self.http.get(format!("{}{path}", self.base))).await
     }
 
+    /// `GET` of a file into this new one; gives its length.
+    ///
+    /// # Errors
+    /// The relay does not answer, says why not, or the file broke off: nothing is left then.
+    pub async fn save(&self, path: &str, file: &Path) -> anyhow::Result<u64> {
+        let asked = self.http.get(format!("{}{path}", self.base)).timeout(FILE);
+        let mut response = self.taken(asked).await?;
+        let mut out = std::fs::OpenOptions::new().write(true).create_new(true).open(file)?;
+        let mut length = 0;
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    out.write_all(&chunk)?;
+                    length += chunk.len() as u64;
+                }
+                Ok(None) => return Ok(length),
+                Err(error) => {
+                    drop(std::fs::remove_file(file));
+                    bail!("the file broke off: {}", error.without_url());
+                }
+            }
+        }
+    }
+
     /// `POST` of a JSON body.
     ///
     /// # Errors
@@ -78,6 +106,10 @@ impl Client {
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
+        Ok(self.taken(request).await?.json().await?)
+    }
+
+    async fn taken(&self, request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
         let response = request.bearer_auth(&self.token).send().await.map_err(|e| {
             anyhow::anyhow!(
                 "the relay does not answer at {} ({}); is `orderwire serve` running?",
@@ -87,7 +119,7 @@ impl Client {
         })?;
         let status = response.status();
         if status.is_success() {
-            return Ok(response.json().await?);
+            return Ok(response);
         }
         let problem: serde_json::Value = response.json().await.unwrap_or_default();
         let text = |key: &str| problem.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_string();

@@ -24,6 +24,7 @@ mod queue;
 mod reconcile;
 mod rekey;
 mod replay;
+mod send;
 mod serve;
 mod setup;
 mod simulate;
@@ -106,6 +107,10 @@ enum Command {
     Export(people::Export),
     /// Make a link by which a customer ties a messenger to an order, also as a QR code.
     Link(link::Args),
+    /// Say something to a customer: to that of an order, or in a conversation.
+    Send(send::Args),
+    /// Show what a customer and the shop's people said to each other.
+    Conversation(send::ConversationArgs),
     /// Seal everything anew with the first encryption key, so that older ones can go.
     Rekey(rekey::Args),
     /// Ask a running relay whether it is ready.
@@ -166,6 +171,8 @@ fn run(cli: Cli) -> anyhow::Result<Status> {
             Command::Redact(args) => people::redact(&args, config).await,
             Command::Export(args) => people::export(&args, config).await,
             Command::Link(args) => link::run(&args, config).await,
+            Command::Send(args) => send::run(&args, config).await,
+            Command::Conversation(args) => send::conversation(&args, config).await,
             Command::Rekey(args) => rekey::run(&args, config).await,
             Command::Health(args) => ask::health(&args, config).await,
         }

@@ -81,9 +81,11 @@ impl Tap {
 }
 
 /// An order with its shop.
-struct Theirs {
-    shop: Arc<Shop>,
-    order: Order,
+pub(super) struct Theirs {
+    /// The shop.
+    pub shop: Arc<Shop>,
+    /// The order.
+    pub order: Order,
 }
 
 impl Theirs {
@@ -104,7 +106,12 @@ async fn find(app: &App, live: &Live, shop: &ShopId, order: &OrderId) -> Result<
 }
 
 /// The orders that a person is tied to and whose tie counts, the newest first.
-async fn theirs(app: &App, live: &Live, channel: &ChannelId, person: &Address) -> Result<Vec<Theirs>, AcceptError> {
+pub(super) async fn theirs(
+    app: &App,
+    live: &Live,
+    channel: &ChannelId,
+    person: &Address,
+) -> Result<Vec<Theirs>, AcceptError> {
     let mut found = Vec::new();
     for tie in app.store.ties(channel, person).await? {
         let known = find(app, live, &tie.shop, &tie.order).await?;

@@ -38,6 +38,8 @@ pub enum Ready {
     Talk(Box<(Leased, Record)>),
     /// Something is to be written to an order at its shop.
     Note(Box<(Leased, Record)>),
+    /// A customer and the shop's people say something to each other.
+    Conversation(Box<(Leased, Record)>),
     /// Begun: send, then settle.
     Send(Box<InHand>),
 }
@@ -104,6 +106,9 @@ async fn open(app: &App, leased: Leased, record: Record, asked: Instant) -> Resu
     }
     if record.snapshot.as_deref().is_some_and(super::kept::is_note) {
         return Err(Ready::Note(Box::new((leased, record))));
+    }
+    if record.snapshot.as_deref().is_some_and(super::kept::is_conversation) {
+        return Err(Ready::Conversation(Box::new((leased, record))));
     }
     let now = app.clock.now();
     let order = match record.snapshot.as_deref().map(read_order) {
@@ -313,6 +318,8 @@ async fn shape(app: &App, order: &mut InHand, lead: u16, go: Go, now: Timestamp)
             purpose: worded.purpose,
             again: order.item(lead).is_some_and(|i| i.state == State::Again),
             expires: order.item(lead).map_or(now, |i| i.expires),
+            by_person: false,
+            answerable: false,
             go,
             account,
             permit,

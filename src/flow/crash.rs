@@ -3,8 +3,8 @@
 //! `ORDERWIRE_CRASH=after-begin:3` aborts the process the third time it passes `after-begin`;
 //! `ORDERWIRE_CRASH=after-begin:3:panic` panics there, and every third time after. The places:
 //! `after-lease` `after-begin` `after-send` `before-settle` `after-commit` `after-duty` `before-erase` `after-page`
-//! `after-reseal` `after-spool` `before-strike` `after-result` `after-replay` `after-redeem` `after-link`. A release
-//! build has none of this.
+//! `after-reseal` `after-spool` `before-strike` `after-result` `after-replay` `after-redeem` `after-link` `after-said`.
+//! A release build has none of this.
 
 #[cfg(debug_assertions)]
 static ARMED: std::sync::OnceLock<Armed> = std::sync::OnceLock::new();

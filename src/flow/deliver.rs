@@ -141,6 +141,13 @@ impl Crew {
                         let work = async move { super::writeback::work(&app, leased, record).await };
                         tokio::spawn(guarded(member, work, done));
                     }
+                    Ready::Conversation(unit) => {
+                        let (app, done) = (Arc::clone(&self.app), done.clone());
+                        let (leased, record) = *unit;
+                        let member = leased.member.clone();
+                        let work = async move { super::people::work(&app, leased, record, asked).await };
+                        tokio::spawn(guarded(member, work, done));
+                    }
                     Ready::Send(order) => {
                         let (app, done) = (Arc::clone(&self.app), done.clone());
                         let member = order.leased.member.clone();

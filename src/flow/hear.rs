@@ -11,13 +11,14 @@ use super::consent;
 use super::erase::through;
 use super::kept::AcceptError;
 use super::noted::says_no;
+use super::people;
 use super::pressure::Caller;
 use super::spooled::{self, Times};
 use crate::domain::clock::{Timestamp, plus_secs};
 use crate::domain::consent::{ConsentRecord, Source, Word};
 use crate::domain::decision::Reason;
 use crate::domain::ids::ChannelId;
-use crate::domain::person::{AccountSignal, Address, Signal};
+use crate::domain::person::{AccountSignal, Address, Heard, Signal};
 use crate::domain::webhook::{Admission, RawWebhook, Refusal, Reply};
 use crate::spool::Door;
 use crate::store::error::StoreError;
@@ -99,13 +100,14 @@ async fn take(app: &App, account: &Account, raw: &RawWebhook) -> Answer {
     let words = heard.answer.clone().or_else(|| erased.map(|person| through::answer(app, &account.id, person)));
     let content_type = account.channel.answers_as();
     let answer = words.map(|body| Reply { status: 200, content_type, body });
-    let applied = match passes_by.filter(|_| !heard.signals.is_empty()) {
+    let tells = !heard.signals.is_empty() || !heard.replies.is_empty();
+    let applied = match passes_by.filter(|_| tells) {
         _ if fell => Err(AcceptError::Panicked),
         Some(why) => Err(why.into()),
-        None => in_time(app, account, &heard.signals, raw.received_at, times).await,
+        None => in_time(app, account, &heard, raw.received_at, times).await,
     };
     let Err(error) = applied else {
-        if let Some(ring) = app.ring.as_ref().filter(|_| !heard.signals.is_empty()) {
+        if let Some(ring) = app.ring.as_ref().filter(|_| tells) {
             ring.keep(Door::Callback { channel: account.id.clone() }, raw.clone());
         }
         return Answer::Heard(answer);
@@ -138,11 +140,11 @@ async fn kept(app: &App, account: &Account, signals: &[Signal], raw: &RawWebhook
 async fn in_time(
     app: &App,
     account: &Account,
-    signals: &[Signal],
+    heard: &Heard,
     came: Timestamp,
     times: Times,
 ) -> Result<(), AcceptError> {
-    let applied = AssertUnwindSafe(put(app, account, signals, came)).catch_unwind();
+    let applied = AssertUnwindSafe(put(app, account, heard, came)).catch_unwind();
     match timeout_at(times.store, applied).await {
         Ok(Ok(applied)) => applied,
         Ok(Err(_)) => Err(AcceptError::Panicked),
@@ -154,8 +156,11 @@ async fn in_time(
 ///
 /// # Errors
 /// The store's; what it took meets its dedupe key the next time.
-pub async fn put(app: &App, account: &Account, signals: &[Signal], came: Timestamp) -> Result<(), AcceptError> {
-    for signal in signals {
+pub async fn put(app: &App, account: &Account, heard: &Heard, came: Timestamp) -> Result<(), AcceptError> {
+    for reply in &heard.replies {
+        people::said(app, &account.id, reply).await?;
+    }
+    for signal in &heard.signals {
         apply(app, account, signal, came).await?;
         let took = app.clock.now().as_millisecond() - came.as_millisecond();
         app.metrics.callback_applied(account.id.as_str(), took as f64 / 1000.0);
@@ -177,7 +182,8 @@ async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -
     }
     let means = Means::of(signal).filter(|means| means.counts(app, account));
     let change = consent::of_signal(account, signal);
-    if change.is_empty() && !signal.wakes && means.is_none() {
+    let theirs = means.is_none() && people::is_for_them(signal);
+    if change.is_empty() && !signal.wakes && means.is_none() && !theirs {
         return Ok(());
     }
     let (event, at) = (&signal.dedupe, signal.at);
@@ -186,6 +192,11 @@ async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -
         app.store.wake(&applied.wake).await?;
         app.store.struck(&account.id, person, &applied.wake).await?;
         app.nudge.notify_one();
+    }
+    // While a person answers there, the relay does not: what is asked in words goes to them.
+    let theirs = theirs || (means == Some(Means::Status) && people::hold(app, &account.id, person, now).await?);
+    if theirs {
+        return people::hear(app, account, person, signal).await;
     }
     let Some(means) = means else { return Ok(()) };
     chat::answer(app, account, person, (&means, &signal.dedupe, signal.at.min(now))).await

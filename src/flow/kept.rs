@@ -55,6 +55,14 @@ pub fn is_note(snapshot: &[u8]) -> bool {
     snapshot.first() == Some(&NOTES)
 }
 
+/// What customers and the shop's people say to each other begins with this one.
+pub const CONVERSES: u8 = b'C';
+
+/// Whether a kept snapshot is of a conversation.
+pub fn is_conversation(snapshot: &[u8]) -> bool {
+    snapshot.first() == Some(&CONVERSES)
+}
+
 /// Whether a kept snapshot is of a unit of answers.
 pub fn is_talk(snapshot: &[u8]) -> bool {
     snapshot.first() == Some(&TALKS)

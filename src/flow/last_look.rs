@@ -102,6 +102,8 @@ pub struct Watch {
     at: LookAt,
     shop: ShopId,
     channel: Tag,
+    /// A person's reply: what somebody thinks of order updates forbids none.
+    by_person: bool,
     state: Mutex<(Instant, Option<Held>)>,
 }
 
@@ -109,8 +111,11 @@ impl Watch {
     /// Of a message to a customer; `None`: nobody needs to be asked.
     pub fn over(app: &Arc<App>, order: &InHand, sending: &Sending) -> Option<Watch> {
         let to = sending.go.address.as_ref()?;
-        // An answer in a chat, which tells of no order: whoever asks is answered, also that messages are off now.
-        order.order.head()?;
+        // An answer in a chat, which tells of no order: whoever asks is answered, also that messages are off now. So is
+        // whoever a person answers; that the shop's own people forbid it, or that they left, is looked at there too.
+        if order.order.head().is_none() && !sending.by_person {
+            return None;
+        }
         let channel = &sending.account.id;
         let mut people = vec![(channel.clone(), to.clone())];
         people.extend(super::batch::carried(order, channel).into_iter().filter(|(_, a)| a != to));
@@ -119,6 +124,7 @@ impl Watch {
             at: LookAt { member: order.leased.member.clone(), people },
             shop: order.order.shop.clone(),
             channel: sending.account.tag,
+            by_person: sending.by_person,
             state: Mutex::new((order.facts_at, None)),
         })
     }
@@ -134,6 +140,9 @@ impl Watch {
 
     /// Wishes that lie on this process's disk.
     fn noted(&self) -> Option<Reason> {
+        if self.by_person {
+            return None;
+        }
         let said = self.at.people.iter().any(|(c, a)| self.app.noted.has(c, a));
         said.then_some(Reason::OptedOut)
     }
@@ -142,7 +151,8 @@ impl Watch {
         if look.erased {
             return Some(Reason::Redacted);
         }
-        let no = look.facts.iter().find_map(|facts| facts.forbids(&self.shop)).or_else(|| self.noted());
+        let counts = |why: &Reason| !self.by_person || *why == Reason::OperatorBlocked;
+        let no = look.facts.iter().find_map(|facts| facts.forbids(&self.shop).filter(counts)).or_else(|| self.noted());
         // The first is whom it goes to; that another address of theirs is gone says nothing of this one.
         let gone = look.facts.first().is_some_and(|facts| facts.blocked()).then_some(Reason::RecipientBlocked);
         no.or(gone).or_else(|| look.muted.contains(&self.channel).then_some(Reason::OrderMuted))

@@ -35,6 +35,7 @@ mod number;
 mod offer;
 pub mod outcome;
 pub mod page;
+pub mod people;
 pub mod polls;
 pub mod pressure;
 pub mod qr;

@@ -97,11 +97,11 @@ async fn callback(app: &App, erased: &Erased, channel: &ChannelId, raw: &RawWebh
     let Some(account) = live.channels.get(channel) else {
         return Offered::Never(SpoolEnd::UnknownChannel, format!("the channel {channel} is no longer configured"));
     };
-    let signals = account.channel.hear(raw).signals;
-    let told = signals.len();
-    let signals = erased.heard(app, raw.received_at, signals);
-    let end = if told > 0 && signals.is_empty() { SpoolEnd::Erased } else { SpoolEnd::Taken };
-    match hear::put(app, account, &signals, raw.received_at).await {
+    let mut heard = account.channel.hear(raw);
+    let told = heard.signals.len();
+    heard.signals = erased.heard(app, raw.received_at, heard.signals);
+    let end = if told > 0 && heard.signals.is_empty() { SpoolEnd::Erased } else { SpoolEnd::Taken };
+    match hear::put(app, account, &heard, raw.received_at).await {
         Ok(()) => known(end),
         Err(error) => untaken(app, error),
     }

@@ -215,6 +215,11 @@ async fn learn(app: &App, sending: &Sending, verdict: &Verdict, member: &Member)
     let now = app.clock.now();
     let channel: &ChannelId = &sending.account.id;
     let address: Option<&Address> = sending.go.address.as_ref();
+    if let (true, Verdict::Accepted { ids, .. }) = (sending.answerable, verdict)
+        && let Err(error) = app.store.put_thread(channel, address, ids, member).await
+    {
+        tracing::warn!(%error, "answers to a customer's message will not find their way");
+    }
     match (verdict, address) {
         (Verdict::Accepted { .. } | Verdict::Unsure { .. }, _) if sending.account.caps.receipts != "none" => {
             // Of an unsure one only our own reference is known: an echo that carries it settles the doubt. "All

@@ -28,6 +28,10 @@ pub struct Sending {
     pub again: bool,
     /// Not after.
     pub expires: Timestamp,
+    /// A person says it to a customer: what forbids that is looked at once more right before it goes.
+    pub by_person: bool,
+    /// The shop's people may answer it where it goes: its ids lead back to the unit.
+    pub answerable: bool,
     /// Place to send; given back when the send is over.
     pub permit: Permit,
 }

@@ -339,6 +339,8 @@ async fn say(
             purpose: Purpose::Status,
             again: false,
             expires: hand.item(*no).map_or(now, |i| i.expires),
+            by_person: false,
+            answerable: false,
             permit,
         }),
         Err(fault) => {

@@ -12,6 +12,7 @@ pub mod auth;
 mod body;
 mod callbacks;
 mod consent;
+mod conversations;
 mod hooks;
 mod people;
 mod problem;
@@ -123,6 +124,7 @@ pub fn admin(status: Arc<Status>, guard: Guard, proxies: Vec<IpNet>, listener: T
             .configure(api::routes)
             .configure(people::routes)
             .configure(consent::routes)
+            .configure(conversations::routes)
             .configure(rekey::routes)
             .configure(shops::routes)
             .default_service(web::route().to(api::nothing_here))

@@ -24,6 +24,8 @@ pub enum UnitKind {
     Talk,
     /// What became of an order's messages, to be written to it at its shop.
     Note,
+    /// What a person and the shop's people say to each other there.
+    Conversation,
 }
 
 /// What is worked on: all of its state lies in one partition and is leased as a whole.
@@ -62,6 +64,7 @@ impl Member {
             UnitKind::Join => b"join",
             UnitKind::Talk => b"talk",
             UnitKind::Note => b"note",
+            UnitKind::Conversation => b"conversation",
         };
         let hash = seal.hash16("unit", &[kind, unit.shop.as_str().as_bytes(), unit.id.as_bytes()]);
         let name = format!("{:08x}/{}", unit.shop.tag().0, hex::encode(hash));

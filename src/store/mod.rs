@@ -42,6 +42,7 @@ pub mod rewrite;
 mod route;
 mod script;
 pub mod settings;
+pub mod threads;
 mod value;
 mod wake;
 pub mod walk;

@@ -35,6 +35,15 @@ pub(super) fn load(dir: Option<&Path>, milestones: &[&str], sections: &[&str]) -
     if mistakes.is_empty() { Ok(words) } else { Err(mistakes) }
 }
 
+/// What the name of a file with a saved reply begins with.
+pub(super) const SAVED: &str = "reply_";
+
+/// A saved reply's own name.
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    (1..=32).contains(&name.len()) && name.bytes().all(plain)
+}
+
 /// A shop's own file: where it lies, and its text.
 struct Own {
     path: String,
@@ -61,7 +70,8 @@ fn files(dir: &Path, milestones: &[&str], reader: &mut Reader<'_>) -> Files {
             let Some(name) = file_name.strip_suffix(".toml") else { continue };
             let shown = path.display().to_string();
             let known: Vec<&str> = milestones.iter().copied().chain(SHARED).collect();
-            if !known.contains(&name) {
+            let saved = name.strip_prefix(SAVED).is_some_and(is_name);
+            if !known.contains(&name) && !saved {
                 let hint = nearest(name, &known).map(|l| format!("; did you mean {l}.toml?")).unwrap_or_default();
                 reader.wrong(&shown, "", format!("there is no milestone `{name}`{hint}"));
                 continue;
@@ -149,7 +159,29 @@ impl Loader {
                 sheets.insert((*milestone).to_string(), sheet);
             }
         }
+        sheets.extend(self.saved(language, files, reader));
         self.sheets.insert(language, sheets);
+    }
+
+    /// Replies that people send by their name: each a file of the shop's own, in the languages it is written in.
+    fn saved(&mut self, language: &'static str, files: &mut Files, reader: &mut Reader<'_>) -> Vec<(String, Sheet)> {
+        let mut names: Vec<String> = files
+            .keys()
+            .filter(|(l, name)| *l == language && name.starts_with(SAVED))
+            .map(|(_, n)| n.clone())
+            .collect();
+        names.sort();
+        let mut saved = Vec::new();
+        for name in names {
+            let (mut raw, path, own) = self.sheet_of(language, &name, files, reader);
+            let id = format!("{language}/{name}.toml");
+            // What stands in lists; a reply itself is its body alone.
+            raw.name = raw.name.or_else(|| name.strip_prefix(SAVED).map(String::from));
+            raw.main.title = raw.main.title.or_else(|| raw.name.clone());
+            self.phrases_used.clear();
+            saved.extend(self.sheet(Origin { id: &id, path: &path }, language, own, raw).map(|sheet| (name, sheet)));
+        }
+        saved
     }
 
     /// The built-in file with the shop's own laid over it, its path for errors, and whether one was.

@@ -249,6 +249,27 @@ impl Words {
         })
     }
 
+    /// Names of the replies that people may send by them, with what they are called, in the language that suits best.
+    pub fn saved_replies(&self, locale: &str) -> Vec<(&str, &str)> {
+        let sheets = self.sheets.get(locale::best(&[locale]));
+        let all = sheets.into_iter().flatten();
+        all.filter_map(|(id, sheet)| Some((id.strip_prefix(load::SAVED)?, sheet.name.as_str()))).collect()
+    }
+
+    /// The words of a saved reply about an order, in the language of `telling`; without an order, if they need none.
+    ///
+    /// # Errors
+    /// There is none of this name in that language, or it needs an order.
+    pub fn saved_reply(&self, name: &str, locale: &str, order: Option<&Telling<'_>>) -> Result<String, WordsFault> {
+        let id = format!("{}{name}", load::SAVED);
+        if let Some(telling) = order {
+            return Ok(self.render(&Telling { milestone: &id, locale, ..telling.clone() })?.body);
+        }
+        let sheet = self.sheet(&id, locale)?;
+        let body = sheet.main.body.as_ref().ok_or_else(|| WordsFault::NoWords(id.clone()))?;
+        Ok(clean::paragraphs(&self.say(body, &Value::from_pairs(Vec::<(String, String)>::new()))?))
+    }
+
     /// What is answered in a chat, in the language that suits best; the names as far as they are known.
     ///
     /// # Errors

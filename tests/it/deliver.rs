@@ -19,6 +19,7 @@ mod orders;
 mod outage;
 mod parked;
 mod polls;
+mod people;
 mod quiet;
 mod receipts;
 mod retries;

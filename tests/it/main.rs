@@ -16,6 +16,7 @@ mod milestone;
 mod mock;
 mod model;
 mod online;
+mod people;
 mod plan;
 mod platform;
 mod preview;

@@ -93,6 +93,7 @@ impl Erased {
                 wakes: false,
                 receipt: None,
                 text: None,
+                attachments: Vec::new(),
                 payload: None,
                 ..signal
             })

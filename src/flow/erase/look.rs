@@ -13,6 +13,7 @@ use crate::flow::App;
 use crate::flow::explain::{self, Fault, OrderView};
 use crate::flow::kept::read_order;
 use crate::flow::live::Shop;
+use crate::flow::people::{self, ConversationView};
 use crate::plan::is_of;
 use crate::store::keys::{Member, Unit};
 use crate::store::order::Record;
@@ -145,6 +146,9 @@ pub struct Data {
     pub orders: Vec<OrderData>,
     /// The person on channels.
     pub people: Vec<PersonData>,
+    /// What they and the shop's people said to each other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conversations: Vec<ConversationView>,
     /// Unreadable webhooks that name them: the very bodies.
     pub unreadable: Vec<String>,
     /// Orders of any shop that are sealed with a key that is gone: whose they are cannot be seen.
@@ -178,6 +182,9 @@ pub async fn data(app: &App, shop: &ShopId, whom: (&Contact, &[OrderId]), cursor
         out.unreadable = unreadable(app, &shop, whom).await?;
     }
     let places: Vec<_> = places.into_iter().collect();
+    for (channel, address) in &places {
+        out.conversations.extend(people::of_person(app, channel, address).await?);
+    }
     let said = app.store.said(&places).await?;
     let known = places.into_iter().zip(said).filter(|(_, said)| said.facts != PersonFacts::default());
     let data = |((channel, address), said): ((ChannelId, Address), SaidOf)| {

@@ -4,8 +4,9 @@ use super::{Duty, Kind, Stage, merge, order, person};
 use crate::domain::ids::{ShopId, Tag};
 use crate::domain::shop::ShopRules;
 use crate::flow::App;
-use crate::flow::kept::{AcceptError, is_waiting, read_order};
+use crate::flow::kept::{AcceptError, is_conversation, is_talk, is_waiting, read_order};
 use crate::flow::live::Shop;
+use crate::flow::people;
 use crate::plan::is_of;
 use crate::platform;
 use crate::store::keys::{Member, Unit};
@@ -66,7 +67,12 @@ async fn named(app: &App, shop: &Shop, duty: &mut Duty, done: usize) -> Result<(
 }
 
 async fn walk(app: &App, shop: &Shop, duty: &mut Duty, cursor: &str) -> Result<(), AcceptError> {
-    let found = app.store.walk(&[shop.rules.id.tag()], Some(cursor)).await?;
+    let mut tags = vec![shop.rules.id.tag()];
+    if duty.kind == Kind::Shop {
+        // What customers and the shop's people said to each other is named by the channel.
+        tags.extend(app.live().channels.keys().map(crate::domain::ids::ChannelId::tag));
+    }
+    let found = app.store.walk(&tags, Some(cursor)).await?;
     duty.counts.closed += found.closed;
     for (member, record) in found.units {
         unit(app, shop, duty, &member, record).await?;
@@ -77,6 +83,15 @@ async fn walk(app: &App, shop: &Shop, duty: &mut Duty, cursor: &str) -> Result<(
 
 async fn unit(app: &App, shop: &Shop, duty: &mut Duty, member: &Member, record: Record) -> Result<(), AcceptError> {
     let snapshot = record.snapshot.as_deref().unwrap_or_default();
+    if is_conversation(snapshot) {
+        return match duty.kind {
+            Kind::Shop => people::forget_of(app, (&duty.shop, duty.asked), member).await,
+            _ => Ok(()),
+        };
+    }
+    if is_talk(snapshot) {
+        return Ok(());
+    }
     let order = if is_waiting(snapshot) { None } else { read_order(snapshot).ok() };
     // What began after it was asked for is somebody else's wish, or a shop that came back.
     if order.as_ref().is_some_and(|o| o.first_seen > duty.asked) {

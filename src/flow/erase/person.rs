@@ -47,6 +47,7 @@ pub(super) async fn forget(
             duty.marks.insert(marks::of_address(app, &address));
         }
         crate::flow::talk::forget(app, &channel, &address).await?;
+        crate::flow::people::forget(app, &channel, &address).await?;
         duty.counts.people += u64::from(app.store.forget_person(&channel, &address).await?);
     }
     Ok(())

@@ -107,6 +107,13 @@ line = ["line_user_id"]
 enabled = true
 embed_origins = ["https://shop.example.com"] # sites that may show it in a frame; left out: none
 
+# [shop.people]                       # who reads what customers write and the relay does not answer (docs/people.md)
+# to = "staff-slack"                  # a channel account that leads to them
+# address = "help@shop.example.com"   # where that account writes to customers too: a mailbox, a Telegram group's id
+# hours = ["Mon-Fri 09:00-18:00"]     # left out: whenever; outside, customers are told so once
+# away = true
+# quiet_minutes = 30                  # after a person answered, the relay answers nothing there by itself
+
 # [shop.channels]                     # otherwise than routes say: active, no_new_optins, paused, draining
 # line-main = "draining"              # orders that it tells of already are told to their end
 "#;

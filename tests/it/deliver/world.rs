@@ -356,6 +356,7 @@ fn providers(setup: &Setup, clock: &Shifted) -> MockOptions {
         line: LineOptions { id: "line-main".into(), quota: setup.quota, ..LineOptions::default() },
         messenger: MessengerOptions {
             id: "messenger-page".into(),
+            human_agent: setup.channels.iter().any(|(_, keys)| keys.contains("human_agent")),
             templates: setup.templates.iter().map(|(n, l)| ((*n).to_string(), (*l).to_string())).collect(),
             ..MessengerOptions::default()
         },

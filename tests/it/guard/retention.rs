@@ -39,6 +39,7 @@ fn class(key: &str) -> Option<(&'static str, Kept)> {
         "hold" => ("right to go on", Kept::Secs(600)),
         "rl" => ("pace", Kept::Secs(600)),
         "tie" => ("orders of a person", Kept::Secs(400 * DAY)),
+        "thread" => ("thread of a conversation", Kept::Secs(90 * DAY)),
         "invite" => ("code that ties a messenger", Kept::Secs(900)),
         "day" => ("messages of a person within a day", Kept::Secs(DAY)),
         "code" => ("one-time code", Kept::Secs(600)),
