@@ -12,9 +12,10 @@ use super::batch::{self, Ready};
 use super::nudge::{EVERYWHERE, Places, place};
 use super::settle::{Finished, settler};
 use crate::store::keys::{Member, PARTITIONS};
+use crate::store::order::Record;
 use crate::store::work::Leased;
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -111,52 +112,47 @@ impl Crew {
                 members.iter().for_each(|member| drop(done.send(left_behind(member))));
                 continue;
             };
-            for ready in prepared {
-                match ready {
-                    Ready::Settle(settle) => drop(done.send(Finished::Settle(settle))),
-                    Ready::GiveBack(leased) => drop(done.send(Finished::GiveBack(leased))),
-                    Ready::Join(unit) => {
-                        let (app, done) = (Arc::clone(&self.app), done.clone());
-                        let (leased, record) = *unit;
-                        let member = leased.member.clone();
-                        let work = async move {
-                            match super::join::work(&app, leased.clone(), record).await {
-                                Some(settle) => Finished::Settle(Box::new(settle)),
-                                None => Finished::GiveBack(leased),
-                            }
-                        };
-                        tokio::spawn(guarded(member, work, done));
-                    }
-                    Ready::Talk(unit) => {
-                        let (app, done) = (Arc::clone(&self.app), done.clone());
-                        let (leased, record) = *unit;
-                        let member = leased.member.clone();
-                        let work = async move { super::talk::work(&app, leased, record, asked).await };
-                        tokio::spawn(guarded(member, work, done));
-                    }
-                    Ready::Note(unit) => {
-                        let (app, done) = (Arc::clone(&self.app), done.clone());
-                        let (leased, record) = *unit;
-                        let member = leased.member.clone();
-                        let work = async move { super::writeback::work(&app, leased, record).await };
-                        tokio::spawn(guarded(member, work, done));
-                    }
-                    Ready::Conversation(unit) => {
-                        let (app, done) = (Arc::clone(&self.app), done.clone());
-                        let (leased, record) = *unit;
-                        let member = leased.member.clone();
-                        let work = async move { super::people::work(&app, leased, record, asked).await };
-                        tokio::spawn(guarded(member, work, done));
-                    }
-                    Ready::Send(order) => {
-                        let (app, done) = (Arc::clone(&self.app), done.clone());
-                        let member = order.leased.member.clone();
-                        let work = async move { Finished::Settle(Box::new(super::send::send_all(&app, *order).await)) };
-                        tokio::spawn(guarded(member, work, done));
-                    }
-                }
-            }
+            prepared.into_iter().for_each(|ready| self.see_to(ready, asked));
         }
+    }
+
+    /// Starts the work on a unit, each in a task of its own, or hands on what needs none.
+    fn see_to(&self, ready: Ready, asked: Instant) {
+        let (app, done) = (Arc::clone(&self.app), self.finished.clone());
+        let own = |unit: Box<(Leased, Record)>| (unit.0.member.clone(), *unit);
+        let (member, work): (Member, BoxFuture<'static, Finished>) = match ready {
+            Ready::Settle(settle) => return drop(done.send(Finished::Settle(settle))),
+            Ready::GiveBack(leased) => return drop(done.send(Finished::GiveBack(leased))),
+            Ready::Send(order) => {
+                let member = order.leased.member.clone();
+                let work = async move { Finished::Settle(Box::new(super::send::send_all(&app, *order).await)) };
+                tokio::spawn(guarded(member, work, done));
+                return;
+            }
+            Ready::Join(unit) => {
+                let (member, (leased, record)) = own(unit);
+                let work = async move {
+                    match super::join::work(&app, leased.clone(), record).await {
+                        Some(settle) => Finished::Settle(Box::new(settle)),
+                        None => Finished::GiveBack(leased),
+                    }
+                };
+                (member, work.boxed())
+            }
+            Ready::Talk(unit) => {
+                let (member, (leased, record)) = own(unit);
+                (member, async move { super::talk::work(&app, leased, record, asked).await }.boxed())
+            }
+            Ready::Note(unit) => {
+                let (member, (leased, record)) = own(unit);
+                (member, async move { super::writeback::work(&app, leased, record).await }.boxed())
+            }
+            Ready::Conversation(unit) => {
+                let (member, (leased, record)) = own(unit);
+                (member, async move { super::people::work(&app, leased, record, asked).await }.boxed())
+            }
+        };
+        tokio::spawn(guarded(member, work, done));
     }
 }
 

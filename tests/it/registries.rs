@@ -13,7 +13,18 @@ const HELPERS: &[(&str, &[&str])] = &[
     (
         "channel",
         &[
-            "account", "ask", "hook", "line_api", "media", "meta", "setup", "sms", "text", "twilio", "whatsapp_rules", "wire",
+            "account",
+            "ask",
+            "hook",
+            "line_api",
+            "media",
+            "meta",
+            "setup",
+            "sms",
+            "text",
+            "twilio",
+            "whatsapp_rules",
+            "wire",
         ],
     ),
 ];

@@ -57,7 +57,7 @@ pub(super) async fn words(
                     section: account.kind.section(),
                     audience: Audience::Customer,
                     now,
-                    links: ExtraLinks { status: None, page: live.page_link(&holder, now) },
+                    links: ExtraLinks { status: None, page: live.page_link(&holder, now), connect: None },
                 };
                 live.words.saved_reply(name, locale, Some(&telling))
             }

@@ -186,7 +186,7 @@ fn standing(live: &Live, one: &Theirs, section: &str, locale: &str, now: Timesta
             section,
             audience: Audience::Staff,
             now,
-            links: ExtraLinks { status: None, page: None },
+            links: ExtraLinks { status: None, page: None, connect: None },
         };
         live.words.render(&telling).ok()
     });

@@ -5,7 +5,9 @@
 
 mod record;
 
-use super::words::{AuthFailure, Names, ReconcileResult, ReloadResult, SpoolEnd, WebhookOutcome, Word, WriteBackOutcome};
+use super::words::{
+    AuthFailure, Names, ReconcileResult, ReloadResult, SpoolEnd, WebhookOutcome, Word, WriteBackOutcome,
+};
 use crate::domain::owed::State;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;

@@ -329,7 +329,7 @@ async fn a_channel_that_takes_nobody_new_is_not_offered() {
 /// right one still ties.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_guessed_codes_tie_nothing_and_are_not_answered_for_ever() {
-    let mut w = World::chain(PAGE).await.patient();
+    let mut w = World::chain(PAGE).await;
     w.told(&Tea::paid(1, w.now()).webhook(w.now())).await;
     let (app, page, lan) = (w.relay.app.clone(), "messenger-page".into(), Address::new("messenger", LAN));
     let right = code(&w, 1, None).await;

@@ -12,7 +12,7 @@ const SENT: &str = "若這是訂單編號";
 
 async fn world() -> World {
     let set = Setup { routes: ROUTES, shop: "track = { enabled = true }", ..Setup::default() };
-    let mut w = World::start(set).await.patient();
+    let mut w = World::start(set).await;
     for id in [41, 42] {
         assert_eq!(forms(&w.told(&Tea::paid(id, w.now()).webhook(w.now())).await), [("smtp", "mail")]);
     }

@@ -32,7 +32,7 @@ fn said(id: &str, text: &str) -> Said {
 }
 
 async fn with_slack(shop: &'static str) -> World {
-    World::start(Setup { shop, routes: slack!(), ..Setup::default() }).await.patient()
+    World::start(Setup { shop, routes: slack!(), ..Setup::default() }).await
 }
 
 /// The messages of one provider among these.
@@ -106,7 +106,7 @@ async fn every_place_of_staff_is_handed_what_a_customer_wrote() {
         ("[shop.people]\nto = \"mail\"\naddress = \"help@shop.example.com\"\n", "smtp", "--conversation"),
         ("[shop.people]\nto = \"telegram\"\naddress = \"-1001234567890\"\n", "telegram", "回覆顧客"),
     ] {
-        let mut w = World::start(Setup { shop, routes: PAGE, ..Setup::default() }).await.patient();
+        let mut w = World::start(Setup { shop, routes: PAGE, ..Setup::default() }).await;
         w.say("messenger", LAN, Say::Text("有人在嗎".into())).await;
         let news = w.news();
         assert_eq!(news.iter().map(|t| t.channel).collect::<Vec<_>>(), [channel], "{}", shown(&news));
@@ -124,7 +124,7 @@ async fn every_place_of_staff_is_handed_what_a_customer_wrote() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_of_telegram_answers_by_replying() {
     let shop = "[shop.people]\nto = \"telegram\"\naddress = \"-1001234567890\"\n";
-    let mut w = World::start(Setup { shop, routes: PAGE, ..Setup::default() }).await.patient();
+    let mut w = World::start(Setup { shop, routes: PAGE, ..Setup::default() }).await;
     w.say("messenger", LAN, Say::Text("有人在嗎".into())).await;
     w.say("messenger", LAN, Say::Text("急".into())).await;
     let news = w.news();
@@ -222,7 +222,7 @@ async fn outside_the_hours_they_are_told_once_until_somebody_is_there() {
     const HOURS: &str = "[shop.people]\nto = \"staff-slack\"\nhours = [\"Mon-Fri 09:00-18:00\"]\n";
     // Saturday noon in Taipei; Monday nine is 45 hours away.
     let at = Some("2026-11-28T04:00:00Z");
-    let mut w = World::start(Setup { shop: HOURS, routes: slack!(), at, ..Setup::default() }).await.patient();
+    let mut w = World::start(Setup { shop: HOURS, routes: slack!(), at, ..Setup::default() }).await;
     w.say("messenger", LAN, Say::Text("在嗎".into())).await;
     w.rest().await;
     let news = w.news();
@@ -328,8 +328,7 @@ async fn what_was_said_is_erased_with_the_person() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_meta_approved_it_people_and_only_people_answer_for_seven_days() {
     const PEOPLE: &[(&str, &str)] = &[("messenger-page", "human_agent = true")];
-    let mut w =
-        World::start(Setup { shop: TO_SLACK, routes: slack!(), channels: PEOPLE, ..Setup::default() }).await.patient();
+    let mut w = World::start(Setup { shop: TO_SLACK, routes: slack!(), channels: PEOPLE, ..Setup::default() }).await;
     let root = thread(&asks(&mut w, "hello").await);
     w.pass(3 * 24 * 3600).await;
     // What the order owes has no such right: it goes by the next channel, or waits.
@@ -348,7 +347,7 @@ async fn where_meta_approved_it_people_and_only_people_answer_for_seven_days() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_answers_by_a_signed_request() {
     let shop = "[shop.people]\nto = \"erp\"\n";
-    let mut w = World::start(Setup { shop, routes: PAGE, ..Setup::default() }).await.patient();
+    let mut w = World::start(Setup { shop, routes: PAGE, ..Setup::default() }).await;
     w.say("messenger", LAN, Say::Text("hello".into())).await;
     let asked = w.news().remove(0).json().unwrap();
     let name = asked["data"]["fields"]["conversation"].as_str().unwrap().to_string();
@@ -375,7 +374,7 @@ const SIZES: &[(&str, &str)] = &[
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn saved_replies_speak_the_customers_language_about_their_order() {
     let words = SIZES;
-    let mut w = World::start(Setup { shop: TO_SLACK, routes: slack!(), words, ..Setup::default() }).await.patient();
+    let mut w = World::start(Setup { shop: TO_SLACK, routes: slack!(), words, ..Setup::default() }).await;
     let root = thread(&asks(&mut w, "hello").await);
     // Without an order only what needs none.
     w.say("slack", &root, Say::Text("/hours".into())).await;

@@ -2,7 +2,7 @@
 //! goes.
 
 use super::{LAN, MEI, World, tea};
-use orderwire::domain::consent::Word;
+use orderwire::domain::consent::{Source, Word};
 use orderwire::domain::decision::Reason;
 use orderwire::domain::ids::ShopId;
 use orderwire::domain::owed::Owed;
@@ -124,7 +124,7 @@ async fn make(w: &World, reason: Reason, change: &Change) {
             w.pass(1).await;
         }
         Change::Unmuted { channel } => {
-            assert!(app.store.mute(&member, channel.tag(), false).await.expect("unmuted"));
+            assert!(app.store.mute(&member, channel.tag(), false, Source::Operator).await.expect("unmuted"));
         }
         Change::Resumed { channel } => queue::pause(app, channel.as_str(), None).await.expect("resumed"),
         Change::SwitchedOn { .. } => w.say("line", MEI, Say::Text("START".into())).await,

@@ -38,7 +38,7 @@ fn read(news: &[Taken]) -> Vec<(String, String)> {
 
 /// A shop's story of orders that are paid, and an hour later delivered, of whose webhooks so many of ten are lost.
 async fn tea_story(lost: u64) -> (Vec<(String, String)>, [u64; 2]) {
-    let mut world = world(TEA, "", ShopOptions::default()).await.patient();
+    let mut world = world(TEA, "", ShopOptions::default()).await;
     tea_hooks(&world);
     assert_eq!(look(&world, "tea").await.missed, 0);
     world.mock.lose_webhooks(lost);
@@ -82,7 +82,7 @@ async fn with_three_of_ten_webhooks_lost_the_same_is_told_as_with_none_and_the_m
 }
 
 async fn wood_story(lost: u64) -> (Vec<(String, String)>, [u64; 2]) {
-    let mut world = world("", WOOD, ShopOptions::default()).await.patient();
+    let mut world = world("", WOOD, ShopOptions::default()).await;
     let url = "https://notify.example.com/hooks/shopify/wood".to_string();
     let hook = ShopHook { id: 0, topic: "ORDERS_UPDATED".into(), url, active: true, secret: String::new() };
     world.mock.put_shop_hook(ShopKind::Shopify, hook);
@@ -146,7 +146,7 @@ async fn a_running_relay_looks_by_itself_and_leaves_to_webhooks_what_is_fresh() 
 
 #[tokio::test]
 async fn a_shop_that_fails_moves_nothing_on_and_a_dry_look_changes_nothing() {
-    let mut world = world(TEA, "", ShopOptions::default()).await.patient();
+    let mut world = world(TEA, "", ShopOptions::default()).await;
     look(&world, "tea").await;
     world.leap(600).await;
     for i in 0..45 {
