@@ -1,8 +1,8 @@
 //! Scenes of a send: the night, what may have been told, replays.
 
 use super::reasons::night;
-use super::world::{Account, DAY, World, account, digest, head, paid, parcel, stage, start, with_head};
-use orderwire::domain::channel::{ConsentRule, Form, WindowRule};
+use super::world::{Account, DAY, World, account, digest, head, paid, parcel, settings, stage, start, with_head};
+use orderwire::domain::channel::{Audience, ConsentRule, Form, WindowRule};
 use orderwire::domain::clock::plus_secs;
 use orderwire::domain::decision::{Decision, Reason};
 use orderwire::domain::event::Patch;
@@ -10,6 +10,8 @@ use orderwire::domain::ids::Tag;
 use orderwire::domain::order::{ParcelState, PaymentState, Stage};
 use orderwire::domain::owed::State;
 use orderwire::domain::person::Address;
+use orderwire::domain::shop::QuietHours;
+use orderwire::plan::RouteSettings;
 
 fn chat() -> Account {
     let mut chat = account("line");
@@ -133,6 +135,37 @@ fn a_retry_key_is_used_while_it_lives_and_progress_without_one_is_not_repeated()
     let item = w.item("preparing");
     (item.state, item.attempts, item.channel, item.address) = (State::Begun, 1, from.channel, from.address);
     assert_eq!(w.ends("preparing").0, State::Unsure, "progress is never repeated");
+}
+
+/// The repetition of a customer's message waits for the morning like the message itself; the staff's does not.
+#[test]
+fn what_may_have_been_told_waits_for_the_customers_morning_and_not_for_the_shops() {
+    let (evening, morning) = ("2026-11-02T15:00:00Z".parse().expect("a time"), "2026-11-03T00:00:00Z");
+    let morning = morning.parse().expect("08:00 in Taiwan");
+    let quiet = QuietHours { also: vec!["shipped".into()], ..night() };
+    for state in [State::Begun, State::Again] {
+        let mut w = begun(state);
+        w.order.head.as_mut().expect("known").value.country = Some("TW".into());
+        (w.rules.quiet, w.now) = (Some(quiet.clone()), evening);
+        let wait = Decision::Wait { until: morning, reason: Reason::QuietHours, watch: vec![] };
+        assert_eq!(w.about("shipped"), Some(wait));
+        w.now = morning;
+        w.go("shipped");
+        let mut w = World::due();
+        let mut team = account("");
+        (team.caps.audience, team.caps.consent) = (Audience::Staff, ConsentRule::Staff);
+        w.account("team", team);
+        w.routes.clear();
+        w.route(RouteSettings { audience: Audience::Staff, ..settings("team", &["*"], &["team"]) });
+        w.hear(parcel("1", ParcelState::Shipped));
+        w.pass(20);
+        let now = w.now;
+        let item = w.item("shipped");
+        (item.state, item.attempts, item.channel, item.first_attempt) = (state, 1, Tag::of("team"), Some(now));
+        w.order.head.as_mut().expect("known").value.country = Some("TW".into());
+        (w.rules.quiet, w.now) = (Some(quiet.clone()), evening);
+        assert_eq!(w.go("shipped").channel.as_str(), "team");
+    }
 }
 
 /// Where free words need a window, only the template has a key (WeChat).
