@@ -27,7 +27,7 @@ chaos: needs         ## kill -9 the relay 200 times under load, then faults with
 	ORDERWIRE_KILLS=$${ORDERWIRE_KILLS:-200} cargo test --locked --test it faults::kills::kills -- --nocapture
 	cargo test --locked --test it faults::chaos -- --ignored --nocapture
 
-FUZZ := hooks callbacks answers decoders addresses settings spool words steps
+FUZZ := hooks callbacks answers decoders addresses settings spool words steps chats tokens consent
 FUZZ_SECS ?= 60
 
 fuzz: needs          ## throw made-up input at every target, FUZZ_SECS each; what breaks one lies in fuzz/artifacts

@@ -1,4 +1,5 @@
-//! Targets for fuzzing. `tests/it` includes the two modules too, and replays the kept inputs on every run.
+//! Targets for fuzzing. `tests/it` includes the modules too, and replays the kept inputs on every run.
 
+pub mod people;
 pub mod steps;
 pub mod targets;

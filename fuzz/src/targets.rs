@@ -36,6 +36,9 @@ pub const ALL: &[Target] = &[
     ("spool", spool),
     ("words", words),
     ("steps", super::steps::steps),
+    ("chats", super::people::chats),
+    ("tokens", super::people::tokens),
+    ("consent", super::people::consent),
 ];
 
 const SECRET: &str = "fuzz-secret-0123456789abcdef";

@@ -9,11 +9,11 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::path::Path;
 
 /// Columns, in the order written.
-const COLUMNS: [&str; 7] = ["channel", "address", "shop", "word", "at", "source", "proof"];
+pub const COLUMNS: [&str; 7] = ["channel", "address", "shop", "word", "at", "source", "proof"];
 /// Rows sent at a time.
 const ROWS: usize = 100;
 /// Longest line read.
@@ -57,10 +57,7 @@ pub async fn import(
     (execute, reason): (bool, &str),
 ) -> anyhow::Result<Status> {
     let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let mut rows: Box<dyn Iterator<Item = (u64, Result<Value, String>)>> = match format {
-        Format::Csv => Box::new(csv_rows(file).map_err(|why| Misuse(format!("{}: {why}", path.display())))?),
-        Format::Ndjson => Box::new(json_rows(file)),
-    };
+    let mut rows = rows(format, file).map_err(|why| Misuse(format!("{}: {why}", path.display())))?;
     let mut counts = Counts::default();
     loop {
         let mut part = Vec::new();
@@ -105,8 +102,53 @@ fn wrong(counts: &mut Counts, path: &Path, line: u64, why: &str) -> anyhow::Resu
     Ok(())
 }
 
+/// Rows of a file, each with its line and as an object with some of [`COLUMNS`], or with what is wrong with it.
+type Rows<'a> = Box<dyn Iterator<Item = (u64, Result<Value, String>)> + 'a>;
+
+/// Reads a file, row by row.
+///
+/// # Errors
+/// Its head line names columns that there are not, or lacks one that is needed.
+pub fn rows<'a>(format: Format, file: impl Read + 'a) -> Result<Rows<'a>, String> {
+    Ok(match format {
+        Format::Csv => Box::new(csv_rows(file)?),
+        Format::Ndjson => Box::new(json_rows(file)),
+    })
+}
+
+/// A CSV file being written, as [`rows`] reads it, and so that no spreadsheet computes a cell.
+pub struct Sheet<W: Write>(csv::Writer<W>);
+
+impl<W: Write> Sheet<W> {
+    /// With its head line.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn begin(to: W) -> anyhow::Result<Sheet<W>> {
+        let mut writer = csv::Writer::from_writer(to);
+        writer.write_record(COLUMNS)?;
+        Ok(Sheet(writer))
+    }
+
+    /// One row more, its cells in the order of [`COLUMNS`].
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn put<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+        Ok(self.0.write_record(cells.map(quoted))?)
+    }
+
+    /// What was put is there.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        Ok(self.0.flush()?)
+    }
+}
+
 /// Rows of a CSV file; columns in any order, by their names.
-fn csv_rows(file: File) -> Result<impl Iterator<Item = (u64, Result<Value, String>)>, String> {
+fn csv_rows(file: impl Read) -> Result<impl Iterator<Item = (u64, Result<Value, String>)>, String> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(BufReader::new(file));
     let head: Vec<String> = reader.headers().map_err(|e| e.to_string())?.iter().map(str::to_lowercase).collect();
     let head: Vec<String> = head.iter().map(|h| h.trim_start_matches('\u{feff}').to_string()).collect();
@@ -129,7 +171,7 @@ fn csv_rows(file: File) -> Result<impl Iterator<Item = (u64, Result<Value, Strin
 }
 
 /// Rows of a file with a JSON object a line.
-fn json_rows(file: File) -> impl Iterator<Item = (u64, Result<Value, String>)> {
+fn json_rows(file: impl Read) -> impl Iterator<Item = (u64, Result<Value, String>)> {
     let mut reader = BufReader::new(file);
     let mut number = 0;
     std::iter::from_fn(move || {
@@ -178,20 +220,17 @@ fn plain(cell: &str) -> &str {
 /// Prints everybody's consent.
 pub async fn export(client: &Client, format: Format, mut ask: Value) -> anyhow::Result<Status> {
     let (mut nameless, mut closed) = (0, 0);
-    let mut writer = csv::Writer::from_writer(std::io::stdout());
-    if format == Format::Csv {
-        writer.write_record(COLUMNS)?;
-    }
+    let mut sheet = (format == Format::Csv).then(|| Sheet::begin(std::io::stdout())).transpose()?;
     loop {
         let page: Value = client.post("/api/v1/consent/export", &ask).await?;
         for row in page.get("rows").and_then(Value::as_array).into_iter().flatten() {
             let cell = |name: &&str| row.get(*name).and_then(Value::as_str).unwrap_or_default();
-            match format {
-                Format::Csv => writer.write_record(COLUMNS.iter().map(|name| quoted(cell(name))))?,
-                Format::Ndjson => out::json_line(row),
+            match &mut sheet {
+                Some(sheet) => sheet.put(COLUMNS.iter().map(cell))?,
+                None => out::json_line(row),
             }
         }
-        writer.flush()?;
+        sheet.as_mut().map_or(Ok(()), Sheet::flush)?;
         let count = |key: &str| page.get(key).and_then(Value::as_u64).unwrap_or(0);
         (nameless, closed) = (nameless + count("nameless"), closed + count("closed"));
         match page.get("cursor").filter(|c| c.is_string()) {

@@ -10,7 +10,7 @@ mod ask;
 pub mod channels;
 mod check;
 mod consent;
-mod consent_file;
+pub mod consent_file;
 mod demo;
 mod doctor;
 mod example;

@@ -3,6 +3,8 @@
 //! `make fuzz-kept` writes the kept inputs anew from the goldens; an input that once broke something is added to its
 //! folder by hand and stays.
 
+#[path = "../../../fuzz/src/people.rs"]
+mod people;
 #[path = "../../../fuzz/src/steps.rs"]
 mod steps;
 #[path = "../../../fuzz/src/targets.rs"]
@@ -255,6 +257,50 @@ fn steps_kept() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Words, taps and codes of chats, in one language after the other.
+fn chats() -> Vec<Vec<u8>> {
+    let said = [
+        "ow-0123456789abcdefghjk",
+        "請幫我連結 OW-0123456789ABCDEFGHJK。",
+        "ow:off",
+        "ow:ask_off",
+        "ow:no:00112233445566778899aabbccddeeff",
+        "ow:orders\nSTOP",
+        "STOP",
+        "取消訂閱",
+        "huỷ đăng ký",
+        "where is my order?",
+        "我的訂單到哪了？",
+        "\u{ff33}\u{ff34}\u{ff2f}\u{ff30}",
+    ];
+    let each = |(i, text): (usize, &&str)| [&[u8::try_from(i).unwrap()], text.as_bytes()].concat();
+    said.iter().enumerate().map(each).collect()
+}
+
+/// A token that somebody sends, and payloads that we sealed.
+fn tokens() -> Vec<Vec<u8>> {
+    let end = orderwire::domain::clock::from_millis(1_795_593_700_000);
+    let sent = |purpose: &str, payload: &[u8]| [b"\0", seal().token(purpose, payload, end).as_bytes()].concat();
+    let page = br#"["woo","1","line-main",{"scheme":"line","value":"U1"}]"#;
+    let link = br#"{"shop":"woo","order":"1","shown":null}"#;
+    vec![
+        sent("elsewhere", link),
+        [b"\x01", &link[..]].concat(),
+        [b"\x02", &page[..]].concat(),
+        [b"\x03", &br#"["line-main",{"scheme":"line","value":"U1"}]"#[..]].concat(),
+        b"\x2d{\"shop\":\"woo\"".to_vec(),
+    ]
+}
+
+/// Files of consent, whole and odd.
+fn consents() -> Vec<Vec<u8>> {
+    let csv = "channel,address,shop,word,at,source,proof\nline-main,U1,,off,,,\n,'+886912345678,woo,on,2026-11-25T08:00:00Z,import,\"a \"\"b\"\", c\"\n";
+    let odd = "\u{feff}Address,WORD\r\n\"a\nb\",off\r\n'=1+1,on\r\n,,,\r\n";
+    let json = "{\"address\":\"U1\",\"word\":\"off\"}\n\n{\"address\":7}\n{\"address\":\"''\",\"word\":null}\n[";
+    let of = |which: u8, text: &str| [&[which], text.as_bytes()].concat();
+    vec![of(0, csv), of(0, odd), of(1, json), of(1, csv), of(0, "address\n")]
+}
+
 #[test]
 #[ignore = "writes the kept inputs anew: make fuzz-kept"]
 fn kept_inputs_are_written() {
@@ -284,6 +330,9 @@ fn kept_inputs_are_written() {
         ("spool", spool()),
         ("words", words()),
         ("steps", steps_kept()),
+        ("chats", chats()),
+        ("tokens", tokens()),
+        ("consent", consents()),
     ];
     for (name, inputs) in all {
         let folder = root("fuzz/kept").join(name);

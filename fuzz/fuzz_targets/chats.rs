@@ -1,0 +1,5 @@
+#![no_main]
+
+use orderwire_fuzz::people::chats;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| chats(data));

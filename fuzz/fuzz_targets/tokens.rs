@@ -1,0 +1,5 @@
+#![no_main]
+
+use orderwire_fuzz::people::tokens;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tokens(data));
