@@ -47,7 +47,7 @@ pub async fn send_all(app: &Arc<App>, mut order: InHand) -> Settle {
     for ((sending, ended), watch) in sends.iter().zip(verdicts).zip(&watches) {
         match ended {
             Ended::Judged(verdict, took) => {
-                judged(app, &mut order, (sending, watch.as_ref()), (verdict, took), now).await
+                judged(app, &mut order, (sending, watch.as_ref()), (*verdict, took), now).await
             }
             Ended::Held(held) => {
                 order.not_begun(sending, None, now);
@@ -128,7 +128,7 @@ async fn judged(
 /// How a send ended.
 enum Ended {
     /// The provider was asked, or could not be; and how long it took.
-    Judged(Verdict, Duration),
+    Judged(Box<Verdict>, Duration),
     /// It was held back at the last look: nothing went.
     Held(Held),
 }
@@ -146,7 +146,7 @@ async fn hand_over(sending: &Sending, watch: Option<&Arc<Watch>>, deadline: Inst
             scope: crate::domain::verdict::Scope::Message,
             detail,
         };
-        return Ended::Judged(verdict, Duration::ZERO);
+        return Ended::Judged(Box::new(verdict), Duration::ZERO);
     }
     // Here for channels that begin at once, and once more where the request begins.
     if let Some(watch) = watch
@@ -163,7 +163,7 @@ async fn hand_over(sending: &Sending, watch: Option<&Arc<Watch>>, deadline: Inst
     };
     match watch.and_then(|watch| watch.held()) {
         Some(held) if !matches!(verdict, Verdict::Accepted { .. }) => Ended::Held(held),
-        _ => Ended::Judged(verdict, started.elapsed()),
+        _ => Ended::Judged(Box::new(verdict), started.elapsed()),
     }
 }
 

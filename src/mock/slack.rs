@@ -92,6 +92,9 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
     if path == "/api/auth.test" {
         return Some(Errand { lane: "slack:api", to: String::new(), outcome: Outcome::Tell(tested(house, request)) });
     }
+    if path == "/api/conversations.info" {
+        return Some(Errand { lane: "slack:api", to: String::new(), outcome: Outcome::Tell(place(house, request)) });
+    }
     let door = match path {
         "/api/chat.postMessage" => Door::Api,
         _ if path.starts_with(HOOKS) => Door::Hook,
@@ -122,6 +125,21 @@ fn tested(house: &House, request: &Request) -> Reply {
             .with("x-oauth-scopes", "chat:write"),
         false => Door::Api.no(200, "invalid_auth"),
     }
+}
+
+/// A channel, and whether the bot is in it.
+fn place(house: &House, request: &Request) -> Reply {
+    let own = &house.options.slack;
+    if request.bearer() != Some(own.bot_token.as_str()) {
+        return Door::Api.no(200, "invalid_auth");
+    }
+    let mut fields = url::form_urlencoded::parse(&request.body);
+    let Some((_, id)) = fields.find(|(name, _)| name == "channel") else {
+        return Door::Api.no(200, "channel_not_found");
+    };
+    let member = own.channels.is_empty() || own.channels.iter().any(|c| *c == id);
+    let channel = json!({ "id": id, "name": "orders", "is_channel": true, "is_member": member, "is_archived": false });
+    Reply::json(200, &json!({ "ok": true, "channel": channel }))
 }
 
 fn document(door: Door, request: &Request) -> Result<Value, Reply> {

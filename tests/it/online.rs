@@ -160,6 +160,7 @@ async fn every_account_is_asked_nothing_is_sent_and_no_secret_is_printed() {
         "ok: zalo-oa (zalo), template 231540: ENABLE, TRANSACTION, 2 parameters",
         "ok: sms-mitake (sms_mitake), account: 300 points",
         "ok: mail (email), account: 127.0.0.1 greets, and the login works",
+        "ok: desk-bot (slack), channel: C00000001 #orders",
         "not asked: desk (slack), account: a webhook cannot be asked without sending",
     ] {
         assert!(ran.out.lines().any(|l| l == line), "{line}\n{}", ran.out);

@@ -3,7 +3,7 @@
 use super::golden;
 use super::server::{Act, Server, json as answer_json};
 use super::stand_in::{Parts, at, message, open, outside, secret};
-use orderwire::channel::{Channel, find};
+use orderwire::channel::{Channel, Question, State, find};
 use orderwire::domain::channel::{Button, Form, Message};
 use orderwire::domain::clock::plus_secs;
 use orderwire::domain::people::ReplyTo;
@@ -275,4 +275,52 @@ fn threads_need_a_bot_and_its_channels_id() {
     );
     let short = json!({ "bot_token": secret("xoxb-abc"), "channel": BOT, "signing_secrets": [secret("short")] });
     assert_eq!(mistake(short).as_deref(), Some("signing_secrets"));
+}
+
+/// Whether the bot is in its channel, by an id: what the check says of each answer of Slack's.
+#[tokio::test]
+async fn the_check_says_whether_the_bot_is_in_its_channel() {
+    let place = |more: Value| {
+        let mut channel = json!({ "id": "C0123456789", "name": "orders", "is_member": true });
+        channel.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        json!({ "ok": true, "channel": channel })
+    };
+    let no = |word: &str| json!({ "ok": false, "error": word });
+    let cases = [
+        (place(json!({})), "chat:write", State::Fine, "#orders"),
+        (place(json!({ "is_member": false })), "chat:write", State::Trouble, "the bot is not in"),
+        (place(json!({ "is_member": false })), "chat:write, chat:write.public", State::Fine, "#orders"),
+        (
+            place(json!({ "is_member": false, "is_private": true })),
+            "chat:write,chat:write.public",
+            State::Trouble,
+            "the bot is not in",
+        ),
+        (place(json!({ "is_archived": true })), "chat:write", State::Trouble, "is archived"),
+        (no("missing_scope"), "chat:write", State::NotAsked, "channels:read"),
+        (no("channel_not_found"), "chat:write", State::Trouble, "is no channel that this bot sees"),
+        (no("fatal_error"), "chat:write", State::Trouble, "fatal_error"),
+    ];
+    for (info, scopes, state, said) in cases {
+        let server = Server::start(move |seen| match seen.line.contains("/api/auth.test") {
+            true => {
+                let body = json!({ "ok": true, "user": "relay", "team": "Tea" }).to_string();
+                Act::Answer(200, vec![("x-oauth-scopes".into(), scopes.into())], body)
+            }
+            false => answer_json(200, info.clone()),
+        })
+        .await;
+        let api = format!("{}/api", server.url);
+        let bot = json!({ "bot_token": secret("xoxb-1"), "channel": "C0123456789", "api_url": api });
+        let found = open("slack", &bot).ask(&Question::default()).await;
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!((found[1].about.as_str(), found[1].state), ("channel", state), "{found:?}");
+        assert!(found[1].said.contains(said), "{found:?}");
+        let asked = &server.seen()[1];
+        assert!(asked.line.starts_with("POST /api/conversations.info ") && asked.body == "channel=C0123456789");
+    }
+    let server = Server::start(|_| answer_json(200, json!({ "ok": true, "user": "relay", "team": "Tea" }))).await;
+    let bot = json!({ "bot_token": secret("xoxb-1"), "channel": "#orders", "api_url": format!("{}/api", server.url) });
+    let found = open("slack", &bot).ask(&Question::default()).await;
+    assert_eq!((found[1].state, server.seen().len()), (State::NotAsked, 1), "a name is not asked about: {found:?}");
 }
