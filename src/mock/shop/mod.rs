@@ -38,6 +38,8 @@ pub struct ShopOptions {
     pub domain: String,
     /// Shopify: the app may see protected customer data.
     pub sees_customers: bool,
+    /// Shopify: the version that is asked is no longer supported.
+    pub version_retired: bool,
     /// How far the shops' clocks are ahead. Seconds.
     pub clock_ahead: i64,
 }
@@ -55,6 +57,7 @@ impl Default for ShopOptions {
             client_secret: "shopify-client-secret".into(),
             domain: "demo.myshopify.com".into(),
             sees_customers: true,
+            version_retired: false,
             clock_ahead: 0,
         }
     }

@@ -16,6 +16,8 @@ pub(in crate::mock) static UNDERSTUDY: Understudy = Understudy { name: "shopify"
 const PATH: &str = "/admin/api/2026-10/graphql.json";
 /// Lane of faults.
 const LANE: &str = "shopify:api";
+/// What one question may cost, whatever the shop's plan.
+const MOST: u64 = 1000;
 
 fn too_many(_: &FaultKind, _: &str) -> Reply {
     // The budget of questions, not the status, says that they were too many.
@@ -52,6 +54,13 @@ fn answer(house: &Arc<House>, taken: Taken, _: Option<u64>) -> Reply {
     let Some(document) = Document::read(text, &variables) else {
         return reply(&error("BAD_REQUEST", "this is no document".into()));
     };
+    let cost = document.cost(&document.picks);
+    if cost > MOST {
+        return reply(&error(
+            "MAX_COST_EXCEEDED",
+            format!("Query cost is {cost}, which exceeds the single query max cost limit ({MOST})"),
+        ));
+    }
     let mut data = Map::new();
     for pick in &document.picks {
         let Pick::Field { key, name, args, picks } = pick else { continue };
@@ -63,7 +72,7 @@ fn answer(house: &Arc<House>, taken: Taken, _: Option<u64>) -> Reply {
             Err(field) => return reply(&error("undefinedField", format!("Field '{field}' doesn't exist"))),
         }
     }
-    reply(&json!({ "data": data, "extensions": { "cost": { "requestedQueryCost": 10 } } }))
+    reply(&json!({ "data": data, "extensions": { "cost": { "requestedQueryCost": cost } } }))
 }
 
 fn number(gid: &Value) -> u64 {
@@ -80,7 +89,7 @@ fn root(house: &House, name: &str, args: &Map<String, Value>) -> Option<Value> {
         "node" => Value::Null,
         "orders" => orders(&inner, args, own.sees_customers),
         "publicApiVersions" => json!([
-            { "handle": "2026-10", "supported": true }, { "handle": "2025-01", "supported": false },
+            { "handle": "2026-10", "supported": !own.version_retired }, { "handle": "2025-01", "supported": false },
         ]),
         "currentAppInstallation" => {
             json!({ "accessScopes": own.scopes.iter().map(|s| json!({ "handle": s })).collect::<Vec<_>>() })

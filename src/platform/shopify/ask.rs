@@ -16,7 +16,8 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What is asked of an order. `%extra%` takes what a question's scope adds.
+/// What is asked of an order. `%extra%` takes what a question's scope adds. A question may cost 1,000 points, counted by
+/// what it could return (an object 1, a list its `first` times what stands in it): so lists are short.
 const FACTS: &str = "fragment facts on Order {
   id admin_graphql_api_id: id name test confirmed tags email phone
   created_at: createdAt updated_at: updatedAt cancelled_at: cancelledAt cancel_reason: cancelReason
@@ -30,11 +31,11 @@ const FACTS: &str = "fragment facts on Order {
   note_attributes: customAttributes { name: key value }
   line_items: lineItems(first: 20) { nodes {
     name quantity current_quantity: currentQuantity requires_shipping: requiresShipping image { url } } }
-  fulfillments(first: 50) {
+  fulfillments(first: 20) {
     id status created_at: createdAt updated_at: updatedAt shipment_status: displayStatus
-    requires_shipping: requiresShipping tracking_info: trackingInfo(first: 10) { company number url } }
-  refunds(first: 50) { id created_at: createdAt
-    transactions(first: 20) { nodes { kind status amount_set: amountSet { ...money } } } }
+    requires_shipping: requiresShipping tracking_info: trackingInfo(first: 3) { company number url } }
+  refunds(first: 20) { id created_at: createdAt
+    transactions(first: 4) { nodes { kind status amount_set: amountSet { ...money } } } }
   %extra%
 }
 fragment money on MoneyBag {
@@ -46,7 +47,7 @@ fragment address on MailingAddress {
 }";
 
 const RETURNS: &str = "returns(first: 20) { nodes { id name status } }";
-const FULFILLMENT_ORDERS: &str = "fulfillment_orders: fulfillmentOrders(first: 50) { nodes { id } }";
+const FULFILLMENT_ORDERS: &str = "fulfillment_orders: fulfillmentOrders(first: 20) { nodes { id } }";
 
 /// Things whose order can be asked for: our kind, Shopify's type, the way from it to its order, what the
 /// scope of its webhooks lets us ask besides.

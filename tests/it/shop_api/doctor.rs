@@ -118,13 +118,14 @@ async fn clocks_cron_and_rights_are_looked_at() {
 #[tokio::test]
 async fn shopifys_subscriptions_scopes_and_customer_data() {
     let scopes = vec!["read_orders".to_string()];
-    let shops = ShopOptions { scopes, sees_customers: false, ..ShopOptions::default() };
+    let shops = ShopOptions { scopes, sees_customers: false, version_retired: true, ..ShopOptions::default() };
     let poor = world("", WOOD, shops).await;
     let order = crate::deliver::shops::Wood::paid(1020, poor.now()).body(poor.now());
     poor.mock.save_order(ShopKind::Shopify, order).await;
     let found = findings(&poor, "wood", false).await;
     let checks = wrong(&found);
-    assert!(checks.contains(&"scopes") && checks.contains(&"customer_data"), "{found:#?}");
+    let all = ["scopes", "customer_data", "api_version"];
+    assert!(all.iter().all(|check| checks.contains(check)), "{found:#?}");
     let scopes = found.iter().find(|f| f.check == "scopes").expect("scopes");
     assert!(scopes.what.contains("write_orders") && scopes.what.contains("read_fulfillments"), "{scopes:?}");
     poor.end().await;
