@@ -47,8 +47,7 @@ fn shown(shop: &Value) {
         };
         let (check, place, what) = (text(finding, "check"), text(finding, "place"), text(finding, "what"));
         out::line(&format!("  {word:5} {check}: {place}: {what}"));
-        let remedy = text(finding, "remedy");
-        if !remedy.is_empty() {
+        if let Some(remedy) = finding["remedy"].as_str().filter(|remedy| !remedy.is_empty()) {
             out::line(&format!("        → {remedy}"));
         }
     }

@@ -95,6 +95,11 @@ fn keys(options: &MockOptions) -> Vec<(&'static str, &'static str, String)> {
         ("WeChat", "encoding_aes_key", options.wechat.encoding_aes_key.clone()),
         ("WeChat", "the approved template_id", options.wechat.templates.join(", ")),
         ("WeChat", "the approved subscription.template_id", options.wechat.subscriptions.join(", ")),
+        ("WooCommerce", "[shop.api] key", options.shop.woo_key.0.clone()),
+        ("WooCommerce", "[shop.api] secret", options.shop.woo_key.1.clone()),
+        ("Shopify", "domain", options.shop.domain.clone()),
+        ("Shopify", "secrets", options.shop.client_secret.clone()),
+        ("Shopify", "[shop.api] secret", options.shop.token.clone()),
         ("Zalo", "app_id", options.zalo.app_id.clone()),
         ("Zalo", "app_secret", options.zalo.app_secret.clone()),
         ("Zalo", "oa_id", options.zalo.oa_id.clone()),
@@ -136,6 +141,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Status> {
     options.mitake.password.clone_from(&args.mitake_password);
     let keys = keys(&options);
     let mock = Mock::start(options).await?;
+    out::line(&format!("both shops: [shop.api] url = \"{}\"", mock.http_url()));
     out::line(&format!("messengers, Twilio: api_url = \"{}\"", mock.http_url()));
     out::line(&format!("Mitake: api_url = \"{}\"", mock.mitake_api_url()));
     keys.iter().for_each(|(who, key, value)| out::line(&format!("{who}: {key} is {value}")));
