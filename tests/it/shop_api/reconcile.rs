@@ -173,3 +173,28 @@ async fn a_shop_that_fails_moves_nothing_on_and_a_dry_look_changes_nothing() {
     assert_eq!(once, placed, "none is told twice");
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_order_that_was_old_when_it_was_heard_of_tells_nothing() {
+    let mut world = world(TEA, "", ShopOptions::default()).await;
+    look(&world, "tea").await;
+    let long_ago = orderwire::domain::clock::plus_secs(world.now(), -9 * 86_400);
+    let old = Tea { created: long_ago, paid: Some(long_ago), ..Tea::paid(790, world.now()).line(MEI) };
+    world.mock.save_order(ShopKind::WooCommerce, old.body(world.now())).await;
+    let (app, id) = (&world.relay.app, ShopId::from("tea"));
+    let since = Some(orderwire::domain::clock::plus_secs(world.now(), -3600));
+    let report = reconcile::look(app, &id, since, false).await.expect("a look");
+    assert_eq!((report.missed, report.mark), (1, None), "a look from a time given moves nothing on");
+    world.rest().await;
+    assert!(world.news().is_empty(), "what it had reached before it was heard of is not news");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn one_process_asks_a_shop_at_a_time() {
+    let world = world(TEA, "", ShopOptions::default()).await;
+    assert!(world.relay.app.store.claim_run("reconcile/tea", "another", 60_000).await.expect("Redis"));
+    let second = reconcile::look(&world.relay.app, &ShopId::from("tea"), None, false).await;
+    assert!(matches!(second, Err(reconcile::Trouble::Taken)), "{second:?}");
+    world.end().await;
+}

@@ -1,8 +1,11 @@
 //! The shop's people see in the order what became of its messages.
 
-use super::{MEI, tea_hooks, world};
+use super::{MEI, ROUTES, tea_hooks, world};
 use crate::deliver::shops::{Tea, Wood};
-use crate::deliver::world::World;
+use crate::deliver::world::{Setup, World};
+use orderwire::flow::deliver::Crew;
+use orderwire::flow::kept::is_note;
+use orderwire::flow::writeback;
 use orderwire::mock::{Fault, FaultKind, ShopKind, ShopOptions};
 
 const TEA: &str =
@@ -157,5 +160,92 @@ async fn a_metafield_at_shopify_holds_the_whole_story() {
         second.contains("Shipped: sent by line-main") && second.lines().count() > first.lines().count(),
         "{second}"
     );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_happens_while_the_shop_is_down_is_written_when_it_is_back() {
+    let world = tea(ShopOptions::default()).await;
+    world.mock.fault(Fault::new("woocommerce:api", FaultKind::Status(503, String::new())).times(0));
+    let mut order = Tea::paid(506, world.now()).line(MEI);
+    saved(&world, &order).await;
+    world.pass(31).await;
+    world.leap(3600).await;
+    order.ship("TW9", world.now());
+    saved(&world, &order).await;
+    world.pass(31).await;
+    assert!(notes(&world, 506).is_empty());
+    world.mock.clear_faults();
+    world.pass(3601).await;
+    world.pass(61).await;
+    let written = notes(&world, 506);
+    let shipped = written.iter().filter(|note| note.contains("已出貨：")).count();
+    assert_eq!((written.len(), shipped), (2, 1), "{written:#?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_erased_takes_along_what_is_to_be_written_to_it() {
+    use orderwire::domain::ids::ShopId;
+    use orderwire::flow::erase::{self, Duty, Kind};
+    use orderwire::store::keys::{Unit, UnitKind};
+    let world = tea(ShopOptions::default()).await;
+    saved(&world, &Tea::paid(507, world.now()).line(MEI)).await;
+    let (app, id) = (&world.relay.app, ShopId::from("tea"));
+    let order = app.store.member(&Unit::order(&id, "507"));
+    let note = app.store.member(&Unit { shop: id.clone(), kind: UnitKind::Note, id: order.as_str().into() });
+    assert!(app.store.read(&note).await.expect("a record").snapshot.is_some(), "it waits to be written");
+    let duty = Duty::new(Kind::Orders, &id, "a test", "because", world.now());
+    erase::ask(app, duty.about(Default::default(), vec!["507".into()])).await.expect("taken down");
+    crate::support::until("it is erased", || async {
+        app.store.duties().await.expect("duties").is_empty().then_some(())
+    })
+    .await;
+    let left = app.store.read(&note).await.expect("a record");
+    assert!(left.snapshot.is_none() && left.items.iter().all(|i| !i.state.is_open()), "{left:?}");
+    world.pass(60).await;
+    assert!(notes(&world, 507).is_empty());
+    assert_eq!(app.store.audit().await.expect("an audit").bad, [""; 0]);
+    world.end().await;
+}
+
+/// Works off all that is due now.
+async fn work_off(world: &World, crew: &Crew) {
+    world.tick().await;
+    while crew.step().await > 0 {}
+    crew.idle().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_behind_the_note_leaves_one_note_and_nothing_open() {
+    let world = World::start(Setup { routes: ROUTES, tea: TEA, idle: true, ..Setup::default() }).await;
+    tea_hooks(&world);
+    let app = &world.relay.app;
+    let crew = Crew::new(std::sync::Arc::clone(app));
+    let order = Tea::paid(508, world.now()).line(MEI).body(world.now());
+    world.mock.save_order(ShopKind::WooCommerce, order).await;
+    work_off(&world, &crew).await;
+    world.leap(31).await;
+    // One takes the note, writes it, and is gone before it could say so.
+    let mut written = 0;
+    for partition in 0..16 {
+        for leased in app.store.lease(partition, 10, "doomed", 120_000).await.expect("leases") {
+            let record = app.store.read(&leased.member).await.expect("a record");
+            if record.snapshot.as_deref().is_some_and(is_note) {
+                drop(writeback::work(app, leased, record).await);
+                written += 1;
+            }
+        }
+    }
+    assert_eq!((written, notes(&world, 508).len()), (1, 1));
+    // Its lease ends, and another goes on. Ticks far apart look like an outage, after which leases get some grace.
+    world.leap(130).await;
+    for _ in 0..6 {
+        world.leap(4).await;
+        work_off(&world, &crew).await;
+    }
+    assert_eq!(notes(&world, 508).len(), 1, "it was found by its key");
+    assert_eq!(app.store.stats().await.expect("figures").open, 0);
+    assert_eq!(app.store.audit().await.expect("an audit").bad, [""; 0]);
     world.end().await;
 }
