@@ -3,7 +3,7 @@
 //! Knows: a shop system's signature, ping, dedupe key, topics, order JSON → `OrderEvent`; its API client.
 //! Must not know: the web framework, Redis, milestones, channels, rules.
 //! May use: domain
-//! How to add one: `src/platform/acme.rs` (`admit`, `normalise`, `KIND`), then `mod acme;` and
+//! How to add one: `src/platform/acme.rs` (`admit`, `normalise`, its API, `KIND`), then `mod acme;` and
 //! `&acme::KIND,` below, then `tests/golden/platform/acme/<case>/`.
 
 pub mod api;
