@@ -79,22 +79,13 @@ impl Client {
     /// The relay does not answer, says why not, or the file broke off: nothing is left then.
     pub async fn save(&self, path: &str, file: &Path) -> anyhow::Result<u64> {
         let asked = self.http.get(format!("{}{path}", self.base)).timeout(FILE);
-        let mut response = self.taken(asked).await?;
+        let response = self.taken(asked).await?;
         let mut out = std::fs::OpenOptions::new().write(true).create_new(true).open(file)?;
-        let mut length = 0;
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) => {
-                    out.write_all(&chunk)?;
-                    length += chunk.len() as u64;
-                }
-                Ok(None) => return Ok(length),
-                Err(error) => {
-                    drop(std::fs::remove_file(file));
-                    bail!("the file broke off: {}", error.without_url());
-                }
-            }
+        let written = write(response, &mut out).await;
+        if written.is_err() {
+            drop(std::fs::remove_file(file));
         }
+        written
     }
 
     /// `POST` of a JSON body.
@@ -124,6 +115,21 @@ impl Client {
         let problem: serde_json::Value = response.json().await.unwrap_or_default();
         let text = |key: &str| problem.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_string();
         bail!("{} ({}): {}", text("title"), status.as_u16(), text("detail"))
+    }
+}
+
+/// Writes an answer's bytes as they come; gives how many there were.
+async fn write(mut response: reqwest::Response, out: &mut std::fs::File) -> anyhow::Result<u64> {
+    let mut length = 0;
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                out.write_all(&chunk)?;
+                length += chunk.len() as u64;
+            }
+            Ok(None) => return Ok(length),
+            Err(error) => bail!("the file broke off: {}", error.without_url()),
+        }
     }
 }
 

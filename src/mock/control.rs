@@ -24,6 +24,7 @@ GET    /faults    POST /faults    DELETE /faults
 POST   /people/{CHANNEL}/{id}/{open|close|block|unblock|forget|know}
 POST   /say/{CHANNEL}/{id}                            {\"text\": \"…\"} {\"postback\": \"…\"} {\"link\": \"…\"}
                                                 {\"follow\": true} {\"unfollow\": true} {\"read\": true}
+       slack: {id} is a thread's ts; telegram: GROUP:MESSAGE that is answered; webhook: a conversation's name
 POST   /verify/messenger                        the callback handshake
 PUT    /templates/{CHANNEL}/{NAME}              {\"status\": \"PAUSED\", \"category\": \"MARKETING\", \"reason\": \"…\", \"body\": \"…\"}
 DELETE /templates                               all are approved again

@@ -64,10 +64,15 @@ impl Street {
 
 /// What somebody writes, without a token for a free answer: pushes have a key, replies do not.
 fn writes(text: &str) -> Request {
+    sends(&json!({ "type": "text", "id": "1", "text": text }))
+}
+
+/// What somebody sends.
+fn sends(message: &Value) -> Request {
     let body = json!({ "destination": "U0", "events": [{
         "type": "message", "mode": "active", "timestamp": now().as_millisecond(),
         "webhookEventId": format!("01P{}", serial()), "deliveryContext": { "isRedelivery": false },
-        "source": { "type": "user", "userId": LINE_USER }, "message": { "type": "text", "id": "1", "text": text },
+        "source": { "type": "user", "userId": LINE_USER }, "message": message,
     }] });
     line(body.to_string().as_bytes())
 }
@@ -76,6 +81,11 @@ async fn api(relay: &Serving, method: &str, target: &str, key: &str, body: &Valu
     let request = Request::new(method, target).header("authorization", format!("Bearer {OPS}"));
     let request = request.header("content-type", "application/json").header("idempotency-key", key);
     serde_json::from_str(&request.body(body.to_string()).send(relay.admin).await.body).unwrap_or_default()
+}
+
+/// The conversation's name, as the people are told it.
+fn named(told: &Taken) -> String {
+    told.text.split("--conversation ").nth(1).unwrap().split_whitespace().next().unwrap().to_string()
 }
 
 /// Whether the message says that it may be there already.
@@ -120,7 +130,7 @@ async fn dying_at_every_place_says_a_persons_words_once() {
         let mut relay = street.relay(place);
         assert_eq!(writes("is anybody there?").send(relay.web).await.status, 200);
         let told = street.told_so_often("slack", 1).await;
-        let name = told[0].text.split("--conversation ").nth(1).unwrap().split_whitespace().next().unwrap().to_string();
+        let name = named(&told[0]);
         let path = format!("/api/v1/conversations/{name}/replies");
         let words = json!({ "text": "yes, we are", "by": "Mei" });
         api(&relay, "POST", &path, "k1", &words).await;
@@ -154,7 +164,7 @@ async fn whoever_answers_by_command_sees_what_became_of_it() {
     let relay = street.relay("");
     assert_eq!(writes("is anybody there?").send(relay.web).await.status, 200);
     let told = street.told_so_often("slack", 1).await;
-    let name = told[0].text.split("--conversation ").nth(1).unwrap().split_whitespace().next().unwrap().to_string();
+    let name = named(&told[0]);
     let (config, url) = (street.file.display().to_string(), format!("http://{}", relay.admin));
     let call = |words: &[&str]| {
         let all = [&["-c", config.as_str()], words, &["--url", url.as_str()]].concat();
@@ -181,4 +191,57 @@ async fn whoever_answers_by_command_sees_what_became_of_it() {
     assert_eq!(reader("POST", format!("{path}/replies")).send(relay.admin).await.status, 403);
     let said = street.told("line");
     assert!(said.len() == 1 && said[0].text.contains("yes, until six"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_customer_sent_is_saved_whole_or_not_at_all() {
+    let street = Street::make().await;
+    let relay = street.relay("");
+    assert_eq!(sends(&json!({ "type": "image", "id": "41" })).send(relay.web).await.status, 200);
+    assert_eq!(sends(&json!({ "type": "video", "id": "942" })).send(relay.web).await.status, 200);
+    let told = street.told_so_often("slack", 2).await;
+    assert!(told[0].text.contains("image (1.1)") && told[1].text.contains("video (2.1)"), "{told:?}");
+    let name = named(&told[0]);
+    let (config, url) = (street.file.display().to_string(), format!("http://{}", relay.admin));
+    let fetch = |which: &str, to: &std::path::Path| {
+        run(&["-c", &config, "conversation", &name, "--fetch", which, "--to", &to.display().to_string(), "--url", &url])
+    };
+    let file = street.dir.join("picture.jpg");
+    assert_eq!(fetch("1.1", &file).code, 0);
+    assert_eq!(std::fs::read(&file).unwrap(), b"a picture");
+    assert_eq!(fetch("1.1", &file).code, 1, "nothing that is there is written over");
+    let large = street.dir.join("large.mp4");
+    let refused = fetch("2.1", &large);
+    assert!(refused.code == 1 && refused.err.contains("more than"), "{refused:?}");
+    assert!(!large.exists());
+    // At the door it is a file to be saved, whatever it is.
+    let path = format!("/api/v1/conversations/{name}/files/1/1");
+    let answer = Request::new("GET", path).header("authorization", format!("Bearer {OPS}")).send(relay.admin).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "a picture"));
+    for (header, value) in
+        [("content-type", "image/jpeg"), ("content-disposition", "attachment"), ("x-content-type-options", "nosniff")]
+    {
+        assert_eq!(answer.header(header), Some(value), "{header}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_the_shops_people_block_is_answered_by_nobody() {
+    let street = Street::make().await;
+    let relay = street.relay("");
+    assert_eq!(writes("is anybody there?").send(relay.web).await.status, 200);
+    let name = named(&street.told_so_often("slack", 1).await[0]);
+    let who = json!({ "shop": null, "channel": "line-main", "address": LINE_USER });
+    let block = json!({ "who": who, "word": "block", "reason": "a test" });
+    assert!(api(&relay, "POST", "/api/v1/consent/set", "b1", &block).await["channels"].is_array());
+    let path = format!("/api/v1/conversations/{name}");
+    api(&relay, "POST", &format!("{path}/replies"), "k1", &json!({ "text": "yes" })).await;
+    let told = street.told_so_often("slack", 2).await;
+    assert!(told[1].text.contains("was not sent") && told[1].text.contains("orderwire unblock"), "{told:?}");
+    let kept = api(&relay, "GET", &path, "", &json!({})).await;
+    assert_eq!(
+        (&kept["lines"][1]["state"], &kept["lines"][1]["reason"]),
+        (&json!("skipped"), &json!("operator_blocked"))
+    );
+    assert_eq!(street.told("line").len(), 0);
 }
