@@ -1,5 +1,6 @@
 """What lies in deploy/ and in docs/ says the same as the relay."""
 
+import json
 import os
 import re
 import subprocess
@@ -123,6 +124,24 @@ class Docs(unittest.TestCase):
         for page in (readme, (ROOT / "docs/install-kubernetes.md").read_text()):
             made = set(re.findall(r"--from-literal=([a-z-]+)=", page.split("```")[1 if page is readme else 3]))
             self.assertEqual(made, named)
+
+    def test_every_secret_of_a_channel_has_its_rotation(self):
+        page = (ROOT / "docs/secrets.md").read_text()
+        rows = [line for line in page.splitlines() if line.startswith("| ")]
+        schema = json.loads(subprocess.run([RELAY, "example", "--schema"], check=True, capture_output=True).stdout)
+        names = {"line": "LINE", "messenger": "Messenger", "instagram": "Instagram", "whatsapp": "WhatsApp", "telegram": "Telegram",
+                 "viber": "Viber", "zalo": "Zalo", "wechat": "WeChat", "sms_twilio": "Twilio", "whatsapp_twilio": "Twilio",
+                 "sms_mitake": "Mitake", "email": "SMTP", "slack": "Slack", "teams": "Teams", "discord": "Discord",
+                 "google_chat": "Google Chat", "webhook": "`webhook`", "line_pnp": "`line_pnp`"}
+        for way in schema["properties"]["channel"]["items"]["oneOf"]:
+            while "$ref" in way:
+                way = schema["$defs"][way["$ref"].rsplit("/", 1)[1]]
+            kind = way["properties"]["kind"]["const"]
+            own = "\n".join(row for row in rows if names[kind] in row)
+            self.assertTrue(own, kind)
+            for key, value in way["properties"].items():
+                if "#/$defs/Secret" in json.dumps(value) and kind not in ("line_pnp", "email"):
+                    self.assertIn(f"`{key}`", own, f"{kind}: nothing says how {key} is changed")
 
     def test_the_order_without_an_account_is_taken(self):
         """The commands of docs/install-one-machine.md, against the settings on the same page."""

@@ -4,8 +4,8 @@ import signal
 import subprocess
 import unittest
 
-from charts import RELAY
-from world import World, ask, person, post, roll, until
+from charts import RELAY, readme_values
+from world import World, ask, order, person, post, roll, until
 
 
 class Lived(unittest.TestCase):
@@ -38,6 +38,18 @@ class Lived(unittest.TestCase):
             self.assertEqual(post(web.public, 3), 200)
             until("the next is told", lambda: person(3) in world.sent())
             self.assertEqual(world.sent()[person(1)], 1, "known before the outage")
+
+    def test_the_first_shop_of_the_readme_is_told(self):
+        values = readme_values()
+        # Told at once, or this would take half a minute more.
+        values["settings"]["shop"][0] |= {"settle": "0s", "settle_untracked": "0s"}
+        with World(values) as world:
+            web, worker = world.relay("-web").up(), world.relay("-worker").up()
+            body, headers = order(1)
+            self.assertEqual(ask(web.public, "/hooks/woocommerce/my-shop", "POST", body, headers)[0], 200)
+            until("the message is told", lambda: world.sent() == {person(1): 1})
+            done = subprocess.run([RELAY, "-c", web.file, "explain", "my-shop", "1"], capture_output=True, text=True, env=web.env)
+            self.assertIn("order_placed (order, customers main): sent by line-main", done.stdout, done.stderr)
 
     def test_a_rolling_restart_loses_and_doubles_nothing(self):
         with World() as world:
