@@ -14,8 +14,8 @@ import urllib.parse
 from charts import CHART
 from world import VALUES, Process, World, ask, free_port, order, person, post, until
 
-# The settings name no templates.
-ABSENT = {"orderwire_templates_stopped"}
+# The settings name no templates, and no shop's own API.
+ABSENT = {"orderwire_templates_stopped", "orderwire_reconcile", "orderwire_write_back"}
 
 
 def quick(rules):
