@@ -232,10 +232,8 @@ async fn templates_must_exist_be_approved_and_have_our_parameters_and_category()
         ("wechat-main", "wechat", "TM00001", "", "", "thing3"),
     ];
     for (channel, provider, name, status, category, more) in templates {
-        let good = match provider {
-            "wechat" => "{{character_string1.DATA}} {{thing2.DATA}}",
-            _ => "{{1}}: {{2}}",
-        };
+        let wechat = "{{character_string1.DATA}} {{thing2.DATA}}";
+        let good = if provider == "wechat" { wechat } else { "{{1}}: {{2}}" };
         let says = |shelved: Shelved, part: &str| {
             w.mock.shelve(provider, name, Shelved { body: shelved.body.clone().or(Some(good.into())), ..shelved });
             let (id, said) = one(&[]);

@@ -139,7 +139,7 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
     if path == "/oauth2/v3/token" {
         return Some(api(token(house, request)));
     }
-    let path = path.strip_prefix("/v2/bot/")?;
+    let path = path.strip_prefix("/v2/bot/").filter(|_| path != pnp::TEMPLATED)?;
     if let Some(refusal) = unauthorised(house, request) {
         return Some(Errand { lane: lane(path), to: String::new(), outcome: Outcome::Refuse(refusal) });
     }

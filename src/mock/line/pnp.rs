@@ -14,13 +14,17 @@ use std::time::Duration;
 
 pub(in crate::mock) static UNDERSTUDY: Understudy = Understudy { name: "line_pnp", read, too_many: super::too_many };
 
+/// The call for messages by a template of LINE's own.
+pub(super) const TEMPLATED: &str = "/v2/bot/message/pnp/templated/push";
 /// Media that are not admitted.
 const REFUSED: [&str; 4] = ["image", "video", "audio", "imagemap"];
 
 fn read(house: &House, request: &Request) -> Option<Errand> {
-    if request.path() != "/bot/pnp/push" {
-        return None;
-    }
+    let accept = match request.path() {
+        "/bot/pnp/push" => flexible,
+        TEMPLATED => templated,
+        _ => return None,
+    };
     let body = super::document(request);
     let to = body.as_ref().ok().and_then(|b| b.get("to")).and_then(Value::as_str).unwrap_or_default().to_string();
     let outcome =
@@ -31,7 +35,8 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
     Some(Errand { lane: "line_pnp", to, outcome })
 }
 
-fn accept(house: &House, request: &Request, body: &Value, to: &str) -> Result<Taken, Reply> {
+/// What both calls refuse, and the tag.
+fn admit(house: &House, request: &Request, body: &Value, to: &str) -> Result<Option<String>, Reply> {
     if request.method() != "POST" {
         return Err(super::not_found());
     }
@@ -47,26 +52,66 @@ fn accept(house: &House, request: &Request, body: &Value, to: &str) -> Result<Ta
         return Err(fault(400, "The property, to, in the request body is invalid (line: -, column: -)"));
     }
     check::frame(body)?;
+    if house.people.unknown("line_pnp", to) {
+        return Err(fault(422, "Failed to send messages"));
+    }
+    Ok(tag.map(String::from))
+}
+
+fn taken(house: &House, request: &Request, to: &str, form: &'static str, key: Option<String>) -> Taken {
+    let delivered = !house.people.blocked("line_pnp", to);
+    Taken { form, key, delivered, body: request.body.clone(), ..Taken::default() }
+}
+
+fn flexible(house: &House, request: &Request, body: &Value, to: &str) -> Result<Taken, Reply> {
+    let tag = admit(house, request, body, to)?;
     check::messages(body.get("messages"))?;
     let messages = body.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let media = |m: &Value| REFUSED.contains(&m.get("type").and_then(Value::as_str).unwrap_or_default());
     if messages.iter().any(media) || body.to_string().contains("\"type\":\"image\"") {
         return Err(fault(400, "The messages hold a type that is not supported by this API"));
     }
-    if house.people.unknown("line_pnp", to) {
-        return Err(fault(422, "Failed to send messages"));
-    }
-    let mut taken = Taken { form: "pnp", key: tag.map(String::from), ..Taken::default() };
-    taken.delivered = !house.people.blocked("line_pnp", to);
-    taken.body = request.body.clone();
+    let mut taken = taken(house, request, to, "pnp", tag);
     if house.book.keeps() {
         (taken.title, taken.text) = show::messages(messages);
     }
     Ok(taken)
 }
 
+/// By one of LINE's own templates: keys are believed, lengths and repeats are not.
+fn templated(house: &House, request: &Request, body: &Value, to: &str) -> Result<Taken, Reply> {
+    let tag = admit(house, request, body, to)?;
+    let wrong = |what: &str| fault(400, &format!("The request body has 1 error(s): {what}"));
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
+    let template = text(body, "templateKey");
+    if template.is_empty() || body.get("messages").is_some() || body.get("notificationDisabled").is_some() {
+        return Err(wrong("templateKey"));
+    }
+    let inner = body.get("body").unwrap_or(&Value::Null);
+    let list = |key: &str| inner.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let (items, buttons) = (list("items"), list("buttons"));
+    let emphasized = inner.get("emphasizedItem").cloned();
+    let mut lines = Vec::new();
+    let mut keys = std::collections::HashSet::new();
+    let all = emphasized.iter().map(|item| (item, 15)).chain(items.iter().map(|item| (item, 300)));
+    for (item, most) in all {
+        let content = text(item, "content");
+        if !keys.insert(text(item, "itemKey")) || content.is_empty() || content.encode_utf16().count() > most {
+            return Err(wrong("items"));
+        }
+        lines.push(content);
+    }
+    let urls: Vec<String> = buttons.iter().map(|b| text(b, "url")).collect();
+    if items.len() > 15 || buttons.len() > 2 || urls.iter().any(|url| url.is_empty() || url.len() > 1000) {
+        return Err(wrong("buttons"));
+    }
+    lines.extend(urls);
+    Ok(Taken { title: template, text: lines.join("\n"), ..taken(house, request, to, "pnp_template", tag) })
+}
+
 fn settle(house: &Arc<House>, mut taken: Taken, late: Option<u64>) -> Reply {
-    taken.status = 200;
+    taken.status = if taken.form == "pnp_template" { 202 } else { 200 };
+    let status = taken.status;
     let own = &house.options.line;
     if taken.delivered && house.relay.knows(&own.id) {
         let data = taken.key.clone().unwrap_or_else(|| taken.to.clone());
@@ -78,7 +123,7 @@ fn settle(house: &Arc<House>, mut taken: Taken, late: Option<u64>) -> Reply {
             }
         });
     }
-    let reply = Reply::json(200, &json!({})).with("x-line-request-id", super::accepted_id(taken.n));
+    let reply = Reply::json(status, &json!({})).with("x-line-request-id", super::accepted_id(taken.n));
     house.book.take(taken);
     reply
 }

@@ -6,7 +6,7 @@ use super::server::{Server, json as answer_json};
 use super::stand_in::{Parts, message, open, outside, secret};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use orderwire::channel::find;
-use orderwire::domain::channel::Form;
+use orderwire::domain::channel::{Form, Message};
 use orderwire::domain::signature::sign;
 use orderwire::domain::verdict::Verdict;
 use serde_json::{Value, json};
@@ -67,4 +67,25 @@ async fn the_number_goes_as_its_hash_and_the_tag_beside_it() {
     let Some(specs) = outside("ORDERWIRE_SPECS") else { return };
     let schemas = Schemas::read(&std::fs::read_to_string(specs.join("line/messaging-api.yml")).unwrap());
     assert_eq!(schemas.faults("PnpMessagesRequest", &body), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn words_that_name_a_template_go_by_its_own_call() {
+    let server = Server::start(|_| answer_json(202, json!({}))).await;
+    let mut own = settings();
+    own["api_url"] = server.url.clone().into();
+    let channel = open("line_pnp", &own);
+    let parts = Parts::of(Form::Free, channel.address(NUMBER));
+    let extra =
+        json!({ "template_key": "shipment_completed_ja", "items": [{ "key": "number_001_ja", "content": 1001 }] });
+    let words = Message { extra: serde_json::from_value(extra).unwrap(), ..message() };
+    let envelope = channel.shape(&words, &parts.errand()).unwrap();
+    assert_eq!(envelope.form, Form::Template);
+    assert_eq!(channel.send(&envelope).await, Verdict::Accepted { ids: Vec::new(), again: false });
+    let seen = server.seen();
+    assert!(seen[0].line.starts_with("POST /v2/bot/message/pnp/templated/push "), "{}", seen[0].line);
+    assert_eq!(seen[0].header("x-line-delivery-tag"), Some("orderwire:account:r-1"));
+    let body: Value = serde_json::from_str(&seen[0].body).unwrap();
+    let items = json!([{ "itemKey": "number_001_ja", "content": "1001" }]);
+    assert_eq!(body, json!({ "to": HASH, "templateKey": "shipment_completed_ja", "body": { "items": items } }));
 }

@@ -305,7 +305,7 @@ async fn the_check_says_whether_the_bot_is_in_its_channel() {
         let server = Server::start(move |seen| match seen.line.contains("/api/auth.test") {
             true => {
                 let body = json!({ "ok": true, "user": "relay", "team": "Tea" }).to_string();
-                Act::Answer(200, vec![("x-oauth-scopes".into(), scopes.into())], body)
+                Act::Answer(200, vec![("x-oauth-scopes", scopes.into())], body)
             }
             false => answer_json(200, info.clone()),
         })

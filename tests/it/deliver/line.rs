@@ -131,3 +131,21 @@ async fn a_number_is_told_without_friendship_and_the_other_accounts_webhook_hear
     w.comes_to("tea", 4, "order_placed", "sent").await;
     w.end().await;
 }
+
+/// Where the words name one of LINE's templates, the message goes by that; the delivery is told all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_is_told_by_one_of_lines_own_templates() {
+    const WORDS: &str = r#"
+[line_pnp]
+template_key = "order_completed_tw"
+emphasized = { key = "number_001_tw", content = "{{ order.name }}" }
+items = [{ key = "price_001_tw", content = "{% if order.total %}{{ order.total | money }}{% endif %}" }]
+"#;
+    let words = &[("zh-TW/order_placed.toml", WORDS)];
+    let mut w = World::start(Setup { routes: PHONE_THEN_MAIL, words, ..Setup::default() }).await;
+    let news = w.told(&Tea::paid(1, w.now()).phone(NUMBER).webhook(w.now())).await;
+    assert_eq!(forms(&news), [("line_pnp", "pnp_template")], "{}\n{:?}", shown(&news), w.mock.refused());
+    assert!(news[0].title == "order_completed_tw" && news[0].text.contains("1,200"), "{}", shown(&news));
+    w.comes_to("tea", 1, "order_placed", "delivered").await;
+    w.end().await;
+}

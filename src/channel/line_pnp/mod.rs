@@ -8,7 +8,11 @@
 //! - 200 says that it was taken. Whoever blocked the account is answered 200 too. Whether it arrived is told within 24 hours
 //!   or never, by an event that carries the tag we gave (`X-Line-Delivery-Tag`, 16 to 100 characters).
 //! - 422: nobody at LINE has this number, or they refuse such messages: the next channel, at once.
+//! - Where the words name one of LINE's own templates (`[line_pnp] template_key`), the message goes by that, through a call
+//!   of its own that answers 202 ([`template`]).
 //! - There is no retry key: an answer that is lost stays a doubt until the event comes.
+
+mod template;
 
 use super::line_api::hear::TAG;
 use super::line_api::{self, Access, Official, shape};
@@ -177,6 +181,12 @@ impl Channel for LinePnp {
         if !TAG_LENGTH.contains(&tag.len()) {
             return Err(ShapeFault::TooLong { what: "the delivery tag", length: tag.len(), limit: *TAG_LENGTH.end() });
         }
+        if let Some(key) = template::key(&message.extra) {
+            let mut push = template::document(message, key)?;
+            push.insert("to".into(), hashed(&to.value).into());
+            let body = json!({ "tag": tag, "templated": push }).to_string();
+            return Ok(Envelope { channel: self.id.clone(), form: Form::Template, body, key: None, address: None });
+        }
         // Pictures are not admitted.
         let message = Message { image: None, ..message.clone() };
         let mut push = json!({ "to": hashed(&to.value), "messages": shape::messages(&message, self.flex)? });
@@ -191,11 +201,13 @@ impl Channel for LinePnp {
         Box::pin(async move {
             let document: Value = serde_json::from_str(&envelope.body).unwrap_or_default();
             let tag = document.get("tag").and_then(Value::as_str).and_then(|tag| HeaderValue::from_str(tag).ok());
-            let (Some(tag), Some(push)) = (tag, document.get("push")) else {
+            let calls = [("push", "bot/pnp/push"), ("templated", "v2/bot/message/pnp/templated/push")];
+            let call = calls.into_iter().find_map(|(part, path)| Some((document.get(part)?, path)));
+            let (Some(tag), Some((push, path))) = (tag, call) else {
                 return Verdict::Refused { detail: "this message has no tag".into() };
             };
             let headers = [(HeaderName::from_static("x-line-delivery-tag"), tag)];
-            self.official.hand_over("bot/pnp/push", &headers, &push.to_string(), judge).await
+            self.official.hand_over(path, &headers, &push.to_string(), judge).await
         })
     }
 
@@ -236,7 +248,7 @@ fn hashed(number: &str) -> String {
 
 /// What an answer means.
 fn judge(answer: &Answer) -> Verdict {
-    if let Answer::Reply { status: 200, body, .. } = answer
+    if let Answer::Reply { status: 200 | 202, body, .. } = answer
         && body.trim_ascii().is_empty()
     {
         // The description knows no body.
