@@ -61,7 +61,8 @@ impl Means {
     }
 }
 
-/// Does what they mean beyond the switch itself, which the caller has applied, and owes them the answer.
+/// Does what they mean beyond the switch itself, which the caller has applied, and owes them the answer. `held`: a person
+/// answers there, so that a number is theirs to read, unless it is the code it led to. `false`: it is for people.
 ///
 /// # Errors
 /// Redis could not take it.
@@ -70,7 +71,8 @@ pub(super) async fn answer(
     account: &Account,
     person: &Address,
     (means, dedupe, at): (&Means, &str, Timestamp),
-) -> Result<(), AcceptError> {
+    held: bool,
+) -> Result<bool, AcceptError> {
     let who = (&account.id, person);
     let of_claim = |claim: Claim| match claim {
         Claim::Tied(to) => Ask::Linked(to.shop, to.order),
@@ -81,17 +83,17 @@ pub(super) async fn answer(
     let ask = match means {
         Means::Number(typed) => match number::heard(app, who, typed, at).await? {
             Heard::Code(claim) => of_claim(claim),
-            Heard::Number => Ask::Number(typed.clone()),
-            Heard::TooOften => return Ok(()),
+            Heard::Number if !held => Ask::Number(typed.clone()),
+            Heard::Number | Heard::TooOften => return Ok(false),
         },
         Means::Code(code) => match link::claim(app, who, code, at).await? {
-            Claim::Unknown | Claim::Used if number::too_often(app, who).await? => return Ok(()),
+            Claim::Unknown | Claim::Used if number::too_often(app, who).await? => return Ok(true),
             claim => of_claim(claim),
         },
         Means::Tap(Tap::NotMine(name)) => {
             let ties = app.store.ties(&account.id, person).await?;
             let Some(tie) = ties.into_iter().find(|t| app.store.tie_name(&t.shop, &t.order) == *name) else {
-                return Ok(());
+                return Ok(true);
             };
             link::let_go(app, who, (&tie.shop, &tie.order), at).await?;
             Ask::LetGo(tie.shop, tie.order)
@@ -104,7 +106,10 @@ pub(super) async fn answer(
         Means::Tap(Tap::Talk) => Ask::Talk,
         Means::Tap(Tap::Status) | Means::Status => Ask::Status,
     };
-    if converses(account) { talk::owe(app, who, (dedupe, at), ask).await } else { Ok(()) }
+    if converses(account) {
+        talk::owe(app, who, (dedupe, at), ask).await?;
+    }
+    Ok(true)
 }
 
 /// On this channel people write and are answered: a messenger. A text message costs, and its carriers and providers

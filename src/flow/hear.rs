@@ -194,12 +194,14 @@ async fn apply(app: &App, account: &Account, signal: &Signal, came: Timestamp) -
         app.nudge.notify_one();
     }
     // While a person answers there, the relay does not: what is asked in words goes to them.
-    let theirs = theirs || (means == Some(Means::Status) && people::hold(app, &account.id, person, now).await?);
-    if theirs {
-        return people::hear(app, account, person, signal).await;
-    }
-    let Some(means) = means else { return Ok(()) };
-    chat::answer(app, account, person, (&means, &signal.dedupe, signal.at.min(now))).await
+    let asked = matches!(means, Some(Means::Status | Means::Number(_)));
+    let held = asked && people::hold(app, &account.id, person, now).await?;
+    let theirs = theirs || (held && means == Some(Means::Status));
+    let answered = match means.filter(|_| !theirs) {
+        Some(means) => chat::answer(app, account, person, (&means, &signal.dedupe, signal.at.min(now)), held).await?,
+        None => !theirs,
+    };
+    if answered { Ok(()) } else { people::hear(app, account, person, signal).await }
 }
 
 /// The provider stopped the account, lets it go on, or wants a person to look. Counted from when it was said: what

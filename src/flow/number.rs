@@ -101,7 +101,7 @@ pub(super) enum Heard {
     Code(Claim),
     /// It is to be answered, and looked up beside.
     Number,
-    /// Too many: nothing is answered any more for a while.
+    /// Too many: the relay answers none any more for a while.
     TooOften,
 }
 

@@ -81,6 +81,23 @@ async fn what_nobody_else_answers_is_answered_in_a_thread_and_each_word_once() {
     w.end().await;
 }
 
+/// While a person answers, a number in the chat is an answer to them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_is_theirs_to_read_while_a_person_answers() {
+    let shop = concat!("track = { enabled = true }\n", "[shop.people]\nto = \"staff-slack\"\n");
+    let mut w = with_slack(shop).await;
+    w.told(&Tea::paid(41, w.now()).webhook(w.now())).await;
+    let asked = asks(&mut w, "在嗎").await;
+    w.say("messenger", LAN, Say::Text("#41".into())).await;
+    let news = w.news();
+    assert!(of(&news, "messenger").len() == 1 && of(&news, "slack").is_empty(), "{}", shown(&news));
+    w.say("slack", &thread(&asked), Say::Text("請問訂單編號？".into())).await;
+    assert_eq!(forms(&w.news()), [("messenger", "update")]);
+    let read = asks(&mut w, "41001").await;
+    assert!(read.text.contains("41001"), "{}", read.text);
+    w.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_people_see_who_wrote_and_where_the_order_stands() {
     let mut w = with_slack(TO_SLACK).await;
