@@ -4,6 +4,8 @@
 //! Errors come inside HTTP 200; a template's fate is told later. A repeated `client_msg_id` is one message for ten
 //! minutes; what is answered to it is not documented, so the mock answers as it did first.
 
+mod setup;
+
 use super::House;
 use super::book::Taken;
 use super::callback::Say;
@@ -127,11 +129,11 @@ fn read(house: &House, request: &Request) -> Option<Errand> {
         return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
     }
     if let Some(menu) = call.strip_prefix("menu/") {
-        let reply = menus(house, request, menu, body);
+        let reply = setup::menus(house, request, menu, body);
         return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
     }
     if call == "qrcode/create" {
-        let reply = scene(house, request, &body);
+        let reply = setup::scene(house, request, &body);
         return Some(Errand { lane: "wechat:api", to: String::new(), outcome: Outcome::Tell(reply) });
     }
     let take = match call {
@@ -192,53 +194,6 @@ fn subscriptions(house: &House, request: &Request) -> Reply {
         json!({ "priTmplId": id, "title": "Mock notification", "content": content, "example": "", "type": 2 })
     });
     Reply::json(200, &json!({ "errcode": 0, "errmsg": "ok", "data": shown.collect::<Vec<_>>() }))
-}
-
-/// A temporary code with a scene of 1 to 64 letters, good for 30 days at most.
-fn scene(house: &House, request: &Request, body: &Value) -> Reply {
-    if request.query("access_token") != Some(access_token(house)) {
-        return error(40_001, "invalid credential, access_token is invalid or not latest");
-    }
-    let scene = body.pointer("/action_info/scene/scene_str").and_then(Value::as_str).unwrap_or_default();
-    let secs = body["expire_seconds"].as_i64().unwrap_or(60);
-    if text(body, "action_name") != "QR_STR_SCENE"
-        || !(1..=64).contains(&scene.len())
-        || !(1..=2_592_000).contains(&secs)
-    {
-        return error(40_053, "invalid action info");
-    }
-    house.desk.put("wechat:scene", scene.into());
-    let url = format!("http://weixin.qq.com/q/mock{}", house.relay.event());
-    Reply::json(200, &json!({ "ticket": "gQmockticket", "expire_seconds": secs, "url": url }))
-}
-
-/// The menu: at most three entries, with names of 16 bytes; in a submenu five of 60.
-fn menus(house: &House, request: &Request, call: &str, body: Value) -> Reply {
-    if request.query("access_token") != Some(access_token(house)) {
-        return error(40_001, "invalid credential, access_token is invalid or not latest");
-    }
-    match (request.method(), call) {
-        ("GET", "get") => match house.desk.get("wechat:menu") {
-            Some(menu) => Reply::json(200, &json!({ "menu": menu })),
-            None => error(46_003, "menu no exist"),
-        },
-        ("POST", "create") => {
-            let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-            let named = |b: &Value, most: usize| (1..=most).contains(&text(b, "name").len());
-            let taps = |b: &Value| text(b, "type") == "click" && (1..=128).contains(&text(b, "key").len());
-            let (top, sub) = (list(&body["button"]), |b: &Value| list(&b["sub_button"]));
-            let fits = |b: &Value| {
-                let (inner, good) = (sub(b), |b: &Value| named(b, 60) && taps(b));
-                named(b, 16) && if inner.is_empty() { taps(b) } else { inner.len() <= 5 && inner.iter().all(good) }
-            };
-            if !(1..=3).contains(&top.len()) || !top.iter().all(fits) {
-                return error(40_018, "invalid button name size");
-            }
-            house.desk.put("wechat:menu", body);
-            error(0, "ok")
-        }
-        _ => error(43_001, "require GET method"),
-    }
 }
 
 fn admit(house: &House, request: &Request, body: &Value, to: &str) -> Result<(), Reply> {
