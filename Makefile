@@ -1,7 +1,7 @@
 # The few commands of this project. `make demo` and `make test` set a fresh Debian machine up by themselves:
 # they need Rust (rustup.rs) and, where redis-server is missing, the rights to install a package.
 
-.PHONY: demo run test sdk browser chaos fuzz fuzz-kept lint deny sbom chart chart-files image-check upgrade bench bench-size needs
+.PHONY: demo run test sdk browser chaos fuzz fuzz-kept mutants lint deny sbom chart chart-files image-check upgrade bench bench-size needs
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -39,6 +39,12 @@ fuzz: needs          ## throw made-up input at every target, FUZZ_SECS each; wha
 
 fuzz-kept:           ## the kept inputs, made anew from the goldens
 	cargo test --locked --test it guard::thrown::kept_inputs_are_written -- --ignored
+
+MUTANTS ?= plan
+
+mutants:             ## change one thing after the other in MUTANTS (plan, platform, judge, sign), and see whether a test notices (hours)
+	@command -v cargo-mutants >/dev/null || cargo install --locked --quiet cargo-mutants@27.1.0
+	.ci/mutants $(MUTANTS)
 
 lint:                ## format, lints, docs
 	cargo fmt --check

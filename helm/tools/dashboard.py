@@ -42,6 +42,9 @@ ROWS = [
         ("Quota left", "none", [('min by (channel) (orderwire_quota_left{$s})', "{{channel}}")], ""),
         ("Quota used", "percentunit", [('max by (channel) (orderwire_quota_used_ratio{$s})', "{{channel}}")], ""),
         ("Templates stopped", "none", [('max by (channel) (orderwire_templates_stopped{$s})', "{{channel}}")], "By the provider: paused, rejected, of another category."),
+        ("Told by webhooks, or missed", "none", [('sum by (shop, result) (increase(orderwire_reconcile_orders_total{$s}[1h]))', "{{shop}} {{result}}")], "What a poll of the shop found. missed: no webhook had told it."),
+        ("Last asked for all changes", "s", [('time() - max by (shop) (orderwire_reconcile_last_timestamp_seconds{$s})', "{{shop}}")], ""),
+        ("Written to orders at the shop", "reqps", [('sum by (shop, outcome) (rate(orderwire_write_back_total{$s}[$__rate_interval]))', "{{shop}} {{outcome}}")], ""),
     ]),
     ("Redis, spool and workers", [
         ("Time of a step, 99 %", "s", [('histogram_quantile(0.99, sum by (op, le) (rate(orderwire_redis_seconds_bucket{$s}[$__rate_interval])))', "{{op}}")], ""),
