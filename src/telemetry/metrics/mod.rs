@@ -445,6 +445,6 @@ mod tests {
             }
         }
         // Every field of the struct that is a measure has come out.
-        assert_eq!(blocks.len(), 54, "a measure did not come out: {blocks:#?}");
+        assert_eq!(blocks.len(), 56, "a measure did not come out: {blocks:#?}");
     }
 }
