@@ -36,11 +36,7 @@ pub(super) fn template_id(section: &BTreeMap<String, Value>) -> Option<&str> {
 /// # Errors
 /// No words.
 pub(super) fn free(to: &str, message: &Message) -> Result<Value, ShapeFault> {
-    let (title, body) = (literal(&text::one_line(&message.title)), literal(&text::clean(&message.body)));
-    let whole = [title, body].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n\n");
-    if whole.is_empty() {
-        return Err(ShapeFault::Unfit("the message has no words".into()));
-    }
+    let whole = literal(&text::whole(message)?);
     let mut tail = String::new();
     for button in message.buttons.iter().take(LINKS.into()) {
         let label = text::cut(&literal(&text::one_line(&button.label)), LABEL, str::len);
