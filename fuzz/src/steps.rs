@@ -182,8 +182,10 @@ impl World {
         }
         let leased = self.held.remove(usize::from(on >> 3) % self.held.len());
         let record = self.store.read(&leased.member).await?;
-        let ends = on & 1 == 0;
         let open = |i: &&Owed| i.state.is_open();
+        // A worker who finds nothing open has nothing to wait for: it says that it is done.
+        let idle = on & 2 == 0 && !record.items.iter().any(|i| open(&i));
+        let ends = on & 1 == 0 || idle;
         let items: Vec<Owed> = match ends {
             true => record.items.iter().filter(open).map(|i| Owed { state: State::Sent, ..i.clone() }).collect(),
             false => Vec::new(),

@@ -7,7 +7,9 @@ use orderwire::domain::decision::Reason;
 use orderwire::domain::owed::State;
 use orderwire::domain::verdict::Verdict;
 use orderwire::store::error::ErrorKind;
-use orderwire::telemetry::{CallbackOutcome, Metrics, Names, QueueState, ReloadResult};
+use orderwire::telemetry::{
+    CallbackOutcome, Metrics, Names, QueueState, ReconcileResult, ReloadResult, WriteBackOutcome,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -48,6 +50,10 @@ fn exported() -> Exported {
     kinds.iter().for_each(|kind| m.redis_error(kind.as_str()));
     m.spool_flushed(0.1);
     m.reload(ReloadResult::Done);
+    m.write_back("shop", WriteBackOutcome::Written);
+    m.reconciled("shop", ReconcileResult::Seen);
+    m.reconciled("shop", ReconcileResult::Missed);
+    m.polled("shop", 1.0);
     let mut out = Exported::new();
     for line in m.encode().lines().filter(|l| !l.starts_with('#')) {
         let (series, _) = line.rsplit_once(' ').expect("a sample");
