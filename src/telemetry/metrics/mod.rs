@@ -105,11 +105,17 @@ pub struct Metrics {
     ring_bytes: Gauge,
     ring_reach: Level,
     ring_offered: Counts<1>,
+    shop_api: ShopApi,
+    reloads: Counts<1>,
+    auth_failures: Counts<1>,
+}
+
+/// Measures of what is asked of a shop, and written to it, by its own API.
+#[derive(Debug, Default)]
+struct ShopApi {
     write_back: Counts<2>,
     reconcile: Counts<2>,
     reconcile_last: Levels<1>,
-    reloads: Counts<1>,
-    auth_failures: Counts<1>,
 }
 
 impl Metrics {
@@ -167,9 +173,7 @@ impl Metrics {
             ring_bytes: Gauge::default(),
             ring_reach: Level::default(),
             ring_offered: Family::default(),
-            write_back: Family::default(),
-            reconcile: Family::default(),
-            reconcile_last: Family::default(),
+            shop_api: ShopApi::default(),
             reloads: Family::default(),
             auth_failures: Family::default(),
         };
@@ -242,9 +246,9 @@ impl Metrics {
         self.add("ring_bytes", "Bytes of them", self.ring_bytes.clone());
         self.add_in(Unit::Seconds, "ring_reach", "How far back they reach", self.ring_reach.clone());
         self.add("ring_offered", "Requests offered again after a failover, by what they were", self.ring_offered.clone());
-        self.add("write_back", "Writing to orders at their shops, by what came of it", self.write_back.clone());
-        self.add("reconcile_orders", "Changes of orders that a poll of the shop found, by whether a webhook had told them: what was missed is true webhook loss", self.reconcile.clone());
-        self.add_in(Unit::Seconds, "reconcile_last_timestamp", "When this process last asked a shop for all that changed, in Unix time", self.reconcile_last.clone());
+        self.add("write_back", "Writing to orders at their shops, by what came of it", self.shop_api.write_back.clone());
+        self.add("reconcile_orders", "Changes of orders that a poll of the shop found, by whether a webhook had told them: what was missed is true webhook loss", self.shop_api.reconcile.clone());
+        self.add_in(Unit::Seconds, "reconcile_last_timestamp", "When this process last asked a shop for all that changed, in Unix time", self.shop_api.reconcile_last.clone());
         self.add("reload", "Reloads of settings and templates, by how they ended", self.reloads.clone());
         self.add("admin_auth_failures", "Requests at the admin door without a right token: without any, with a wrong one, with one after many wrong ones from the same place", self.auth_failures.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -267,11 +271,16 @@ impl Metrics {
         }
         for (shop, _) in self.names.shops() {
             for result in ReconcileResult::ALL {
-                drop(self.reconcile.get_or_create(&[("shop", shop.clone()), ("result", Word::Fixed(result.as_str()))]));
+                drop(
+                    self.shop_api
+                        .reconcile
+                        .get_or_create(&[("shop", shop.clone()), ("result", Word::Fixed(result.as_str()))]),
+                );
             }
             for outcome in WriteBackOutcome::ALL {
                 drop(
-                    self.write_back
+                    self.shop_api
+                        .write_back
                         .get_or_create(&[("shop", shop.clone()), ("outcome", Word::Fixed(outcome.as_str()))]),
                 );
             }

@@ -20,18 +20,18 @@ impl Metrics {
     /// What came of writing to an order at its shop.
     pub fn write_back(&self, shop: &str, outcome: WriteBackOutcome) {
         let labels = [("shop", self.names.shop(shop).0), ("outcome", Word::Fixed(outcome.as_str()))];
-        self.write_back.get_or_create(&labels).inc();
+        self.shop_api.write_back.get_or_create(&labels).inc();
     }
 
     /// A change that a poll of the shop found.
     pub fn reconciled(&self, shop: &str, result: ReconcileResult) {
         let labels = [("shop", self.names.shop(shop).0), ("result", Word::Fixed(result.as_str()))];
-        self.reconcile.get_or_create(&labels).inc();
+        self.shop_api.reconcile.get_or_create(&labels).inc();
     }
 
     /// A poll of a shop came to its end, at this Unix time.
     pub fn polled(&self, shop: &str, at_secs: f64) {
-        self.reconcile_last.get_or_create(&[("shop", self.names.shop(shop).0)]).set(at_secs);
+        self.shop_api.reconcile_last.get_or_create(&[("shop", self.names.shop(shop).0)]).set(at_secs);
     }
 
     /// Genuine webhooks of a shop by the place of their secret, and those signed with none of them, since the start.

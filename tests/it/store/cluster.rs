@@ -14,6 +14,8 @@ use orderwire::domain::ledger::{Entry, LedgerEntry};
 use orderwire::domain::person::{Address, PersonChange, ReceiptOf, ReceiptState};
 use orderwire::domain::webhook::RawWebhook;
 use orderwire::seal::Seal;
+use orderwire::store::channels::Turn;
+use orderwire::store::day::DayAsk;
 use orderwire::store::erase::Remains;
 use orderwire::store::error::ErrorKind;
 use orderwire::store::links::{Redeemed, Tie};
@@ -206,6 +208,16 @@ async fn orders(w: &World, all: &[Member]) {
     w.audit().await;
 }
 
+/// A place in a person's day, and their turn.
+async fn places(w: &World, m: &Member, person: &Address) {
+    let channel = line();
+    let ask = DayAsk { channel: channel.clone(), person: person.clone(), member: m.clone(), item: 1, places: 5 };
+    assert!(w.store.day_places(&[ask], w.now).await.iter().all(|place| matches!(place, Ok(None))));
+    let gap = std::time::Duration::from_secs(1);
+    let turn = Turn { channel: &channel, person, member: m, item: 1, gap, at_once: false };
+    assert_eq!(w.store.turns(&[turn], w.now).await.unwrap(), [None]);
+}
+
 async fn people(w: &World, m: &Member, cluster: &Cluster) {
     let ann = Address::new("line", "U-ann");
     w.owe(m, 700, 3600).await;
@@ -228,6 +240,7 @@ async fn people(w: &World, m: &Member, cluster: &Cluster) {
     assert_eq!(w.store.redeem_code("ow-a", &line(), &ann).await.unwrap(), Redeemed::Theirs(b"leads".to_vec()));
     w.store.put_code(&[b"a place"], "123456", 60_000).await.unwrap();
     assert!(w.store.try_code(&[b"a place"], "123456", 5).await.unwrap());
+    places(w, m, &ann).await;
     let tie = Tie { at: w.now, shop: "shop".into(), order: "1".into() };
     w.store.tie(&line(), &ann, &tie).await.unwrap();
     assert_eq!(w.store.ties(&line(), &ann).await.unwrap(), [tie]);
