@@ -57,6 +57,8 @@ pub struct InHand {
     pub again_now: bool,
     waits: BTreeMap<u16, Timestamp>,
     parks: BTreeMap<u16, (Tag, Timestamp)>,
+    /// Slots of routes whose first message waits for its turn, and until when: what comes after it waits as long.
+    turns: BTreeMap<(Tag, Tag), Timestamp>,
     ledger: Vec<LedgerEntry>,
     receipts: Vec<(u16, ReceiptState, Timestamp)>,
     /// Channels switched off for this order.
@@ -95,6 +97,7 @@ impl InHand {
             again_now: false,
             waits: BTreeMap::new(),
             parks: BTreeMap::new(),
+            turns: BTreeMap::new(),
             ledger: Vec::new(),
             receipts: record.receipts,
             muted: record.muted,
@@ -289,6 +292,7 @@ impl InHand {
         self.watches.clear();
         self.waits.clear();
         self.parks.clear();
+        self.turns.clear();
     }
 
     /// An item ends.
@@ -314,6 +318,8 @@ impl InHand {
         watch: Vec<(ChannelId, Address)>,
         now: Timestamp,
     ) {
+        let turn = self.item(no).and_then(|i| self.turns.get(&(i.route, i.slot))).copied();
+        let until = turn.filter(|_| reason == Reason::EarlierFirst).map_or(until, |turn| until.max(turn));
         self.waits.insert(no, until);
         self.watches.extend(watch.into_iter().map(|(c, a)| (c, a, until)));
         self.because(no, reason, until, now);
@@ -332,6 +338,8 @@ impl InHand {
 
     /// Items wait for a slot of their channel's pace: not before, and once.
     pub fn wait_for_slot(&mut self, lead: u16, joined: &[u16], slot: Timestamp, now: Timestamp) {
+        let of = self.item(lead).map(|i| (i.route, i.slot));
+        self.turns.extend(of.map(|of| (of, slot)));
         for no in std::iter::once(lead).chain(joined.iter().copied()) {
             self.waits.insert(no, slot);
             self.because(no, Reason::RateLimited, slot, now);

@@ -280,6 +280,29 @@ async fn two_messages_to_one_person_keep_their_distance() {
     w.end().await;
 }
 
+/// What comes after a message that waits for its turn waits as long: the order is not taken up again and again meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_after_a_message_that_waits_for_its_turn_is_at_rest() {
+    const NUMBER: &str = "+886912345678";
+    let channels = &[("whatsapp", "opt_in_at_checkout = true")];
+    let routes = customers!(["order_placed", "shipped"] => ["whatsapp"]);
+    let mut w = World::start(Setup { routes, channels, ..Setup::default() }).await;
+    w.say("whatsapp", NUMBER, Say::Text("你好".into())).await;
+    assert_eq!(w.told(&Tea::paid(1, w.now()).phone("0912-345-678").webhook(w.now())).await.len(), 1);
+    let mut second = Tea::paid(2, w.now()).phone("0912-345-678");
+    w.post(&second.webhook(w.now())).await;
+    w.pass(1).await;
+    second.ship("F1", w.now());
+    w.post(&second.webhook(w.now())).await;
+    // An order that is taken up again and again never comes to rest.
+    w.rest().await;
+    assert_eq!(w.news().len(), 0, "the turn is not theirs yet");
+    assert_eq!(w.stands("tea", 2, "shipped").await.0, "open");
+    assert_eq!(w.later(6).await.len(), 1, "placed");
+    assert_eq!(w.later(6).await.len(), 1, "shipped");
+    w.end().await;
+}
+
 fn channels_of(news: &[orderwire::mock::Taken]) -> Vec<&str> {
     let mut to: Vec<&str> = news.iter().map(|t| t.to.as_str()).collect();
     to.sort_unstable();
