@@ -82,6 +82,13 @@ fn whatsapp_template(text: &str) -> Result<WhatsAppTemplate, String> {
 /// What accounts of these must say, as they are played: who, setting, value.
 fn keys(options: &MockOptions) -> Vec<(&'static str, &'static str, String)> {
     vec![
+        ("LINE", "access_token", options.line.token.clone()),
+        ("LINE", "channel_secret", options.line.channel_secret.clone()),
+        ("Messenger", "page_id", options.messenger.page_id.clone()),
+        ("Messenger", "access_token", options.messenger.access_token.clone()),
+        ("Messenger and WhatsApp", "app_secret", options.messenger.app_secret.clone()),
+        ("WhatsApp", "phone_number_id", options.whatsapp.phone_number_id.clone()),
+        ("WhatsApp", "access_token", options.whatsapp.access_token.clone()),
         ("WhatsApp", "business_account_id", options.whatsapp.business_account_id.clone()),
         ("Instagram", "account_id", options.instagram.account_id.clone()),
         ("Instagram", "access_token", options.instagram.access_token.clone()),
@@ -100,6 +107,8 @@ fn keys(options: &MockOptions) -> Vec<(&'static str, &'static str, String)> {
         ("Shopify", "domain", options.shop.domain.clone()),
         ("Shopify", "secrets", options.shop.client_secret.clone()),
         ("Shopify", "[shop.api] secret", options.shop.token.clone()),
+        ("Twilio", "account_sid", options.twilio.account_sid.clone()),
+        ("Twilio", "auth_token", options.twilio.auth_token.clone()),
         ("Zalo", "app_id", options.zalo.app_id.clone()),
         ("Zalo", "app_secret", options.zalo.app_secret.clone()),
         ("Zalo", "oa_id", options.zalo.oa_id.clone()),

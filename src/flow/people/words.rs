@@ -4,6 +4,7 @@ use super::{Conversation, What, saved};
 use crate::domain::channel::{Audience, Button, Message};
 use crate::domain::clock::Timestamp;
 use crate::domain::decision::Reason;
+use crate::domain::order::Contact;
 use crate::domain::owed::{Owed, State};
 use crate::domain::people::Attachment;
 use crate::flow::App;
@@ -119,11 +120,25 @@ pub(super) async fn of(
     })
 }
 
+/// First and last name in the order in which they are said: the family's first where Han characters or Vietnam say so.
+fn full_name(contact: &Contact, country: Option<&str>) -> String {
+    let name = |part: &Option<String>| part.as_deref().unwrap_or_default().trim().to_string();
+    let (given, family) = (name(&contact.first_name), name(&contact.last_name));
+    let han = |text: &str| text.chars().all(|c| matches!(c, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'));
+    if given.is_empty() || family.is_empty() {
+        return given + &family;
+    }
+    match (han(&given) && han(&family), country) {
+        (true, _) => family + &given,
+        (false, Some("VN")) => format!("{family} {given}"),
+        _ => format!("{given} {family}"),
+    }
+}
+
 /// Who wrote, and where.
 fn headline(kept: &Conversation, newest: Option<&Theirs>, speaker: &Speaker<'_>) -> String {
-    let contact = newest.and_then(|one| one.order.head()).map(|head| &head.contact);
-    let names = contact.into_iter().flat_map(|c| c.first_name.iter().chain(&c.last_name));
-    let who = names.map(String::as_str).collect::<Vec<_>>().join(" ");
+    let head = newest.and_then(|one| one.order.head());
+    let who = head.map(|head| full_name(&head.contact, head.country.as_deref())).unwrap_or_default();
     let parts = [speaker.say(ChatText::DeskMessage), kept.channel.to_string(), who];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
@@ -253,4 +268,25 @@ fn for_programs(kept: &Conversation, name: &str, told: &Told<'_>, orders: &[Stri
         fields.insert("reason".into(), json!(reply.reason.map(Reason::as_str)));
     }
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_said_in_their_order() {
+        let of = |first: &str, last: &str, country| {
+            let some = |t: &str| Some(t.to_string()).filter(|t| !t.is_empty());
+            full_name(&Contact { first_name: some(first), last_name: some(last), ..Contact::default() }, country)
+        };
+        assert_eq!(of("美", "陳", Some("TW")), "陳美");
+        assert_eq!(of("小明", "王", None), "王小明");
+        assert_eq!(of("Văn An", "Nguyễn", Some("VN")), "Nguyễn Văn An");
+        assert_eq!(of("Mei", "Chen", Some("TW")), "Mei Chen");
+        assert_eq!(
+            (of("", "陳", None), of("Mei", "", None), of("", "", None)),
+            ("陳".into(), "Mei".into(), String::new())
+        );
+    }
 }
