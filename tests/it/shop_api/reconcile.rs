@@ -43,19 +43,22 @@ async fn tea_story(lost: u64) -> (Vec<(String, String)>, [u64; 2]) {
     assert_eq!(look(&world, "tea").await.missed, 0);
     world.mock.lose_webhooks(lost);
     world.leap(3600).await;
+    // One moment for all, or what falls together would be told in another order of words.
+    let made = world.now();
     let mut orders: Vec<Tea> = Vec::new();
     for i in 0..25 {
         let user = format!("U{i:032x}");
-        orders.push(Tea::paid(700 + i, world.now()).line(&user));
+        orders.push(Tea::paid(700 + i, made).line(&user));
     }
     for order in &orders {
-        world.mock.save_order(ShopKind::WooCommerce, order.body(world.now())).await;
+        world.mock.save_order(ShopKind::WooCommerce, order.body(made)).await;
     }
     look(&world, "tea").await;
     world.leap(3600).await;
+    let done = world.now();
     for order in &mut orders {
         order.status = "completed";
-        world.mock.save_order(ShopKind::WooCommerce, order.body(world.now())).await;
+        world.mock.save_order(ShopKind::WooCommerce, order.body(done)).await;
     }
     look(&world, "tea").await;
     // Once more, and once more: there is nothing left to tell, and nothing is counted twice.
@@ -89,19 +92,21 @@ async fn wood_story(lost: u64) -> (Vec<(String, String)>, [u64; 2]) {
     assert_eq!(look(&world, "wood").await.missed, 0);
     world.mock.lose_webhooks(lost);
     world.leap(3600).await;
+    let made = world.now();
     let mut orders: Vec<Wood> = Vec::new();
     for i in 0..10 {
         let to = vec![("line_user_id", format!("U{i:032x}"))];
-        orders.push(Wood { attributes: to, ..Wood::paid(800 + i, world.now()) });
+        orders.push(Wood { attributes: to, ..Wood::paid(800 + i, made) });
     }
     for order in &orders {
-        world.mock.save_order(ShopKind::Shopify, order.body(world.now())).await;
+        world.mock.save_order(ShopKind::Shopify, order.body(made)).await;
     }
     look(&world, "wood").await;
     world.leap(3600).await;
+    let done = world.now();
     for order in &mut orders {
-        order.ship(&format!("1Z{}", order.id), world.now());
-        world.mock.save_order(ShopKind::Shopify, order.body(world.now())).await;
+        order.ship(&format!("1Z{}", order.id), done);
+        world.mock.save_order(ShopKind::Shopify, order.body(done)).await;
     }
     look(&world, "wood").await;
     world.leap(60).await;
