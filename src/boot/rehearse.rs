@@ -3,17 +3,16 @@
 //! now; what would be too long is a warning, because it depends on the order.
 
 use crate::config::Problem;
-use crate::domain::channel::{Audience, Errand, Form, Reference, ShapeFault, WindowRule};
+use crate::domain::channel::{Audience, Form, ShapeFault, WindowRule};
 use crate::domain::ids::{ChannelId, ShopId};
 use crate::flow::account::Account;
 use crate::flow::live::Shop;
-use crate::flow::wanted::number;
+use crate::flow::wanted::{number, sampled};
 use crate::milestone;
 use crate::plan::Route;
 use crate::words::{LOCALES, Words, sample};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// What was found.
 #[derive(Default)]
@@ -79,24 +78,7 @@ fn one(words: &Words, shop: &Shop, route: &Route, account: &Account) -> Vec<(Str
             if form == Form::Template && !account.channel.names_template(&words.section(milestone, locale, section)) {
                 continue;
             }
-            let subject = sample::subject(milestone);
-            let mut telling = order.telling(milestone, &[], &subject);
-            telling.section = section;
-            // Words that do not render are found where they are proven.
-            let Ok(mut message) = words.render(&telling) else { continue };
-            message.shop_id = shop.rules.id.to_string();
-            let errand = Errand {
-                address: Some(&address),
-                form,
-                key: Uuid::nil(),
-                thread: Uuid::nil(),
-                reference: &Reference("00000000/00000000000000000000000000000000.1".into()),
-                reply_token: None,
-                unsubscribe_url: None,
-                quiet: false,
-                now: order.now,
-            };
-            if let Err(fault) = account.channel.shape(&message, &errand) {
+            if let Some(Err(fault)) = sampled(words, &order, account, &address, milestone, form) {
                 found.push((format!("{milestone} in {locale}"), fault));
             }
         }

@@ -4,10 +4,11 @@
 use super::account::Account;
 use super::live::{Live, Shop};
 use crate::channel::{Finding, Wanted};
-use crate::domain::channel::{Audience, Errand, Form, Message, Reference, ShapeFault};
+use crate::domain::channel::{Audience, Envelope, Errand, Form, Message, Reference, ShapeFault};
 use crate::domain::person::Address;
 use crate::milestone;
-use crate::words::{LOCALES, sample};
+use crate::words::sample::Sample;
+use crate::words::{LOCALES, Words, sample};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -84,7 +85,7 @@ fn one(
     account: &Account,
     (milestone, locale): (&'static str, &'static str),
     form: Form,
-) -> Option<Result<crate::domain::channel::Envelope, ShapeFault>> {
+) -> Option<Result<Envelope, ShapeFault>> {
     let section = account.kind.section();
     let named = live.words.section(milestone, locale, section);
     let names = match form {
@@ -96,15 +97,26 @@ fn one(
     }
     let mut order = sample::full(locale);
     order.rules = shop.rules.clone();
+    let address = address(account, shop.rules.country.as_deref())?;
+    sampled(&live.words, &order, account, &address, milestone, form)
+}
+
+/// A sample order's message of one milestone, shaped for an account; `None`: its words do not render, which is found
+/// where they are proven.
+pub fn sampled(
+    words: &Words,
+    order: &Sample,
+    account: &Account,
+    address: &Address,
+    milestone: &'static str,
+    form: Form,
+) -> Option<Result<Envelope, ShapeFault>> {
     let subject = sample::subject(milestone);
     let mut telling = order.telling(milestone, &[], &subject);
-    telling.section = section;
-    // Words that do not render are found where they are proven.
-    let message = live.words.render(&telling).ok()?;
-    let message = Message { shop_id: shop.rules.id.to_string(), ..message };
-    let address = address(account, shop.rules.country.as_deref())?;
+    telling.section = account.kind.section();
+    let message = Message { shop_id: order.rules.id.to_string(), ..words.render(&telling).ok()? };
     let errand = Errand {
-        address: Some(&address),
+        address: Some(address),
         form,
         key: Uuid::nil(),
         thread: Uuid::nil(),

@@ -311,6 +311,12 @@ async fn ten_thousand_guesses_at_a_link_learn_nothing() {
             (forged, real)
         }));
     }
+    ten_thousand_alike(running).await;
+}
+
+/// What every guesser measured of forged and of real ones, put together: as many as promised, and no way to tell them
+/// apart by time.
+pub async fn ten_thousand_alike(running: Vec<tokio::task::JoinHandle<(Vec<Duration>, Vec<Duration>)>>) {
     let (mut forged, mut real) = (Vec::new(), Vec::new());
     for task in running {
         let (f, r) = task.await.unwrap();

@@ -1,6 +1,6 @@
 //! The page that ties a messenger to an order.
 
-use super::customer::{alike, changed};
+use super::customer::{alike, changed, ten_thousand_alike};
 use crate::support::orders::{woo, woo_order};
 use crate::support::redis::shared;
 use crate::support::relay::{Plan, Relay};
@@ -148,14 +148,7 @@ async fn ten_thousand_guesses_at_a_link_page_learn_nothing() {
             (forged, real)
         }));
     }
-    let (mut forged, mut real) = (Vec::new(), Vec::new());
-    for task in running {
-        let (f, r) = task.await.unwrap();
-        forged.extend(f);
-        real.extend(r);
-    }
-    assert_eq!(forged.len() + real.len(), 10_000);
-    alike(forged, real);
+    ten_thousand_alike(running).await;
     assert_eq!(before, shared().dump(&relay.prefix), "nothing is asked of Redis, and nothing written");
 }
 
